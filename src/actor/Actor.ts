@@ -1,0 +1,108 @@
+/**
+ * The definition of a kind of actor: what it understands and the shape of its state.
+ *
+ * ```ts
+ * const Counter = Actor.make("Counter", {
+ *   state: Schema.Struct({ count: Schema.Int }),
+ *   protocol: [
+ *     Rpc.make("Increment", { payload: { by: Schema.Int } }), // a tell, or an ask that answers void
+ *     Rpc.make("Read", { success: Schema.Int }) // an ask
+ *   ]
+ * })
+ * const counter = Counter.behavior({
+ *   initial: { count: 0 },
+ *   on: {
+ *     Increment: (state, { by }) => ({ count: state.count + by }),
+ *     Read: (state) => Actor.reply(state.count)
+ *   }
+ * })
+ * ```
+ *
+ * Floor 1; the module users import as `Actor`. A definition is a value without a system: refs and behaviours come from it.
+ * Payloads are checked by their Schema where trust ends (sockets, nodes, stores), not between local actors.
+ */
+import { Effect, Schema, SchemaIssue, type Scope, SchemaTransformation } from "effect"
+import type { Rpc } from "effect/rpc"
+import * as Address from "../kernel/Address.ts"
+import { ActorRef, fromAddress } from "./ActorRef.ts"
+import * as Behavior from "./Behavior.ts"
+import { NoReply, Reply } from "./Outcome.ts"
+import { Protocol } from "./Protocol.ts"
+
+export { fromMachine } from "./Machine.ts"
+export { Committed } from "./Protocol.ts"
+
+/** A kind of actor: state `S`, protocol `P`, and (for agents) the events `E` that its clients get. */
+export class Definition<S, in out P extends Rpc.Any, E extends Rpc.Any = never> {
+  readonly type: string
+  readonly protocol: Protocol
+  readonly state: Schema.Codec<S, unknown>
+  /** A Schema of refs to this kind, written as their address. */
+  readonly ref: Schema.Codec<ActorRef<P>, string>
+  constructor(
+    type: string,
+    state: Schema.Codec<S, unknown>,
+    rpcs: ReadonlyArray<Rpc.Any>,
+    clients: ReadonlySet<number>,
+    events: ReadonlyArray<Rpc.Any>
+  ) {
+    this.type = type
+    this.protocol = new Protocol(type, rpcs, clients, events)
+    this.state = state
+    this.ref = refSchema<P>(this.protocol)
+  }
+
+  /** How actors of this kind behave. Options are checked here: `InvalidOption` with field, value and range. */
+  behavior<H, I = never, In = void>(
+    options: Behavior.Options<S, P, E, H, I, In>
+  ): Behavior.Behavior<P, Exclude<Behavior.Services<H> | I, Scope.Scope>, In> {
+    return Behavior.make<S, P, E, H, I, In>(this.protocol, options)
+  }
+
+  /** The ref of a hosted actor: it need not live yet, the first message makes it. */
+  at(key: string): ActorRef<P> {
+    return new ActorRef<P>(this.protocol, Address.checkKey(key), undefined, undefined)
+  }
+}
+
+const refSchema = <P extends Rpc.Any>(protocol: Protocol): Schema.Codec<ActorRef<P>, string> =>
+  Schema.String.pipe(
+    Schema.decodeTo(
+      Schema.declare((u): u is ActorRef<P> => u instanceof ActorRef && u.protocol.type === protocol.type),
+      SchemaTransformation.transformEffect({
+        decode: (address: string) =>
+          Effect.try({
+            try: () => fromAddress(protocol, address) as ActorRef<P>,
+            catch: (error) => new SchemaIssue.InvalidValue(undefined as never, { message: String(error) })
+          }),
+        encode: (ref: ActorRef<P>) => Effect.succeed(ref.address)
+      })
+    )
+  )
+
+export interface MakeOptions<S extends Schema.Codec<unknown, unknown>, P extends ReadonlyArray<Rpc.Any>> {
+  /** The state's shape: what a store would keep. */
+  readonly state: S
+  /** What it understands. */
+  readonly protocol: P
+}
+
+/** Defines a kind of actor. `type` is the first segment of its address: a letter, then letters, digits, `_ . -`. */
+export const make = <S extends Schema.Codec<unknown, unknown>, const P extends ReadonlyArray<Rpc.Any>>(
+  type: string,
+  options: MakeOptions<S, P>
+): Definition<S["Type"], P[number]> => new Definition(type, options.state, options.protocol, new Set(), [])
+
+/** Answers the asker; with a second argument also the next state. */
+export function reply<A>(value: A): Reply<A, never>
+export function reply<A, S>(value: A, next: S): Reply<A, S>
+export function reply<A, S>(...args: [value: A, next?: S]): Reply<A, S> {
+  return new Reply<A, S>(args[0], args[1], args.length > 1)
+}
+
+/** Leaves the asker without an answer for now: after `self.defer`, `self.forward` or `self.stash`. */
+export function noReply(): NoReply<never>
+export function noReply<S>(next: S): NoReply<S>
+export function noReply<S>(...args: [next?: S]): NoReply<S> {
+  return new NoReply<S>(args[0], args.length > 0)
+}

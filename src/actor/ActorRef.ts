@@ -1,0 +1,164 @@
+/**
+ * Who to send to: a value that names an actor, living or not, here or elsewhere.
+ *
+ * Floor 1; made by `spawn`, `Counter.at(key)` and `Counter.ref` (its Schema); holds a type and a key, and the cell it last
+ * reached, so a send costs one hop. Two refs are equal when their addresses are; a ref outlives restarts and, for a hosted
+ * type, lives.
+ * Law 2: what one sender sends here is handled in the order sent. Law 5: `tell` never throws into a plain sender.
+ * Cost: `tellUnsafe` O(1) without allocation; `tell` and `ask` one small object.
+ */
+import { Effect, Equal, Hash, Inspectable } from "effect"
+import type { Duration } from "effect"
+import type { Rpc } from "effect/rpc"
+import * as Address from "../kernel/Address.ts"
+import type { Offer } from "../kernel/Envelope.ts"
+import { type AskError, InvalidUse, type TellError } from "../kernel/Errors.ts"
+import * as Options from "../kernel/Options.ts"
+import { AskEffect } from "./Ask.ts"
+import type { Cell } from "./Cell.ts"
+import * as ExitReason from "./ExitReason.ts"
+import type { PayloadArgs, PayloadThen, Protocol, WithTag } from "./Protocol.ts"
+import * as Runtime from "./Runtime.ts"
+import { Tell } from "./Tell.ts"
+import * as Teardown from "./Teardown.ts"
+
+export interface AskOptions {
+  /** Default 5 seconds; "infinity" for none. */
+  readonly timeout?: Duration.Input | "infinity"
+}
+
+export const defaultAskMillis = 5000
+
+export class ActorRef<in P extends Rpc.Any = never> implements Equal.Equal {
+  readonly protocol: Protocol
+  readonly key: string | number
+  /** The parent's address; undefined for a root, and for a ref that knows its cell. */
+  readonly parent: Address.Address | undefined
+  /** The cell it last reached. Internal. */
+  cell: Cell | undefined
+  declare readonly "~P": (_: P) => void
+
+  constructor(protocol: Protocol, key: string | number, parent: Address.Address | undefined, cell: Cell | undefined) {
+    this.protocol = protocol
+    this.key = key
+    this.parent = parent
+    this.cell = cell
+  }
+
+  get address(): Address.Address {
+    if (this.cell !== undefined) return this.cell.address
+    return Address.child(this.parent, this.protocol.type, this.key)
+  }
+
+  /**
+   * Sends a message. Succeeds when the actor's mailbox has taken it (for overflow `suspend`: waits for room).
+   * Fails: `MailboxFull` (hands the payload back), `ActorStopped`, `NoSuchActor`, `Quarantined`.
+   */
+  tell<T extends P["_tag"]>(tag: T, ...payload: PayloadArgs<WithTag<P, T>>): Effect.Effect<void, TellError> {
+    const at = this.protocol.position(tag)
+    return new Tell(this, at, this.protocol.construct(at, payload[0]))
+  }
+
+  /** `tell` without an Effect: for hot producers. "full" and "closed" leave the message with the sender. */
+  tellUnsafe<T extends P["_tag"]>(tag: T, ...payload: PayloadArgs<WithTag<P, T>>): Offer {
+    const at = this.protocol.position(tag)
+    return this.offer(at, this.protocol.construct(at, payload[0]), undefined, Runtime.only)
+  }
+
+  /**
+   * Sends a message and waits for its answer.
+   * Fails with the Rpc's own error, or: what `tell` fails with, `AskTimeout`, `AskCycle`, `CalleeFailed`, `Dropped`.
+   * Interrupted, it withdraws the message or interrupts its handler (law 8), unless the Rpc is `Actor.Committed`.
+   */
+  ask<T extends P["_tag"]>(
+    tag: T,
+    ...args: PayloadThen<WithTag<P, T>, AskOptions>
+  ): Effect.Effect<Rpc.Success<WithTag<P, T>>, Rpc.Error<WithTag<P, T>> | AskError> {
+    const at = this.protocol.position(tag)
+    const [payload, options] = args as unknown as readonly [unknown, AskOptions?]
+    const timeout = options?.timeout
+    const millis = timeout === "infinity" ? Infinity : Options.millis("ask.timeout", timeout, defaultAskMillis)
+    return new AskEffect(this, at, this.protocol.construct(at, payload), millis) as never
+  }
+
+  /** Stops the actor and waits until its life has ended; succeeds at once for one that does not live. */
+  stop(options: Teardown.StopOptions = {}): Effect.Effect<void> {
+    const checked = Teardown.check(options)
+    return Effect.withFiber((fiber) => {
+      const cell = this.find(Runtime.of(fiber))
+      if (cell === undefined) return Effect.void
+      return Effect.callback<void>((resume) => void Teardown.stop(cell, checked, () => resume(Effect.void)))
+    })
+  }
+
+  /** Waits for the end of the actor's present life, and tells why (law 10). At once for one that does not live. */
+  watch(): Effect.Effect<ExitReason.ExitReason> {
+    return Effect.withFiber((fiber) => {
+      const cell = this.find(Runtime.of(fiber))
+      if (cell === undefined) return Effect.succeed(this.cell?.extra?.exit ?? ExitReason.noSuchActor)
+      return Effect.callback<ExitReason.ExitReason>((resume) => {
+        const watchers = (cell.record().watchers ??= new Set())
+        const watcher = (reason: ExitReason.ExitReason) => resume(Effect.succeed(reason))
+        watchers.add(watcher)
+        return Effect.sync(() => void watchers.delete(watcher))
+      })
+    })
+  }
+
+  /** Offers by position. Internal: `runtime` finds the system when this ref has not reached a cell yet. */
+  offer(at: number, payload: unknown, origin: unknown, runtime: () => Runtime.Runtime | undefined): Offer {
+    const cell = this.cell
+    if (cell !== undefined) {
+      const offer = cell.offer(at, payload, origin)
+      if (offer !== "closed") return offer
+    }
+    const found = this.locate(runtime)
+    return found === undefined || found === cell ? "closed" : found.offer(at, payload, origin)
+  }
+
+  /** The cell to send to now: the one last reached while it lives, else by name, made if its type is hosted. Internal. */
+  locate(runtime: () => Runtime.Runtime | undefined): Cell | undefined {
+    return this.#resolve(runtime, true)
+  }
+
+  /** The same for what must not bring an actor to life. Internal. */
+  find(runtime: () => Runtime.Runtime | undefined): Cell | undefined {
+    return this.#resolve(runtime, false)
+  }
+
+  #resolve(runtime: () => Runtime.Runtime | undefined, make: boolean): Cell | undefined {
+    const cell = this.cell
+    if (cell !== undefined && cell.alive) return cell
+    const home = cell === undefined ? runtime() : cell.program.runtime
+    const found = home?.locate(this, make)
+    // a ref that a system gave out stays with it; one made of a name alone is looked up each time
+    if (found !== undefined && cell !== undefined) this.cell = found
+    return found
+  }
+
+  [Equal.symbol](that: unknown): boolean {
+    return that instanceof ActorRef && that.address === this.address
+  }
+  [Hash.symbol](): number {
+    return Hash.string(this.address)
+  }
+  toString(): string {
+    return this.address
+  }
+  toJSON(): string {
+    return this.address
+  }
+  [Inspectable.NodeInspectSymbol](): string {
+    return `ActorRef(${this.address})`
+  }
+}
+
+/** The ref of a printed path, with the protocol its last type has. Throws `InvalidOption` or `InvalidUse`. */
+export const fromAddress = (protocol: Protocol, address: Address.Address): ActorRef<never> => {
+  const segments = Address.parse(address)
+  const last = segments[segments.length - 1]!
+  if (last.type !== protocol.type) throw new InvalidUse({ address, reason: `is no address of a ${protocol.type}` })
+  const parent = segments.slice(0, -1)
+  const path = parent.reduce<string | undefined>((at, s) => Address.child(at, s.type, s.key), undefined)
+  return new ActorRef<never>(protocol, last.key, path, undefined)
+}

@@ -1,0 +1,67 @@
+/**
+ * `self.timers`: messages that an actor sends itself later.
+ *
+ * Floor 1; kept in the actor's record, armed in the system's one timer list. Keyed: setting a key again replaces it.
+ * Law 3: a timer has one reserved slot, so at most one undelivered firing, however late the actor is; `held` timers an actor.
+ * Law 4: a firing counts as accepted; one that is overtaken (replaced, cancelled, or of a former incarnation) is a dead
+ * letter `stale`. Staged: set and cancelled only when the handler succeeds. Volatile: a restart drops them all.
+ */
+import { RESERVED } from "../kernel/Envelope.ts"
+import { TimerNode } from "../kernel/Timers.ts"
+import type { Cell } from "./Cell.ts"
+import type { Ticket } from "./Extra.ts"
+
+export class ActorTimer extends TimerNode {
+  readonly cell: Cell
+  readonly key: string
+  readonly tag: number
+  readonly payload: unknown
+  readonly millis: number
+  readonly repeats: boolean
+  /** The firing that lies in the mailbox. */
+  pending: Ticket | undefined = undefined
+
+  constructor(cell: Cell, key: string, tag: number, payload: unknown, millis: number, repeats: boolean) {
+    super()
+    this.cell = cell
+    this.key = key
+    this.tag = tag
+    this.payload = payload
+    this.millis = millis
+    this.repeats = repeats
+  }
+
+  expired(): void {
+    const { cell } = this
+    const { timers } = cell.program.runtime
+    if (this.repeats) timers.arm(this, this.millis)
+    else cell.extra?.timers?.delete(this.key)
+    if (this.pending !== undefined) return
+    const ticket: Ticket = { incarnation: cell.incarnation, timer: this, valid: true }
+    if (cell.deliver(this.tag + RESERVED, this.payload, ticket)) this.pending = ticket
+  }
+}
+
+/** Arms a timer under its key, in place of the one that was there. */
+export const set = (timer: ActorTimer): void => {
+  const { cell } = timer
+  const timers = (cell.record().timers ??= new Map<string, ActorTimer>())
+  cancel(cell, timer.key)
+  timers.set(timer.key, timer)
+  cell.program.runtime.timers.arm(timer, timer.millis)
+}
+
+export const cancel = (cell: Cell, key: string): void => {
+  const timer = cell.extra?.timers?.get(key)
+  if (timer === undefined) return
+  cell.program.runtime.timers.cancel(timer)
+  if (timer.pending !== undefined) timer.pending.valid = false
+  cell.extra!.timers!.delete(key)
+}
+
+/** The incarnation ends. */
+export const clear = (cell: Cell): void => {
+  const timers = cell.extra?.timers
+  if (timers === undefined) return
+  for (const key of [...timers.keys()]) cancel(cell, key)
+}

@@ -1,0 +1,50 @@
+/**
+ * An agent: an actor that clients reach over a WebSocket.
+ *
+ * ```ts
+ * const Room = Agent.make("Room", {
+ *   state: Schema.Struct({ lines: Schema.Array(Line) }),
+ *   clients: [Rpc.make("Say", { payload: { text: Schema.String }, success: Schema.Int })], // callable by clients
+ *   events: [Rpc.make("Said", { payload: Line })], // pushed to clients
+ *   protocol: [Rpc.make("Tick")] // inside only
+ * })
+ * ```
+ *
+ * Floor 1; served by `Gateway`, spawned or hosted like any actor. Nothing is callable from outside unless it stands in
+ * `clients`. Many clients may share one agent (a room); one client may be the agent (a device): same API.
+ */
+import type { Schema } from "effect"
+import type { Rpc } from "effect/rpc"
+import { Definition } from "./Actor.ts"
+
+export interface MakeOptions<
+  S extends Schema.Codec<unknown, unknown>,
+  C extends ReadonlyArray<Rpc.Any>,
+  E extends ReadonlyArray<Rpc.Any>,
+  P extends ReadonlyArray<Rpc.Any>
+> {
+  readonly state: S
+  /** What clients may call. Their payloads, answers and errors cross the wire through their Schemas. */
+  readonly clients: C
+  /** What clients are sent: JSON-RPC notifications. */
+  readonly events?: E
+  /** What only actors may send. */
+  readonly protocol?: P
+}
+
+export const make = <
+  S extends Schema.Codec<unknown, unknown>,
+  const C extends ReadonlyArray<Rpc.Any>,
+  const E extends ReadonlyArray<Rpc.Any> = readonly [],
+  const P extends ReadonlyArray<Rpc.Any> = readonly []
+>(
+  type: string,
+  options: MakeOptions<S, C, E, P>
+): Definition<S["Type"], C[number] | P[number], E[number]> =>
+  new Definition<S["Type"], C[number] | P[number], E[number]>(
+    type,
+    options.state,
+    [...options.clients, ...(options.protocol ?? [])],
+    new Set(options.clients.keys()),
+    options.events ?? []
+  )

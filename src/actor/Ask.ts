@@ -1,0 +1,228 @@
+/**
+ * A question on its way: reply slot, deadline and cancel handle in one object.
+ *
+ *   WAITING (for room) -> QUEUED -> RUNNING -> TAKEN (deferred) -> DONE        any of them may go to DONE at once
+ *
+ * Floor 1; made by `ref.ask`, `self.forward` keeps it, the gateway makes one a request (`onExit` instead of a fiber).
+ * Law 4: an accepted ask gets exactly one outcome: `settle` answers true once.
+ * Law 8: withdrawn (timeout, interruption of the asker), a queued ask is removed and becomes a dead letter, a running
+ * handler is interrupted (unless Committed), a deferred one hears `onCancel`.
+ * Law 1: `asker` is the actor whose handler waits; the chain of askers is walked before an ask is sent, so one that would
+ * reach an actor already waiting in it fails at once with `AskCycle`.
+ * Order and cost: settled in the turn, delivered after it, so an asker's continuation never runs inside the callee's turn.
+ * One object an ask; its deadline is a node in a list of its duration, O(1) (`Effect.timeout` around an ask costs ten times the ask).
+ */
+import { type Effect, Exit, type Fiber } from "effect"
+import { type AskError, AskCycle, AskTimeout, type TellError } from "../kernel/Errors.ts"
+import * as PrivateFiber from "../kernel/Fiber.ts"
+import { TimerNode } from "../kernel/Timers.ts"
+import type { ActorRef } from "./ActorRef.ts"
+import type { Cell } from "./Cell.ts"
+import * as Refusal from "./Refusal.ts"
+import * as Runtime from "./Runtime.ts"
+import { Suspended } from "./Suspended.ts"
+
+const WAITING = 0
+export const QUEUED = 1
+export const RUNNING = 2
+export const TAKEN = 3
+const DONE = 4
+
+export class Ask extends TimerNode {
+  readonly ref: ActorRef<never>
+  /** The actor that has it now; a forward changes it. */
+  target: Cell
+  tag: number
+  readonly millis: number
+  /** The actor whose handler waits for the answer. */
+  readonly asker: Cell | undefined
+  /** The client behind it, for `self.caller`. */
+  readonly caller: unknown
+  fiber: Fiber.Fiber<unknown, unknown> | undefined = undefined
+  /** Instead of a fiber: what to do with the outcome. */
+  onExit: ((exit: Exit.Exit<unknown, unknown>) => void) | undefined = undefined
+  exit: Exit.Exit<unknown, unknown> | undefined = undefined
+  phase = WAITING
+  /** Told when the asker gives up a deferred ask. */
+  onCancel: (() => void) | undefined = undefined
+  #waiter: Suspended | undefined = undefined
+
+  constructor(
+    ref: ActorRef<never>,
+    target: Cell,
+    tag: number,
+    millis: number,
+    asker: Cell | undefined,
+    caller: unknown
+  ) {
+    super()
+    this.ref = ref
+    this.target = target
+    this.tag = tag
+    this.millis = millis
+    this.asker = asker
+    this.caller = caller
+  }
+
+  /** Offers itself to the target; answers with why not. */
+  send(payload: unknown): TellError | AskCycle | undefined {
+    const target = this.target
+    if (this.asker !== undefined) {
+      const cycle = findCycle(this.asker, target)
+      if (cycle !== undefined) return new AskCycle({ path: cycle })
+    }
+    const offer = target.offer(this.tag, payload, this)
+    if (offer === "closed") return Refusal.closed(this.ref, target.program.runtime)
+    if (offer === "full") {
+      if (target.program.plan.overflow !== "suspend" || this.asker === target) {
+        return Refusal.full(target, this.tag, payload)
+      }
+      this.#wait(payload)
+    } else if (this.phase === WAITING) this.phase = QUEUED
+    if (this.exit === undefined && this.millis !== Number.POSITIVE_INFINITY) {
+      target.program.runtime.timers.arm(this, this.millis)
+    }
+    return undefined
+  }
+
+  #wait(payload: unknown): void {
+    const target = this.target
+    const millis = this.asker === undefined ? Number.POSITIVE_INFINITY : this.asker.program.plan.offerMillis
+    this.#waiter = new Suspended(target, this.tag, payload, this, millis, (admitted, expired) => {
+      this.#waiter = undefined
+      if (admitted) this.phase = QUEUED
+      else if (expired) this.settle(Exit.fail(Refusal.full(target, this.tag, payload)))
+      else this.settle(Exit.fail(Refusal.closed(this.ref, target.program.runtime)))
+    })
+  }
+
+  /** Its handler begins. */
+  begin(): void {
+    this.phase = RUNNING
+  }
+
+  /** The outcome. False when it had one already. */
+  settle(exit: Exit.Exit<unknown, unknown>): boolean {
+    if (this.exit !== undefined) return false
+    this.exit = exit
+    this.phase = DONE
+    this.onCancel = undefined
+    const { runtime } = this.target.program
+    runtime.timers.cancel(this)
+    this.target.extra?.deferred?.delete(this)
+    Runtime.after(runtime, this)
+    return true
+  }
+
+  deliver(): void {
+    if (this.fiber !== undefined) PrivateFiber.resume(this.fiber, this.exit!)
+    else this.onExit?.(this.exit!)
+  }
+
+  expired(): void {
+    const started = this.phase === RUNNING || this.phase === TAKEN
+    const error = new AskTimeout({
+      address: this.ref.address,
+      tag: this.target.tagName(this.tag),
+      millis: this.millis,
+      started
+    })
+    this.#withdraw("timedOut", Exit.fail(error))
+  }
+
+  /** The asker gives up. */
+  cancel(): void {
+    this.#withdraw("cancelled", Exit.interrupt())
+  }
+
+  /** Its fiber is evaluated again: by the outcome, or because it was interrupted. */
+  readonly onResume = (): void => {
+    if (this.exit !== undefined) return
+    this.fiber = undefined
+    this.cancel()
+  }
+
+  #withdraw(reason: "timedOut" | "cancelled", exit: Exit.Exit<unknown, unknown>): void {
+    if (this.exit !== undefined) return
+    const { phase, target, onCancel } = this
+    if (phase === WAITING) this.#waiter?.cancel()
+    else if (phase === QUEUED) remove(this, reason)
+    else if (phase === RUNNING && !target.program.plan.protocol.committed[this.tag]) {
+      const running = target.extra?.running
+      if (running !== undefined && running.origin === this) {
+        running.cancelled = true
+        running.fiber.interruptUnsafe()
+      }
+    }
+    this.settle(exit)
+    if (phase === TAKEN) onCancel?.()
+  }
+}
+
+/** Takes a queued ask out of the mailbox or the stash. */
+const remove = (ask: Ask, reason: "timedOut" | "cancelled"): void => {
+  const { target } = ask
+  let payload: unknown
+  const mine = (_: number, its: unknown, origin: unknown): boolean => {
+    if (origin !== ask) return false
+    payload = its
+    return true
+  }
+  let found = target.mailbox?.remove(mine) ?? false
+  const stash = target.extra?.stash
+  if (!found && stash !== undefined) {
+    const at = stash.findIndex((entry) => entry[2] === ask)
+    if (at >= 0) {
+      payload = stash[at]![1]
+      stash.splice(at, 1)
+      found = true
+    }
+  }
+  if (!found) return
+  target.bury(ask.tag, payload, reason)
+  target.admit()
+}
+
+/** The way from `target` through its askers back to it, when it waits for `asker`'s answer itself. */
+export const findCycle = (asker: Cell, target: Cell): ReadonlyArray<string> | undefined => {
+  const path: Array<string> = [target.address]
+  for (let at: Cell | undefined = asker; at !== undefined;) {
+    path.unshift(at.address)
+    if (at === target) return path
+    const { runtime } = at.program
+    const onStack = runtime.scheduler.current === at ? runtime.origin : undefined
+    const serving: unknown = at.extra?.running === undefined ? onStack : at.extra.running.origin
+    at = serving instanceof Ask ? serving.asker : undefined
+  }
+  return undefined
+}
+
+/** `ref.ask` as an Effect. */
+export class AskEffect extends PrivateFiber.Primitive<unknown, AskError> {
+  readonly #ref: ActorRef<never>
+  readonly #tag: number
+  readonly #payload: unknown
+  readonly #millis: number
+
+  constructor(ref: ActorRef<never>, tag: number, payload: unknown, millis: number) {
+    super()
+    this.#ref = ref
+    this.#tag = tag
+    this.#payload = payload
+    this.#millis = millis
+  }
+
+  run(fiber: Fiber.Fiber<unknown, unknown>): Effect.Effect<unknown, AskError> {
+    const runtime = Runtime.of(fiber)
+    const cell = this.#ref.locate(runtime)
+    if (cell === undefined) return Exit.fail(Refusal.closed(this.#ref, runtime()))
+    const { scheduler } = cell.program.runtime
+    const asker = scheduler.handling ? (scheduler.current as Cell) : undefined
+    const ask = new Ask(this.#ref, cell, this.#tag, this.#millis, asker, asker?.ref)
+    const refused = ask.send(this.#payload)
+    if (refused !== undefined) return Exit.fail(refused)
+    if (ask.exit !== undefined) return ask.exit as Exit.Exit<unknown, AskError>
+    ask.fiber = fiber
+    return PrivateFiber.suspend(fiber, ask.onResume)
+  }
+}

@@ -1,0 +1,73 @@
+/**
+ * How an actor behaves: typed handlers over its protocol, its initial state, its hooks and limits.
+ *
+ * Floor 1; made by `Counter.behavior({...})`; the untyped, checked form of it is `Plan`.
+ * Handlers are mapped over the union of Rpcs, so a missing handler, a wrong tag, payload or reply is a compile error, and
+ * the services that handlers need are inferred as a union and asked for once, at `spawn` or `host`.
+ */
+import type { Effect, Scope } from "effect"
+import type { Rpc } from "effect/rpc"
+import type { Client, ConnectReason, Disconnected } from "./Client.ts"
+import type { ActorContext } from "./Context.ts"
+import type { ExitReason, Terminated } from "./ExitReason.ts"
+import type { Handled } from "./Outcome.ts"
+import { type Limits, Plan } from "./Plan.ts"
+import type { Protocol } from "./Protocol.ts"
+
+/** A behaviour of protocol `P` whose handlers need the services `R`, and whose `initial` needs the input `In`. */
+export class Behavior<out P extends Rpc.Any, out R, in In = void> {
+  readonly plan: Plan
+  declare readonly "~P": P
+  declare readonly "~R": R
+  declare readonly "~In": (_: In) => void
+  constructor(plan: Plan) {
+    this.plan = plan
+  }
+}
+
+/** One handler a message: `(state, payload, self) => next state | Actor.reply(...) | Effect of either`. */
+export type Handlers<S, P extends Rpc.Any, E extends Rpc.Any> = {
+  readonly [Q in P as Q["_tag"]]: (state: S, payload: Rpc.Payload<Q>, self: ActorContext<P, E>) => Handled<S, Q>
+}
+
+type HookResult<S> = S | void | Effect.Effect<S | void, never, unknown>
+
+/** A behaviour's options, besides its limits. */
+export interface Options<S, P extends Rpc.Any, E extends Rpc.Any, H, I, In> extends Limits {
+  /** The first state of each incarnation: a value, a function of the key, or an Effect (in the incarnation's scope). */
+  readonly initial:
+    | S
+    | Effect.Effect<S, unknown, I>
+    | ((key: string, self: ActorContext<P, E>, input: In) => S | Effect.Effect<S, unknown, I>)
+  readonly on: H & Handlers<S, P, E>
+  /** Something watched has ended. Nothing returned: state unchanged. */
+  readonly onTerminated?: (state: S, died: Terminated, self: ActorContext<P, E>) => HookResult<S>
+  /** A client has connected, or this is a new incarnation and it is still there. */
+  readonly onConnect?: (state: S, client: Client, self: ActorContext<P, E>, why: ConnectReason) => HookResult<S>
+  readonly onDisconnect?: (state: S, client: Client, why: Disconnected, self: ActorContext<P, E>) => HookResult<S>
+  /** The last thing of a life, within its grace. Not run after a kill of a running handler, or when no state was reached. */
+  readonly onStop?: (state: S, why: ExitReason, self: ActorContext<P, E>) => void | Effect.Effect<unknown, never>
+}
+
+type ServicesOfReturn<X> =
+  X extends Effect.Effect<infer _A, infer _E, infer R>
+    ? R
+    : X extends Generator<infer Y, infer _B, infer _C>
+      ? Y extends Effect.Effect<infer _A, infer _E, infer R>
+        ? R
+        : never
+      : never
+
+/** The services that handlers `H` need. */
+export type Services<H> = {
+  [K in keyof H]: H[K] extends (...args: infer _Args) => infer X ? ServicesOfReturn<X> : never
+}[keyof H]
+
+export const make = <S, P extends Rpc.Any, E extends Rpc.Any, H, I, In>(
+  protocol: Protocol,
+  options: Options<S, P, E, H, I, In>
+): Behavior<P, Exclude<Services<H> | I, Scope.Scope>, In> => {
+  const { initial, on, onTerminated, onConnect, onDisconnect, onStop, ...limits } = options
+  const hooks = { onTerminated, onConnect, onDisconnect, onStop }
+  return new Behavior(new Plan(protocol, initial, on as Readonly<Record<string, unknown>>, hooks, limits))
+}

@@ -1,0 +1,236 @@
+/**
+ * One actor, alive: thirteen words, a mailbox while it has mail, and a record of what only some actors have.
+ *
+ *   status   lifecycle (3 bits) | QUEUED | BUSY | HELD | HALTED | STARTING
+ *   extra    incarnation, children, watchers, timers, stash, forks, clients ...: made when first needed
+ *
+ * Floor 1; made by floor 2 (`Runtime`), run by the scheduler, reached through refs. What an actor does by kind is in a file
+ * of its own: `Turn` handles mail, `Teardown` stops and restarts, `Ask`, `Suspended`, `Forks`, `ActorTimers`.
+ * Law 1: a cell stands in the run queue at most once, and not while BUSY (a handler is suspended) or HELD (no state yet).
+ * Law 3: `offer` refuses, drops or lets wait by the behaviour's overflow policy; reserved slots are never refused.
+ * Law 4: accepted = finished + dead + queued + running, by plain integers; the system adds up what died with a cell.
+ * Law 7: idle, it holds no fiber, no timer and no mailbox: 130 B, its ref, its key.
+ * Cost: offer O(1), no allocation.
+ */
+import * as Address from "../kernel/Address.ts"
+import { type DeadReason, type Offer, RESERVED, SIGNAL } from "../kernel/Envelope.ts"
+import { Dropped } from "../kernel/Errors.ts"
+import * as Lifecycle from "../kernel/Lifecycle.ts"
+import * as Mailbox from "../kernel/Mailbox.ts"
+import type { Owner, Runnable } from "../kernel/Scheduler.ts"
+import { Exit } from "effect"
+import { ActorRef } from "./ActorRef.ts"
+import { Ask } from "./Ask.ts"
+import { ActorContext } from "./Context.ts"
+import { Extra, INITIAL } from "./Extra.ts"
+import type { Program } from "./Plan.ts"
+import type { Suspended } from "./Suspended.ts"
+import * as Turn from "./Turn.ts"
+
+const LIFECYCLE = 7
+/** Stands in the run queue. */
+export const QUEUED = 8
+/** A handler, or the release of its outputs, is suspended: no turn until it is done. */
+export const BUSY = 16
+/** Connecting, backing off or being torn down: no turn. */
+export const HELD = 32
+/** The handler on the stack or suspended is not to be committed. */
+export const HALTED = 64
+/** The next turn runs `initial`. */
+export const STARTING = 128
+
+export class Cell implements Runnable, Owner {
+  next: Runnable | undefined = undefined
+  readonly program: Program
+  readonly key: string | number
+  readonly parent: Cell | undefined
+  /** What `initial` is given. */
+  input: unknown = undefined
+  state: unknown = undefined
+  status = Lifecycle.CONNECTING | HELD
+  mailbox: Mailbox.Mailbox | undefined = undefined
+  accepted = 0
+  finished = 0
+  extra: Extra | undefined = undefined
+  self: ActorContext<never> | undefined = undefined
+  #ref: ActorRef<never> | undefined = undefined
+
+  constructor(program: Program, key: string | number, parent: Cell | undefined) {
+    this.program = program
+    this.key = key
+    this.parent = parent
+  }
+
+  get priority(): number {
+    return this.program.plan.priority
+  }
+
+  get ref(): ActorRef<never> {
+    return (this.#ref ??= new ActorRef<never>(this.program.plan.protocol, this.key, undefined, this))
+  }
+
+  get address(): Address.Address {
+    return Address.child(this.parent?.address, this.program.plan.protocol.type, this.key)
+  }
+
+  get lifecycle(): number {
+    return this.status & LIFECYCLE
+  }
+
+  get incarnation(): number {
+    return this.extra === undefined ? 1 : this.extra.incarnation
+  }
+
+  /** Whether it takes mail. */
+  get open(): boolean {
+    return (this.status & LIFECYCLE) < Lifecycle.DRAINING
+  }
+
+  get alive(): boolean {
+    return (this.status & LIFECYCLE) !== Lifecycle.STOPPED
+  }
+
+  /** Messages that wait: in the mailbox, the stash. */
+  get queued(): number {
+    return (this.mailbox === undefined ? 0 : this.mailbox.size) + (this.extra?.stash?.length ?? 0)
+  }
+
+  /** 1 while a handler of this actor runs or is suspended. */
+  get running(): number {
+    const handler = this.extra?.running
+    if (handler !== undefined) return handler.tag === INITIAL ? 0 : 1
+    const { scheduler } = this.program.runtime
+    return scheduler.current === this && scheduler.handling && (this.status & BUSY) === 0 ? 1 : 0
+  }
+
+  get deadLettered(): number {
+    return this.extra === undefined ? 0 : this.extra.dead
+  }
+
+  record(): Extra {
+    return (this.extra ??= new Extra())
+  }
+
+  /** Takes a message, or says why not. */
+  offer(tag: number, payload: unknown, origin: unknown): Offer {
+    if ((this.status & LIFECYCLE) >= Lifecycle.DRAINING) return "closed"
+    let box = this.mailbox
+    if (box === undefined) box = this.mailbox = Mailbox.acquire(this.program.plan.capacity)
+    if (box.full) return this.#overflow(box, tag, payload, origin)
+    box.push(tag, payload, origin)
+    this.accepted++
+    if ((this.status & (QUEUED | BUSY | HELD)) === 0) this.schedule()
+    return "accepted"
+  }
+
+  /** Takes what has a reserved slot; false only when the actor has stopped. A draining one still takes it. */
+  deliver(tag: number, payload: unknown, origin: unknown): boolean {
+    if ((this.status & LIFECYCLE) === Lifecycle.STOPPED) return false
+    const box = (this.mailbox ??= Mailbox.acquire(this.program.plan.capacity))
+    box.push(tag, payload, origin)
+    this.accepted++
+    if ((this.status & (QUEUED | BUSY | HELD)) === 0) this.schedule()
+    return true
+  }
+
+  #overflow(box: Mailbox.Mailbox, tag: number, payload: unknown, origin: unknown): Offer {
+    const policy = this.program.plan.overflow
+    if (policy === "dropNewest") {
+      this.accepted++
+      this.drop(tag, payload, origin, policy)
+      return "accepted"
+    }
+    if (policy === "dropOldest") {
+      let found = false
+      box.remove((oldTag, oldPayload, oldOrigin) => {
+        if (oldTag >= RESERVED) return false
+        found = true
+        this.drop(oldTag, oldPayload, oldOrigin, policy)
+        return true
+      })
+      if (!found) return "full"
+      box.push(tag, payload, origin)
+      this.accepted++
+      return "accepted"
+    }
+    return "full"
+  }
+
+  /** A message hit by the overflow policy: a dead letter; an ask is told at once. */
+  drop(tag: number, payload: unknown, origin: unknown, policy: "dropNewest" | "dropOldest"): void {
+    this.bury(tag, payload, policy)
+    if (origin instanceof Ask) origin.settle(Exit.fail(new Dropped({ address: this.address, policy })))
+  }
+
+  /** Counts an accepted message as dead, with its reason. */
+  bury(tag: number, payload: unknown, reason: DeadReason): void {
+    this.record().dead++
+    this.program.runtime.dead(this.address, this.tagName(tag), payload, reason)
+  }
+
+  tagName(tag: number): string {
+    if (tag === INITIAL) return "initial"
+    if (tag >= SIGNAL) return (["Terminated", "onConnect", "onDisconnect"] as const)[tag - SIGNAL] ?? "?"
+    return this.program.plan.protocol.tag(tag >= RESERVED ? tag - RESERVED : tag)
+  }
+
+  /** A sender waits for room: it keeps its place, and newcomers queue behind it (law 2). */
+  enqueue(waiter: Suspended): void {
+    const extra = this.record()
+    ;(extra.waiters ??= []).push(waiter)
+    if (this.mailbox !== undefined) this.mailbox.gate = 0
+  }
+
+  withdraw(waiter: Suspended): void {
+    const waiters = this.extra?.waiters
+    if (waiters === undefined) return
+    const at = waiters.indexOf(waiter)
+    if (at >= 0) waiters.splice(at, 1)
+    if (waiters.length === 0 && this.mailbox !== undefined) this.mailbox.gate = this.program.plan.capacity
+  }
+
+  /** Lets waiting senders in while there is room. */
+  admit(): void {
+    const waiters = this.extra?.waiters
+    if (waiters === undefined || waiters.length === 0) return
+    const { capacity } = this.program.plan
+    const box = (this.mailbox ??= Mailbox.acquire(capacity))
+    let n = 0
+    while (n < waiters.length && box.size - box.reserved < capacity) {
+      const waiter = waiters[n++]!
+      box.push(waiter.tag, waiter.payload, waiter.origin)
+      this.accepted++
+      waiter.admitted()
+    }
+    waiters.splice(0, n)
+    box.gate = waiters.length === 0 ? capacity : 0
+    if (box.size > 0 && (this.status & (QUEUED | BUSY | HELD)) === 0) this.schedule()
+  }
+
+  schedule(): void {
+    this.status |= QUEUED
+    this.program.runtime.scheduler.append(this)
+  }
+
+  /** A step of the lifecycle; false where the machine knows none. */
+  change(event: number, why: string): boolean {
+    const from = this.status & LIFECYCLE
+    const to = Lifecycle.next(from, event)
+    if (to === Lifecycle.NONE) return false
+    this.status = (this.status & ~LIFECYCLE) | to
+    this.program.runtime.changed(this, from, to, why)
+    return true
+  }
+
+  context(): ActorContext<never> {
+    return (this.self ??= new ActorContext<never>(this))
+  }
+
+  run(): void {
+    Turn.run(this)
+  }
+
+  settle(): void {
+    Turn.settle(this)
+  }
+}

@@ -1,0 +1,36 @@
+/**
+ * A connection as an agent sees it: who it is, and a way to send it events.
+ *
+ * Floor 1, so that `self.caller` and `self.broadcast` need nothing of the gateway; the gateway implements it.
+ * `send` inside a handler is staged with the handler's other outputs; `sendNow` is not. Neither ever suspends or fails: a
+ * client past its outbound budget gets its event policy, which the gateway counts.
+ */
+
+/** An event, encoded once however many clients it goes to. The gateway decides what lies in `frame`. */
+export interface Encoded {
+  frame: unknown
+}
+
+export interface Client {
+  /** Unique in the process. */
+  readonly id: string
+  /** Who it is, as the gateway's `authenticate` said; undefined without one. */
+  readonly principal: unknown
+  /** Its session, where it asked for one. */
+  readonly session: string | undefined
+  /** Sends an event now, not with the handler's outputs. False when the connection is gone. */
+  sendNow(event: string, payload: unknown): boolean
+  /** For broadcasts: `shared` keeps the encoded frame between clients. */
+  sendShared(event: string, payload: unknown, shared: Encoded): boolean
+  /** Closes the connection after what was sent to it. */
+  close(code: number, reason: string): void
+}
+
+/** Why a client is gone: the close code of RFC 6455 and its reason. */
+export interface Disconnected {
+  readonly code: number
+  readonly reason: string
+}
+
+/** Why `onConnect` runs: a new connection, or a new incarnation of an agent that has connections. */
+export type ConnectReason = "connected" | "restarted"

@@ -1,0 +1,303 @@
+/**
+ * `self`: what a handler may ask of its own actor.
+ *
+ * Floor 1; one object an incarnation, given to every handler. Rule: a turn is atomic in what goes through `self`: sends,
+ * broadcasts, timers, stash, answers and stop are staged and released in order when the handler succeeds, discarded when it
+ * fails. Called from a fork or a stray callback, outside any handler, they act at once.
+ * Law 8: when the incarnation ends, its `self` is revoked: its calls are no-ops, counted (`snapshot().revokedCalls`).
+ * Misuse (an unknown tag, one timer too many) throws by name in the handler, which is then its failure.
+ */
+import { type Duration, Effect, Exit, type Fiber, Scope } from "effect"
+import type { Rpc } from "effect/rpc"
+import { RESERVED } from "../kernel/Envelope.ts"
+import { InvalidUse } from "../kernel/Errors.ts"
+import * as Options from "../kernel/Options.ts"
+import { ActorRef, type AskOptions } from "./ActorRef.ts"
+import * as ActorTimers from "./ActorTimers.ts"
+import type { AskError } from "../kernel/Errors.ts"
+import { Ask, TAKEN } from "./Ask.ts"
+import type { Behavior } from "./Behavior.ts"
+import { BUSY, type Cell } from "./Cell.ts"
+import type { Client } from "./Client.ts"
+import * as Deferral from "./Deferral.ts"
+import * as Forks from "./Forks.ts"
+import type { Ticket } from "./Extra.ts"
+import type { Message, PayloadArgs, PayloadThen, WithTag } from "./Protocol.ts"
+import type { Runtime, SpawnArgs } from "./Runtime.ts"
+import * as Staging from "./Staging.ts"
+import * as Teardown from "./Teardown.ts"
+import * as Outputs from "./Outputs.ts"
+
+/** Keyed timers of one incarnation. */
+export interface SelfTimers<P extends Rpc.Any> {
+  /** Sends `message` to self once, after `delay`. */
+  readonly once: (key: string, delay: Duration.Input, ...message: Message<P>) => void
+  /** Sends `message` to self every `interval`, one undelivered firing at the most. */
+  readonly every: (key: string, interval: Duration.Input, ...message: Message<P>) => void
+  readonly cancel: (key: string) => void
+  readonly has: (key: string) => boolean
+}
+
+export interface ForkOptions {
+  /** `fail` (default): a failure of the fork is the actor's; `log`: it is reported and forgotten. */
+  readonly onFailure?: "fail" | "log"
+}
+
+export interface BroadcastOptions {
+  /** Clients left out; one or many. */
+  readonly except?: Client | ReadonlyArray<Client> | undefined
+}
+
+export class ActorContext<P extends Rpc.Any, E extends Rpc.Any = never> {
+  #cell: Cell | undefined
+  readonly #runtime: Runtime
+  declare readonly "~P": (_: P) => void
+  declare readonly "~E": (_: E) => void
+  readonly ref: ActorRef<P>
+  readonly key: string
+  readonly incarnation: number
+
+  constructor(cell: Cell) {
+    this.#cell = cell
+    this.#runtime = cell.program.runtime
+    this.ref = cell.ref as ActorRef<P>
+    this.key = String(cell.key)
+    this.incarnation = cell.incarnation
+  }
+
+  /** Ends the powers of this object. Internal. */
+  revoke(): void {
+    this.#cell = undefined
+  }
+
+  get #live(): Cell | undefined {
+    if (this.#cell === undefined) this.#runtime.counts.revokedCalls++
+    return this.#cell
+  }
+
+  /** The list that this call is staged in; undefined outside of a handler. */
+  #staging(cell: Cell): Staging.Staging | undefined {
+    const { scheduler } = this.#runtime
+    if (scheduler.current !== cell || !scheduler.handling) return undefined
+    return (cell.status & BUSY) === 0 ? this.#runtime.scratch : cell.extra?.running?.staging
+  }
+
+  #stage(op: number, a: unknown, b?: unknown, c?: unknown): void {
+    const cell = this.#live
+    if (cell === undefined) return
+    const staging = this.#staging(cell)
+    if (staging !== undefined) staging.add(op, a, b, c)
+    else Outputs.act(cell, op, a, b, c)
+  }
+
+  /** The origin of the message that is being handled. */
+  get #origin(): unknown {
+    const cell = this.#cell
+    const { scheduler } = this.#runtime
+    if (cell === undefined || scheduler.current !== cell || !scheduler.handling) return undefined
+    return (cell.status & BUSY) === 0 ? this.#runtime.origin : cell.extra?.running?.origin
+  }
+
+  /** The client behind this message, or the ref whose handler asked; undefined otherwise. */
+  get caller(): Client | ActorRef | undefined {
+    const origin = this.#origin
+    if (origin instanceof Ask) return origin.caller as Client | ActorRef | undefined
+    return origin as Client | undefined
+  }
+
+  /** The client behind this message, if a client is. */
+  get client(): Client | undefined {
+    const { caller } = this
+    return caller instanceof ActorRef ? undefined : caller
+  }
+
+  /** Sends a message. A refusal then is a dead letter `mailboxFull`; a full `suspend` mailbox holds this actor up. */
+  send<Q extends Rpc.Any, T extends Q["_tag"]>(ref: ActorRef<Q>, tag: T, ...payload: PayloadArgs<WithTag<Q, T>>): void {
+    const { protocol } = ref
+    const at = protocol.position(tag)
+    this.#stage(Staging.SEND, ref, at, protocol.construct(at, payload[0]))
+  }
+
+  /** `ref.ask`: in a handler the turn waits for it; in a fork it does not. */
+  ask<Q extends Rpc.Any, T extends Q["_tag"]>(
+    ref: ActorRef<Q>,
+    tag: T,
+    ...args: PayloadThen<WithTag<Q, T>, AskOptions>
+  ): Effect.Effect<Rpc.Success<WithTag<Q, T>>, Rpc.Error<WithTag<Q, T>> | AskError> {
+    return ref.ask(tag, ...args)
+  }
+
+  /** Hands the asker on, deadline included; return `Actor.noReply()`. A tell is passed on as a tell. */
+  forward<Q extends Rpc.Any, T extends Q["_tag"]>(
+    ref: ActorRef<Q>,
+    tag: T,
+    ...payload: PayloadArgs<WithTag<Q, T>>
+  ): void {
+    const at = ref.protocol.position(tag)
+    const origin = this.#origin
+    if (origin instanceof Ask) origin.phase = TAKEN
+    this.#stage(Staging.FORWARD, ref, at, [ref.protocol.construct(at, payload[0]), origin])
+  }
+
+  /** Answers later, from wherever: return `Actor.noReply()`. On a tell the handle has nobody to answer. */
+  defer<A = unknown, F = unknown>(): Deferral.Deferral<A, F> {
+    const cell = this.#live
+    const origin = this.#origin
+    if (cell === undefined || !(origin instanceof Ask)) return new Deferral.Deferral<A, F>(undefined, undefined)
+    return Deferral.make<A, F>(cell, origin, (exit) => {
+      const staging = this.#cell === undefined ? undefined : this.#staging(this.#cell)
+      if (staging === undefined) return origin.settle(exit)
+      staging.add(Staging.ANSWER, origin, exit, undefined)
+      return origin.exit === undefined
+    })
+  }
+
+  /** Makes a child. It starts when the handler succeeds; its life ends with this one. Throws `NameTaken`. */
+  spawn<Q extends Rpc.Any, In = void>(
+    behavior: Behavior<Q, never, In>,
+    key?: string,
+    ...[options]: SpawnArgs<In>
+  ): ActorRef<Q> {
+    const cell = this.#live
+    if (cell === undefined) return new ActorRef<Q>(behavior.plan.protocol, key ?? "revoked", undefined, undefined)
+    const child = this.#runtime.spawnChild(cell, behavior.plan, key, options)
+    const staging = this.#staging(cell)
+    if (staging === undefined) Outputs.act(cell, Staging.START, child, undefined, undefined)
+    else staging.add(Staging.START, child, undefined, undefined)
+    return child.ref as ActorRef<Q>
+  }
+
+  /** Tells `onTerminated` once when that actor's present life ends (law 10). */
+  watch(ref: ActorRef<never>): void {
+    const cell = this.#live
+    if (cell === undefined) return
+    if (cell.program.plan.hooks.onTerminated === undefined) {
+      throw new InvalidUse({ address: cell.address, reason: `watches ${ref.address} but has no onTerminated` })
+    }
+    this.#runtime.watch(cell, ref)
+  }
+
+  /** Ends a watch; a `Terminated` that lies in the mailbox is withdrawn. */
+  unwatch(ref: ActorRef<never>): void {
+    const cell = this.#live
+    if (cell !== undefined) this.#runtime.unwatch(cell, ref)
+  }
+
+  /** A fiber of this incarnation: it goes on after the turn, and ends with the incarnation. */
+  fork<A, F>(effect: Effect.Effect<A, F, Scope.Scope>, options: ForkOptions = {}): Fiber.Fiber<A, F> {
+    const cell = this.#live
+    const onFailure = Options.oneOf("fork.onFailure", options.onFailure, "fail", ["fail", "log"])
+    if (cell === undefined) return Effect.runFork(Effect.interrupt) as Fiber.Fiber<never>
+    const done = (exit: Exit.Exit<unknown, unknown>): void => Forks.failure(cell, exit, onFailure)
+    return Forks.fork(cell, effect as Effect.Effect<A, F>, done) as Fiber.Fiber<A, F>
+  }
+
+  /** Long work that frees the turn: its exit comes back as mail, in a reserved slot. */
+  pipe<A, F>(effect: Effect.Effect<A, F, Scope.Scope>, toMessage: (exit: Exit.Exit<A, F>) => Message<P>): void {
+    const cell = this.#live
+    if (cell === undefined) return
+    const ticket: Ticket = { incarnation: cell.incarnation, timer: undefined, valid: true }
+    Forks.fork(cell, effect as Effect.Effect<A, F>, (exit) => {
+      let message: readonly [string, unknown?]
+      try {
+        message = toMessage(exit as Exit.Exit<A, F>) as unknown as readonly [string, unknown?]
+        cell.deliver(cell.program.plan.protocol.position(message[0]) + RESERVED, message[1], ticket)
+      } catch (defect) {
+        Forks.failure(cell, Exit.die(defect), "fail")
+      }
+    })
+  }
+
+  readonly #setTimer = (key: string, delay: Duration.Input, message: Message<P>, repeats: boolean): void => {
+    const cell = this.#live
+    if (cell === undefined) return
+    const [tag, payload] = message as unknown as readonly [string, unknown?]
+    const { protocol } = cell.program.plan
+    const at = protocol.position(tag)
+    const millis = Options.millis(`timers.${key}`, delay, 0)
+    const timers = cell.extra?.timers
+    if (timers !== undefined && !timers.has(key)) Forks.checkHeld(cell, timers.size, "timers")
+    const timer = new ActorTimers.ActorTimer(cell, key, at, protocol.construct(at, payload), millis, repeats)
+    this.#stage(Staging.TIMER, timer)
+  }
+
+  /** Keyed timers. */
+  get timers(): SelfTimers<P> {
+    return {
+      once: (key, delay, ...message) => this.#setTimer(key, delay, message, false),
+      every: (key, interval, ...message) => this.#setTimer(key, interval, message, true),
+      cancel: (key) => this.#stage(Staging.CANCEL_TIMER, key),
+      has: (key) => this.#cell?.extra?.timers?.has(key) ?? false
+    }
+  }
+
+  /** Puts the message at hand aside; return `Actor.noReply()`. Throws when the stash is full. */
+  stash(): void {
+    const cell = this.#live
+    if (cell === undefined) return
+    const { stash } = cell.program.plan
+    if ((cell.extra?.stash?.length ?? 0) >= stash) {
+      throw new InvalidUse({ address: cell.address, reason: `stash full at ${stash} messages (behavior option stash)` })
+    }
+    const staging = this.#staging(cell)
+    if (staging === undefined) throw new InvalidUse({ address: cell.address, reason: "stash outside of a handler" })
+    const origin = this.#origin
+    if (origin instanceof Ask) origin.phase = TAKEN
+    staging.add(Staging.STASH, undefined, undefined, undefined)
+  }
+
+  /** Puts the first `count` stashed messages (default all) back at the head of the mailbox, in arrival order. */
+  unstash(count: number = Number.MAX_SAFE_INTEGER): void {
+    this.#stage(Staging.UNSTASH, Options.integer("unstash", count, 0, 0, Number.MAX_SAFE_INTEGER))
+  }
+
+  /** The message this actor sends itself when it goes idle (behaviour option `idleAfter`). */
+  idleTimeout(...message: Message<P>): void {
+    const cell = this.#live
+    if (cell === undefined) return
+    if (!Number.isFinite(cell.program.plan.idleMillis)) {
+      throw new InvalidUse({ address: cell.address, reason: "idleTimeout needs the behavior option idleAfter" })
+    }
+    const [tag, payload] = message as unknown as readonly [string, unknown?]
+    const at = cell.program.plan.protocol.position(tag)
+    cell.record().idleMessage = [at, cell.program.plan.protocol.construct(at, payload)]
+  }
+
+  /** Ends this life when the handler has succeeded. */
+  stop(options: Teardown.StopOptions = {}): void {
+    this.#stage(Staging.STOP, Teardown.check(options))
+  }
+
+  /** Sends an event to all clients whose `onConnect` has run; encoded once. */
+  broadcast<T extends E["_tag"]>(event: T, ...args: PayloadThen<WithTag<E, T>, BroadcastOptions>): void {
+    const [payload, options] = args as unknown as readonly [unknown, BroadcastOptions?]
+    const except = options?.except
+    const out = except === undefined ? [] : Array.isArray(except) ? except : [except]
+    this.#stage(Staging.BROADCAST, out, event, payload)
+  }
+
+  /** Sends an event to one client. */
+  push<T extends E["_tag"]>(client: Client, event: T, ...payload: PayloadArgs<WithTag<E, T>>): void {
+    this.#stage(Staging.PUSH, client, event, payload[0])
+  }
+
+  /** Closes a client's connection after what was sent to it. Codes 4000-4999 are the application's (RFC 6455, 7.4.2). */
+  close(client: Client, code = 1000, reason = ""): void {
+    this.#stage(Staging.CLOSE, client, code, reason)
+  }
+
+  /** The clients connected now. */
+  get clients(): ReadonlySet<Client> {
+    return this.#cell?.extra?.clients ?? new Set()
+  }
+
+  /** Closed when this incarnation ends: for what a handler acquires and keeps. */
+  get scope(): Scope.Scope {
+    const cell = this.#live
+    return cell === undefined ? Scope.makeUnsafe() : Forks.scope(cell)
+  }
+
+  toString(): string {
+    return this.ref.address
+  }
+}

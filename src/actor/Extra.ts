@@ -1,0 +1,82 @@
+/**
+ * What only some actors have, in one record made when the first of it is needed.
+ *
+ * Floor 1; a field of Cell; written by the file that owns each part. Law 7: an actor without timers, children, watchers,
+ * stash, forks or a suspended handler has no such record, so it costs an idle actor nothing.
+ * Law 3: every collection is bounded where it is added to, by the plan's `held`, `stash` or `capacity`.
+ */
+import type { Context, Fiber, Scope } from "effect"
+import type { TimerNode } from "../kernel/Timers.ts"
+import type { ActorTimer } from "./ActorTimers.ts"
+import type { Ask } from "./Ask.ts"
+import type { Cell } from "./Cell.ts"
+import type { Client } from "./Client.ts"
+import type { ExitReason } from "./ExitReason.ts"
+import type { Policy } from "./Policy.ts"
+import type { Staging } from "./Staging.ts"
+import type { Suspended } from "./Suspended.ts"
+import type { Teardown } from "./Teardown.ts"
+
+/** Stands for `initial`, which is no message. */
+export const INITIAL = -1
+
+/** A handler that has suspended. */
+export interface Running {
+  readonly fiber: Fiber.Fiber<unknown, unknown>
+  /** INITIAL, or the message's. */
+  readonly tag: number
+  readonly payload: unknown
+  readonly origin: unknown
+  readonly staging: Staging
+  readonly stuck: TimerNode
+  /** Its asker has gone: whatever it ends with is discarded. */
+  cancelled: boolean
+}
+
+/** Committed outputs that wait for room in a full mailbox. */
+export interface Releasing {
+  readonly staging: Staging
+  readonly at: number
+  readonly waiter: Suspended
+}
+
+/** The ticket of a reserved slot: who reserved it, and whether it still counts. */
+export interface Ticket {
+  readonly incarnation: number
+  readonly timer: ActorTimer | undefined
+  valid: boolean
+}
+
+export class Extra {
+  incarnation = 1
+  /** Messages that were accepted and never reached a handler. */
+  dead = 0
+  running: Running | undefined = undefined
+  releasing: Releasing | undefined = undefined
+  waiters: Array<Suspended> | undefined = undefined
+  /** In the order they were started. */
+  children: Set<Cell> | undefined = undefined
+  /** Those with a key, by `Type/key`. */
+  names: Map<string, Cell> | undefined = undefined
+  nextChild = 1
+  watchers: Set<Cell | ((reason: ExitReason) => void)> | undefined = undefined
+  watching: Set<Cell> | undefined = undefined
+  timers: Map<string, ActorTimer> | undefined = undefined
+  stash: Array<readonly [tag: number, payload: unknown, origin: unknown]> | undefined = undefined
+  forks: Set<Fiber.Fiber<unknown, unknown>> | undefined = undefined
+  deferred: Set<Ask> | undefined = undefined
+  clients: Set<Client> | undefined = undefined
+  scope: Scope.Closeable | undefined = undefined
+  idle: TimerNode | undefined = undefined
+  idleMessage: readonly [tag: number, payload: unknown] | undefined = undefined
+  teardown: Teardown | undefined = undefined
+  /** The wait before a restart, or for `initial`. */
+  delay: TimerNode | undefined = undefined
+  /** Of this incarnation's handlers and forks. */
+  handlerContext: Context.Context<never> | undefined = undefined
+  forkContext: Context.Context<never> | undefined = undefined
+  policy: Policy | undefined = undefined
+  /** What supervision remembers of former failures. */
+  history: unknown = undefined
+  exit: ExitReason | undefined = undefined
+}

@@ -1,0 +1,115 @@
+/**
+ * Any XState machine as a supervised actor.
+ *
+ * Floor 1; used as `Actor.fromMachine`. The machine's events are the protocol (an event's fields are the payload), its
+ * snapshot is the state; an ask is answered with the new state value. Its `after` delays and delayed `raise` run on the
+ * system's clock as keyed timers, so virtual time moves them; a final state stops the actor.
+ * Pure steps (`initialTransition`, `transition`), not `createActor`: a machine's actor costs 3.6 kB, this one its snapshot.
+ * Custom actions run in the turn; one that throws is the actor's failure. A machine that invokes or spawns actors of XState
+ * is refused by name: those would run outside supervision; use `self.pipe` or a child.
+ */
+import { Schema } from "effect"
+import { Rpc } from "effect/rpc"
+import { type AnyMachineSnapshot, type AnyStateMachine, type EventFrom, initialTransition, type InputFrom, type SnapshotFrom, transition } from "xstate"
+import { InvalidOption } from "../kernel/Errors.ts"
+import * as Behavior from "./Behavior.ts"
+import type { ActorContext } from "./Context.ts"
+import { Reply } from "./Outcome.ts"
+import { Protocol } from "./Protocol.ts"
+
+type Fields<E> = Omit<E, "type">
+type EventPayload<E> = [keyof Fields<E>] extends [never] ? void : Fields<E>
+
+/** The Rpc of one event: asked, it answers with the state value that follows. */
+export type EventRpc<E extends { readonly type: string }> = E extends { readonly type: infer T extends string }
+  ? Rpc.Rpc<T, Schema.Codec<EventPayload<E>, unknown>, Schema.Codec<unknown, unknown>>
+  : never
+
+/** What the machine's own delays send: not for callers. */
+const AFTER = "$after"
+
+interface Action {
+  readonly type: string
+  readonly info: unknown
+  readonly params: unknown
+  readonly exec: ((info: unknown, params: unknown) => void) | undefined
+}
+
+interface DelayedRaise {
+  readonly event: { readonly type: string }
+  readonly id: string | undefined
+  readonly delay: number | undefined
+}
+
+/** Refuses what would run outside of supervision. */
+const check = (machine: AnyStateMachine): void => {
+  const visit = (node: AnyStateMachine["root"]): void => {
+    if (node.invoke.length > 0) {
+      throw new InvalidOption({ field: `${node.id}.invoke`, value: "an invoked actor", range: "supported (use self.pipe)" })
+    }
+    for (const child of Object.values(node.states)) visit(child)
+  }
+  visit(machine.root)
+}
+
+export const fromMachine = <M extends AnyStateMachine>(
+  type: string,
+  machine: M,
+  options: { readonly input?: InputFrom<M> } & Omit<
+    Behavior.Options<SnapshotFrom<M>, EventRpc<EventFrom<M>>, never, unknown, never, void>,
+    "initial" | "on"
+  > = {}
+): Behavior.Behavior<EventRpc<EventFrom<M>>, never> => {
+  check(machine)
+  const { input, ...limits } = options
+  const names = machine.events.filter((name) => name !== "*" && !name.startsWith("xstate."))
+  const rpcs = [...names, AFTER].map((name) => Rpc.make(name, { payload: Schema.Any, success: Schema.Any }))
+  const protocol = new Protocol(type, rpcs)
+  type Self = ActorContext<Rpc.Any>
+  type Snapshot = AnyMachineSnapshot & { readonly status: string; readonly error?: unknown; readonly value: unknown }
+
+  const execute = (actions: ReadonlyArray<Action>, snapshot: Snapshot, self: Self): Snapshot => {
+    for (const action of actions) {
+      const raise = action.params as DelayedRaise | undefined
+      if (action.type === "xstate.raise" && raise?.delay !== undefined) {
+        const message = [AFTER, raise.event] as never
+        self.timers.once(raise.id ?? raise.event.type, Math.max(raise.delay, 0.001), ...(message as [never]))
+      } else if (action.type === "xstate.cancel") self.timers.cancel(String(action.params))
+      else if (action.type === "xstate.spawnChild") {
+        throw new InvalidOption({ field: `${type}.spawnChild`, value: "a spawned actor", range: "supported (use a child)" })
+      } else action.exec?.(action.info, action.params)
+    }
+    if (snapshot.status === "done") self.stop()
+    if (snapshot.status === "error") throw snapshot.error
+    return snapshot
+  }
+
+  const step = (state: Snapshot, event: { readonly type: string }, self: Self) => {
+    const [next, actions] = transition(machine, state as never, event as never) as unknown as readonly [
+      Snapshot,
+      ReadonlyArray<Action>
+    ]
+    const snapshot = execute(actions, next, self)
+    return new Reply(snapshot.value as unknown, snapshot, true)
+  }
+
+  const on: Record<string, unknown> = {
+    [AFTER]: (state: Snapshot, event: { readonly type: string }, self: Self) => step(state, event, self)
+  }
+  for (const name of names) {
+    on[name] = (state: Snapshot, payload: object | undefined, self: Self) =>
+      step(state, { ...payload, type: name }, self)
+  }
+  const initial = (_key: string, self: Self): Snapshot => {
+    const [snapshot, actions] = initialTransition(machine, input as never) as unknown as readonly [
+      Snapshot,
+      ReadonlyArray<Action>
+    ]
+    return execute(actions, snapshot, self)
+  }
+  return Behavior.make<Snapshot, Rpc.Any, never, unknown, never, void>(protocol, {
+    ...(limits as object),
+    initial: initial as never,
+    on: on as never
+  }) as unknown as Behavior.Behavior<EventRpc<EventFrom<M>>, never>
+}

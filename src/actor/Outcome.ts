@@ -1,0 +1,42 @@
+/**
+ * What a handler hands back, apart from a plain next state.
+ *
+ * Floor 1; made by `Actor.reply` and `Actor.noReply`, read by the turn.
+ * A `Reply` is a fresh object each time: a shared one would be overwritten while a suspended handler still holds it.
+ */
+import type { Effect } from "effect"
+import type { Rpc } from "effect/rpc"
+
+/** An answer, with the next state where there is one. */
+export class Reply<A, S> {
+  readonly value: A
+  readonly state: S | undefined
+  readonly changes: boolean
+  constructor(value: A, state: S | undefined, changes: boolean) {
+    this.value = value
+    this.state = state
+    this.changes = changes
+  }
+}
+
+/** No answer from this handler: it deferred, forwarded or stashed the message. */
+export class NoReply<S> {
+  readonly state: S | undefined
+  readonly changes: boolean
+  constructor(state: S | undefined, changes: boolean) {
+    this.state = state
+    this.changes = changes
+  }
+}
+
+/** What a handler of `Q` may hand back: a plain state only where the answer is void. */
+export type Outcome<S, Q extends Rpc.Any> =
+  | Reply<Rpc.Success<Q>, S>
+  | NoReply<S>
+  | ([undefined] extends [Rpc.Success<Q>] ? S : never)
+
+/** What a handler of `Q` may return: an outcome, an Effect of one, or (a generator function) a generator of one. */
+export type Handled<S, Q extends Rpc.Any> =
+  | Outcome<S, Q>
+  | Effect.Effect<Outcome<S, Q>, Rpc.Error<Q>, unknown>
+  | Generator<Effect.Effect<unknown, Rpc.Error<Q>, unknown>, Outcome<S, Q>, never>

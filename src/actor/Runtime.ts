@@ -1,0 +1,124 @@
+/**
+ * What a cell needs from whoever made it: the run queue, the timers, and the callbacks by which floor 2 hears of failures,
+ * deaths, dead letters and lifecycle changes.
+ *
+ * Floor 1; implemented by `supervision/ActorSystem`; floors never call up, so this is where a cell's knowledge ends.
+ * One runtime a system; several systems may live in a process (tests do that).
+ */
+import { Context } from "effect"
+import type { Cause, Fiber } from "effect"
+import type { Address } from "../kernel/Address.ts"
+import type { DeadReason } from "../kernel/Envelope.ts"
+import type { FiberScheduler } from "../kernel/FiberScheduler.ts"
+import type { Scheduler } from "../kernel/Scheduler.ts"
+import type { Timers } from "../kernel/Timers.ts"
+import type { ActorRef } from "./ActorRef.ts"
+import type { Cell } from "./Cell.ts"
+import type { Plan } from "./Plan.ts"
+import type { PolicyOptions } from "./Policy.ts"
+import type { Staging } from "./Staging.ts"
+import type { Order } from "./Teardown.ts"
+
+/** Something that goes on after the turn: the answer of an ask, a sender whose message was taken. */
+export interface Delivery {
+  deliver(): void
+}
+
+export interface SpawnOptions<In = unknown> {
+  /** What `initial` is given as its third argument, in each incarnation. */
+  readonly input?: In
+  /** Overrides the behaviour's supervision. */
+  readonly supervision?: PolicyOptions
+}
+
+/** A failure on its way to supervision. */
+export interface Failure {
+  readonly incident: string
+  readonly tag: string
+  readonly cause: Cause.Cause<unknown>
+}
+
+/** What the kernel counts by plain integers, besides what each cell counts. */
+export interface Counts {
+  /** Handlers that failed. */
+  failed: number
+  /** Suspended handlers that were overtaken by their asker, a stop or a kill. */
+  cancelled: number
+  /** Typed errors of handlers of a tell: answers that nobody heard. */
+  unheardErrors: number
+  /** Calls of a `self` whose incarnation had ended. */
+  revokedCalls: number
+}
+
+export interface Runtime {
+  readonly scheduler: Scheduler
+  readonly fibers: FiberScheduler
+  readonly timers: Timers
+  /** The outputs of the plain handler on the stack. Replaced when a suspending handler takes it along. */
+  scratch: Staging
+  /** The origin of the message whose handler is on the stack. */
+  origin: unknown
+  /** Its payload. */
+  payload: unknown
+  /** Goes on after the turn. */
+  readonly deliveries: Array<Delivery>
+  /** Deep-freeze state after each commit (off in production). */
+  readonly freezes: boolean
+  /** Messages taken from their senders that no actor's counters hold: refused sends of handlers, mail to nobody. */
+  readonly nowhere: { accepted: number; dead: number }
+  readonly counts: Counts
+
+  /** A process-unique incident id. */
+  incident(): string
+  /** The living cell that `ref` names; with `make`, one made on demand for a hosted type. */
+  locate(ref: ActorRef<never>, make: boolean): Cell | undefined
+  /** How long the actor at this address is quarantined still, in ms; 0 when it is not. */
+  quarantined(ref: ActorRef<never>): number
+  spawnChild(parent: Cell, plan: Plan, key: string | undefined, options: SpawnOptions | undefined): Cell
+  watch(watcher: Cell, target: ActorRef<never>): void
+  unwatch(watcher: Cell, target: ActorRef<never>): void
+  /** A failure of a handler, of `initial`, of a fork. Decides and acts. */
+  failed(cell: Cell, failure: Failure): void
+  /** A handler's `self.stop`: a permanent actor is restarted instead. */
+  exits(cell: Cell, order: Order): void
+  /** A failure that is nobody's to decide about any more: reported. */
+  reported(cell: Cell, failure: Failure): void
+  /** The life of `cell` has ended; it is gone from its parent. */
+  stopped(cell: Cell): void
+  changed(cell: Cell, from: number, to: number, why: string): void
+  dead(address: Address, tag: string, payload: unknown, reason: DeadReason): void
+  /** A handler suspended for longer than the behaviour's `stuckAfter`. */
+  stuck(cell: Cell, tag: string, millis: number): void
+  /** What could not be ended when an actor was killed; `ended` is called when it does end. */
+  zombie(cell: Cell, what: string): () => void
+}
+
+/** The system whose code is running, for refs that name no system of their own. */
+export const CurrentRuntime: Context.Reference<Runtime | undefined> = Context.Reference<Runtime | undefined>(
+  "troupe/actor/CurrentRuntime",
+  { defaultValue: () => undefined }
+)
+
+const live = new Set<Runtime>()
+
+/** A system began or ended. */
+export const open = (runtime: Runtime): void => void live.add(runtime)
+export const close = (runtime: Runtime): void => void live.delete(runtime)
+
+/** The only system of the process; undefined when there is none, or more than one to choose from. */
+export const only = (): Runtime | undefined => (live.size === 1 ? live.values().next().value : undefined)
+
+/** The system that a fiber's sends go to. */
+export const of = (fiber: Fiber.Fiber<unknown, unknown>) => (): Runtime | undefined =>
+  fiber.getRef(CurrentRuntime) ?? only()
+
+/** Goes on after the turn at hand, or at once outside of turns. */
+export const after = (runtime: Runtime, delivery: Delivery): void => {
+  if (runtime.scheduler.current === undefined) delivery.deliver()
+  else runtime.deliveries.push(delivery)
+}
+
+/** The options of a spawn: required where the behaviour's `initial` takes an input. */
+export type SpawnArgs<In> = [In] extends [void]
+  ? [options?: SpawnOptions<In>]
+  : [options: SpawnOptions<In> & { readonly input: In }]

@@ -1,0 +1,66 @@
+/**
+ * What a handler has asked for through `self` and what waits for its success.
+ *
+ *   [ op a b c | op a b c | ... ]      four words an output, in the order they were asked for
+ *
+ * Floor 1; written by Context, released by the turn. Rule: a turn is atomic in what goes through `self`: outputs are
+ * released in order when the handler succeeds and discarded when it fails or answers with a typed error.
+ * Cost: for plain handlers one list is reused for all actors, so staging costs no allocation a message; a handler that
+ * suspends takes its list along.
+ */
+
+/** a: target ref, b: tag position, c: payload */
+export const SEND = 0
+/** a: target ref, b: tag position, c: [payload, ask] */
+export const FORWARD = 1
+/** a: client, b: event, c: payload */
+export const PUSH = 2
+/** a: clients left out, b: event, c: payload */
+export const BROADCAST = 3
+/** a: timer (made, not armed) */
+export const TIMER = 4
+/** a: key */
+export const CANCEL_TIMER = 5
+/** a: tag, b: payload, c: origin */
+export const STASH = 6
+/** a: count */
+export const UNSTASH = 7
+/** a: stop options */
+export const STOP = 8
+/** a: ask, b: exit */
+export const ANSWER = 9
+/** a: child cell, to be started */
+export const START = 10
+/** a: client, b: close code, c: reason */
+export const CLOSE = 11
+
+export class Staging {
+  readonly words: Array<unknown> = []
+  /** Words in use: setting `words.length` would drop the array's storage. */
+  size = 0
+
+  get empty(): boolean {
+    return this.size === 0
+  }
+
+  add(op: number, a: unknown, b: unknown, c: unknown): void {
+    const words = this.words
+    const at = this.size
+    words[at] = op
+    words[at + 1] = a
+    words[at + 2] = b
+    words[at + 3] = c
+    this.size = at + 4
+  }
+
+  /** Whether an output of this kind is staged. */
+  has(op: number): boolean {
+    for (let i = 0; i < this.size; i += 4) if (this.words[i] === op) return true
+    return false
+  }
+
+  clear(): void {
+    for (let i = 0; i < this.size; i++) this.words[i] = undefined
+    this.size = 0
+  }
+}

@@ -1,0 +1,119 @@
+/**
+ * From `connecting` to `active`: an incarnation gets its state.
+ *
+ * Floor 1; called at spawn, and by Teardown after a restart's wait. A plain `initial` costs no turn: the actor is active
+ * when `spawn` returns. A function of the key, or an Effect, runs in the actor's own turn; it may take `connectTimeout`.
+ * Law 1: no mail is handled before the state is there; it waits in the bounded mailbox.
+ * Rule: after a restart `onConnect(client, "restarted")` runs for each live connection before any mail.
+ */
+import { Cause, Effect, Exit } from "effect"
+import { CONNECTED } from "../kernel/Envelope.ts"
+import * as Lifecycle from "../kernel/Lifecycle.ts"
+import * as Mailbox from "../kernel/Mailbox.ts"
+import { Deadline } from "../kernel/Timers.ts"
+import { BUSY, type Cell, HALTED, HELD, QUEUED, STARTING } from "./Cell.ts"
+import { INITIAL, type Running } from "./Extra.ts"
+import * as Forks from "./Forks.ts"
+import { freeze } from "./Freeze.ts"
+import { Staging } from "./Staging.ts"
+import * as Teardown from "./Teardown.ts"
+import * as Turn from "./Turn.ts"
+
+type Initial = (key: string, self: unknown, input: unknown) => unknown
+
+/** Begins an incarnation. */
+export const start = (cell: Cell): void => {
+  if (!cell.alive || cell.extra?.teardown !== undefined) return
+  cell.status &= ~HALTED
+  const { initial } = cell.program.plan
+  if (typeof initial !== "function" && !Effect.isEffect(initial)) return ready(cell, initial)
+  cell.status |= STARTING
+  if ((cell.status & QUEUED) === 0) cell.schedule()
+}
+
+/** The turn that runs `initial`. */
+export const run = (cell: Cell): void => {
+  cell.status &= ~STARTING
+  const { runtime, plan } = cell.program
+  runtime.scheduler.beginTurn(cell)
+  const initial = plan.initial as Initial | Effect.Effect<unknown, unknown>
+  let out: unknown
+  try {
+    out = typeof initial === "function" ? initial(String(cell.key), cell.context(), cell.input) : initial
+  } catch (error) {
+    failed(cell, Cause.die(error))
+    return Turn.end(cell)
+  }
+  if (Effect.isEffect(out)) effectful(cell, out as Effect.Effect<unknown, unknown>)
+  else ready(cell, out)
+  if (cell.mailbox === undefined || (cell.status & (BUSY | HELD | STARTING)) !== 0) return Turn.end(cell)
+  // it has mail already: the same turn goes on with it
+  Turn.mail(cell)
+  Turn.end(cell)
+}
+
+const effectful = (cell: Cell, effect: Effect.Effect<unknown, unknown>): void => {
+  const { runtime, plan } = cell.program
+  runtime.fibers.forget()
+  const fiber = Effect.runForkWith(Forks.handlerContext(cell))(effect)
+  const exit = fiber.pollUnsafe()
+  if (exit !== undefined) return done(cell, exit)
+  const extra = cell.record()
+  const deadline = new Deadline(() => {
+    running.cancelled = true
+    fiber.interruptUnsafe()
+  })
+  const running: Running = {
+    fiber,
+    tag: INITIAL,
+    payload: undefined,
+    origin: undefined,
+    staging: new Staging(),
+    stuck: deadline,
+    cancelled: false
+  }
+  extra.running = running
+  cell.status |= BUSY
+  runtime.timers.arm(deadline, plan.connectMillis)
+  fiber.addObserver((end) => {
+    if (extra.running !== running) return
+    extra.running = undefined
+    cell.status &= ~BUSY
+    runtime.timers.cancel(deadline)
+    if (running.cancelled && extra.teardown === undefined) {
+      const late = new Error(`initial took longer than ${plan.connectMillis} ms (behavior option connectTimeout)`)
+      failed(cell, Cause.die(late))
+    } else done(cell, end)
+    Turn.rest(cell)
+  })
+}
+
+const done = (cell: Cell, exit: Exit.Exit<unknown, unknown>): void => {
+  if ((cell.status & HALTED) !== 0) return
+  if (Exit.isSuccess(exit)) ready(cell, exit.value)
+  else failed(cell, exit.cause)
+}
+
+const failed = (cell: Cell, cause: Cause.Cause<unknown>): void => {
+  const { runtime } = cell.program
+  runtime.counts.failed++
+  runtime.failed(cell, { incident: runtime.incident(), tag: "initial", cause })
+}
+
+const ready = (cell: Cell, state: unknown): void => {
+  const { runtime, plan } = cell.program
+  cell.state = runtime.freezes ? freeze(state) : state
+  cell.status &= ~HELD
+  cell.change(Lifecycle.READY, "ready")
+  const clients = cell.extra?.clients
+  if (clients !== undefined && clients.size > 0) {
+    const box = (cell.mailbox ??= Mailbox.acquire(plan.capacity))
+    for (const client of [...clients].toReversed()) {
+      box.unshift(CONNECTED, client, "restarted")
+      cell.accepted++
+    }
+  }
+  const onStack = runtime.scheduler.current === cell
+  if (!onStack && cell.mailbox !== undefined && (cell.status & (QUEUED | BUSY)) === 0) cell.schedule()
+  if (cell.extra?.teardown !== undefined) Teardown.advance(cell)
+}

@@ -1,0 +1,389 @@
+/**
+ * The end of a life, or of one incarnation: stop and restart are the same steps with another goal.
+ *
+ *   no further turn -> handler interrupted -> children, in reverse -> forks -> finalizers -> stopped | connecting again
+ *
+ * Floor 1; called by refs, `self`, supervision, the host. `advance` is entered again by whatever a step waited for.
+ * Modes: `drain` finishes accepted mail first, `now` ends the handler and dead-letters the rest, `kill` waits for nothing:
+ * what JavaScript cannot end is listed as a zombie. A later, harder mode takes over a softer one; none is undone.
+ * One absolute deadline passes down: each level has min(its own, what remains minus 10 %), `infinity` included; past it, kill.
+ * Failures meanwhile are reported, never supervised. Law 8: finalizers run once. Law 10: one end, one reason.
+ * A restart keeps mailbox, queued asks, watches and connections; returns the stash to the head; ends children, forks,
+ * timers; fails deferred asks with `CalleeFailed`; revokes `self`.
+ */
+import { Cause, type Duration, Effect, Exit, type Fiber, Scope } from "effect"
+import { RESERVED } from "../kernel/Envelope.ts"
+import { ActorStopped, CalleeFailed } from "../kernel/Errors.ts"
+import * as Lifecycle from "../kernel/Lifecycle.ts"
+import * as Mailbox from "../kernel/Mailbox.ts"
+import * as Options from "../kernel/Options.ts"
+import { Deadline, type TimerNode } from "../kernel/Timers.ts"
+import * as ActorTimers from "./ActorTimers.ts"
+import { Ask } from "./Ask.ts"
+import { BUSY, type Cell, HALTED, HELD, QUEUED, STARTING } from "./Cell.ts"
+import * as ExitReason from "./ExitReason.ts"
+import { INITIAL } from "./Extra.ts"
+import * as Forks from "./Forks.ts"
+import * as Outputs from "./Outputs.ts"
+import * as Runtime from "./Runtime.ts"
+import * as Startup from "./Startup.ts"
+
+export type Mode = "drain" | "now" | "kill"
+
+export interface StopOptions {
+  /** Default `now`. */
+  readonly mode?: Mode
+  /** Grace until it is killed; default the behaviour's `shutdown`. */
+  readonly within?: Duration.Input | "infinity"
+}
+
+/** A checked order to stop. */
+export interface Order {
+  readonly mode: Mode
+  readonly millis: number | undefined
+  readonly reason: ExitReason.ExitReason | undefined
+}
+
+export const killOrder: Order = { mode: "kill", millis: undefined, reason: ExitReason.killed }
+
+export const check = (options: StopOptions): Order => {
+  Options.known("stop", options, ["mode", "within"])
+  return {
+    mode: Options.oneOf("stop.mode", options.mode, "now", ["drain", "now", "kill"]),
+    millis:
+      options.within === undefined || options.within === "infinity"
+        ? options.within && Number.POSITIVE_INFINITY
+        : Options.millis("stop.within", options.within, 0),
+    reason: undefined
+  }
+}
+
+export interface Teardown {
+  goal: "stop" | "restart"
+  mode: Mode
+  reason: ExitReason.ExitReason
+  /** Absolute, by the timers' clock. */
+  expiresAt: number
+  deadline: TimerNode | undefined
+  /** Told when the life has ended. */
+  readonly listeners: Array<() => void>
+  /** Children still to be stopped, the next one last. */
+  children: Array<Cell> | undefined
+  /** Mode `drain`: all accepted mail has been handled. */
+  drained: boolean
+  interrupted: boolean
+  forksInterrupted: boolean
+  /** The scope of the incarnation that ends. */
+  scope: Scope.Closeable | undefined
+  finalizer: Fiber.Fiber<unknown, unknown> | undefined
+  finalized: boolean
+  /** Wait before the next incarnation. */
+  delayMillis: number
+}
+
+const ranks: Record<Mode, number> = { drain: 0, now: 1, kill: 2 }
+const reasons: Record<Mode, ExitReason.ExitReason> = {
+  drain: ExitReason.drained,
+  now: ExitReason.normal,
+  kill: ExitReason.killed
+}
+
+const make = (goal: "stop" | "restart", mode: Mode, reason: ExitReason.ExitReason): Teardown => ({
+  goal,
+  mode,
+  reason,
+  expiresAt: Number.POSITIVE_INFINITY,
+  deadline: undefined,
+  listeners: [],
+  children: undefined,
+  drained: false,
+  interrupted: false,
+  forksInterrupted: false,
+  scope: undefined,
+  finalizer: undefined,
+  finalized: false,
+  delayMillis: 0
+})
+
+/** Stops an actor. False when it does not live; `done` is called when its life has ended. */
+export const stop = (cell: Cell, order: Order, done: (() => void) | undefined): boolean => {
+  if (!cell.alive) return false
+  const extra = cell.record()
+  const reason = order.reason ?? reasons[order.mode]
+  const waiting = extra.delay !== undefined || (cell.status & STARTING) !== 0
+  let teardown = extra.teardown
+  if (teardown === undefined) {
+    teardown = extra.teardown = make("stop", order.mode, reason)
+    cell.change(Lifecycle.STOP, reason._tag)
+  } else if (teardown.goal === "restart") {
+    teardown.goal = "stop"
+    teardown.mode = order.mode === "drain" ? "now" : order.mode
+    teardown.reason = reason
+    cell.change(Lifecycle.STOP, reason._tag)
+  } else if (ranks[order.mode] > ranks[teardown.mode]) {
+    teardown.mode = order.mode
+    teardown.reason = reason
+  }
+  if (done !== undefined) teardown.listeners.push(done)
+  arm(cell, teardown, order.millis ?? cell.program.plan.shutdownMillis)
+  if (extra.delay !== undefined) cell.program.runtime.timers.cancel(extra.delay)
+  extra.delay = undefined
+  // between incarnations there is no state to handle mail with
+  if (teardown.mode === "drain" && waiting && extra.running === undefined) teardown.mode = "now"
+  if (teardown.mode === "kill") kill(cell, teardown)
+  else {
+    if (teardown.mode === "now") halt(cell)
+    else Outputs.unstash(cell, Number.MAX_SAFE_INTEGER)
+    advance(cell)
+  }
+  return true
+}
+
+/** Ends this incarnation and begins the next one after `delayMillis`. */
+export const restart = (cell: Cell, incident: string, delayMillis: number): void => {
+  const extra = cell.record()
+  if (!cell.alive || extra.teardown !== undefined) return
+  const teardown = (extra.teardown = make("restart", "now", ExitReason.normal))
+  teardown.delayMillis = delayMillis
+  teardown.scope = extra.scope
+  cell.change(Lifecycle.RESTART, `failed (${incident})`)
+  cell.status = (cell.status | HELD | HALTED) & ~STARTING
+  cell.self?.revoke()
+  cell.self = undefined
+  extra.incarnation++
+  extra.scope = undefined
+  extra.handlerContext = undefined
+  extra.forkContext = undefined
+  extra.idleMessage = undefined
+  ActorTimers.clear(cell)
+  for (const ask of extra.deferred ?? []) ask.settle(Exit.fail(new CalleeFailed({ address: cell.address, incident })))
+  Outputs.unstash(cell, Number.MAX_SAFE_INTEGER)
+  arm(cell, teardown, cell.program.plan.shutdownMillis)
+  advance(cell)
+}
+
+/** Its own time, or the sooner end that an outer deadline leaves it. */
+const arm = (cell: Cell, teardown: Teardown, millis: number): void => {
+  const { timers } = cell.program.runtime
+  const expiresAt = timers.now() + millis
+  if (expiresAt >= teardown.expiresAt) return
+  teardown.expiresAt = expiresAt
+  teardown.deadline ??= new Deadline(() => {
+    if (cell.extra?.teardown === teardown) expire(cell, teardown)
+  })
+  timers.arm(teardown.deadline, millis)
+}
+
+/** The grace has run out. */
+const expire = (cell: Cell, teardown: Teardown): void => {
+  if (teardown.goal === "stop") {
+    teardown.reason = ExitReason.killed
+    return kill(cell, teardown)
+  }
+  sever(cell, teardown)
+  again(cell, teardown)
+}
+
+/** No further turn, and what is queued is dead. */
+const halt = (cell: Cell): void => {
+  cell.status = (cell.status | HELD | HALTED) & ~STARTING
+  buryMail(cell)
+}
+
+/** The next step of a teardown; `atRest`: the actor's own turn has just ended, so nothing of it is on the stack. */
+export const advance = (cell: Cell, atRest = false): void => {
+  const { extra } = cell
+  const teardown = extra?.teardown
+  if (extra === undefined || teardown === undefined || !cell.alive) return
+  const { runtime } = cell.program
+  const { scheduler } = runtime
+  if (!atRest && scheduler.current === cell && scheduler.handling) return
+  if (teardown.mode !== "drain" && extra.releasing !== undefined) Outputs.abandon(cell)
+  if ((cell.status & BUSY) !== 0) {
+    if (teardown.mode !== "drain" && !teardown.interrupted && extra.running !== undefined) {
+      teardown.interrupted = true
+      extra.running.fiber.interruptUnsafe()
+    }
+    return
+  }
+  if (teardown.mode === "drain" && !teardown.drained) {
+    if ((cell.status & HELD) !== 0) return
+    if (cell.mailbox !== undefined && cell.mailbox.size > 0) {
+      if ((cell.status & QUEUED) === 0) cell.schedule()
+      return
+    }
+    teardown.drained = true
+    cell.status |= HELD | HALTED
+  }
+  if (!children(cell, teardown)) return
+  if (extra.forks !== undefined && extra.forks.size > 0) {
+    if (teardown.forksInterrupted) return
+    teardown.forksInterrupted = true
+    for (const fork of [...extra.forks]) fork.interruptUnsafe()
+    if (extra.forks.size > 0) return
+  }
+  if (teardown.finalizer !== undefined || !finalize(cell, teardown)) return
+  if (teardown.goal === "restart") again(cell, teardown)
+  else finish(cell, teardown, Lifecycle.DONE)
+}
+
+/** Stops the children, last started first. False while one of them still stops. */
+const children = (cell: Cell, teardown: Teardown): boolean => {
+  teardown.children ??= [...(cell.extra?.children ?? [])]
+  const mode = teardown.mode === "drain" ? "drain" : "now"
+  for (let child = teardown.children.at(-1); child !== undefined; child = teardown.children.at(-1)) {
+    if (child.alive) {
+      if (child.extra?.teardown?.goal !== "stop") {
+        const left = teardown.expiresAt - cell.program.runtime.timers.now()
+        const millis = Math.min(child.program.plan.shutdownMillis, Math.max(1, left * 0.9))
+        stop(child, { mode, millis, reason: ExitReason.shutdown }, undefined)
+      }
+      if (child.alive) {
+        child.extra!.teardown!.listeners.push(() => advance(cell))
+        teardown.children.pop()
+        return false
+      }
+    }
+    teardown.children.pop()
+  }
+  return true
+}
+
+/** Runs `onStop` and closes the incarnation's scope. False while they run. */
+const finalize = (cell: Cell, teardown: Teardown): boolean => {
+  if (teardown.finalized) return true
+  teardown.finalized = true
+  const effect = finalizers(cell, teardown)
+  if (effect === undefined) return true
+  const { runtime } = cell.program
+  const fiber = Effect.runForkWith(Forks.forkContext(cell))(effect)
+  teardown.finalizer = fiber
+  fiber.addObserver((exit) => {
+    teardown.finalizer = undefined
+    if (Exit.isFailure(exit) && !Cause.hasInterruptsOnly(exit.cause)) {
+      runtime.reported(cell, { incident: runtime.incident(), tag: "onStop", cause: exit.cause })
+    }
+    if (cell.extra?.teardown === teardown) advance(cell)
+  })
+  return false
+}
+
+const finalizers = (cell: Cell, teardown: Teardown): Effect.Effect<unknown, unknown> | undefined => {
+  const { onStop } = cell.program.plan.hooks
+  const scope = teardown.scope ?? cell.extra?.scope
+  const { state } = cell
+  const hook =
+    onStop === undefined || teardown.goal === "restart" || state === undefined
+      ? undefined
+      : Effect.suspend(() => {
+          const out = onStop(state, teardown.reason, cell.context())
+          return Effect.isEffect(out) ? (out as Effect.Effect<unknown, unknown>) : Effect.void
+        })
+  if (scope === undefined) return hook
+  const close = Scope.close(scope, Exit.void)
+  return hook === undefined ? close : Effect.ensuring(hook, close)
+}
+
+/** The old incarnation is gone: the next one begins, now or after its backoff. */
+const again = (cell: Cell, teardown: Teardown): void => {
+  const extra = cell.extra!
+  const { timers } = cell.program.runtime
+  if (teardown.deadline !== undefined) timers.cancel(teardown.deadline)
+  extra.teardown = undefined
+  // a finalizer of the old incarnation made contexts of the new one's scope: it must not inherit them
+  extra.forkContext = undefined
+  extra.delay = new Deadline(() => {
+    extra.delay = undefined
+    Startup.start(cell)
+  })
+  if (teardown.delayMillis > 0) timers.arm(extra.delay, teardown.delayMillis)
+  else extra.delay.expired()
+}
+
+/** Waits for nothing: whatever still runs is cut off and listed until it ends. */
+const kill = (cell: Cell, teardown: Teardown): void => {
+  cell.status = (cell.status | HELD | HALTED) & ~STARTING
+  teardown.mode = "kill"
+  sever(cell, teardown)
+  finish(cell, teardown, Lifecycle.KILL)
+}
+
+/** Cuts off what runs for this incarnation: children are killed, fibers interrupted and listed as zombies. */
+const sever = (cell: Cell, teardown: Teardown): void => {
+  const extra = cell.extra!
+  for (const child of [...(extra.children ?? [])].toReversed()) stop(child, killOrder, undefined)
+  teardown.children = []
+  Outputs.abandon(cell)
+  const { running } = extra
+  if (running !== undefined) {
+    extra.running = undefined
+    cell.status &= ~BUSY
+    cell.program.runtime.timers.cancel(running.stuck)
+    Outputs.discard(cell, running.staging)
+    if (running.tag !== INITIAL) cell.finished++
+    tellStopped(cell, running.origin)
+    cut(cell, running.fiber, `handler of ${cell.tagName(running.tag)}`)
+  }
+  for (const fork of extra.forks ?? []) cut(cell, fork, "fork")
+  extra.forks = undefined
+  if (teardown.finalizer !== undefined) cut(cell, teardown.finalizer, "finalizer")
+  else if (!teardown.finalized) {
+    const effect = finalizers(cell, teardown)
+    if (effect !== undefined) cut(cell, Effect.runForkWith(Forks.forkContext(cell))(effect), "finalizer", false)
+  }
+  teardown.finalized = true
+}
+
+const cut = (cell: Cell, fiber: Fiber.Fiber<unknown, unknown>, what: string, interrupts = true): void => {
+  const ended = cell.program.runtime.zombie(cell, what)
+  fiber.addObserver(ended)
+  if (interrupts) fiber.interruptUnsafe()
+}
+
+const tellStopped = (cell: Cell, origin: unknown): void => {
+  if (origin instanceof Ask) origin.settle(Exit.fail(new ActorStopped({ address: cell.address, draining: false })))
+}
+
+const buryMail = (cell: Cell): void => {
+  const box = cell.mailbox
+  while (box !== undefined && box.size > 0) {
+    const { tag, payload, origin } = box
+    box.shift()
+    // a firing or a signal that reserved its slot is no loss to anybody, but it is counted all the same
+    cell.bury(tag, payload, tag >= RESERVED && tag < 2 * RESERVED ? "stale" : "stopped")
+    tellStopped(cell, origin)
+  }
+  const stash = cell.extra?.stash?.splice(0) ?? []
+  for (const [tag, payload, origin] of stash) {
+    cell.bury(tag, payload, "stopped")
+    tellStopped(cell, origin)
+  }
+}
+
+/** The life has ended. */
+const finish = (cell: Cell, teardown: Teardown, event: number): void => {
+  const extra = cell.extra!
+  const { runtime } = cell.program
+  const { timers } = runtime
+  buryMail(cell)
+  for (const waiter of extra.waiters?.splice(0) ?? []) waiter.refused()
+  for (const ask of extra.deferred ?? []) tellStopped(cell, ask)
+  ActorTimers.clear(cell)
+  for (const node of [teardown.deadline, extra.idle, extra.delay]) if (node !== undefined) timers.cancel(node)
+  const box = cell.mailbox
+  cell.mailbox = undefined
+  if (box !== undefined) Mailbox.release(box)
+  extra.exit = teardown.reason
+  cell.change(event, teardown.reason._tag)
+  cell.self?.revoke()
+  cell.self = undefined
+  cell.state = undefined
+  extra.teardown = undefined
+  for (const client of extra.clients ?? []) client.close(1001, "agent stopped")
+  extra.clients = undefined
+  const siblings = cell.parent?.extra
+  siblings?.children?.delete(cell)
+  if (typeof cell.key === "string") siblings?.names?.delete(`${cell.program.plan.protocol.type}/${cell.key}`)
+  runtime.stopped(cell)
+  for (const listener of teardown.listeners) Runtime.after(runtime, { deliver: listener })
+}

@@ -1,0 +1,37 @@
+/**
+ * Troupe: actors for many stateful, long-lived agents.
+ *
+ * The public API on one screen. `Actor` and `Agent` define; `ActorSystem` runs; `ActorRef` sends. The WebSocket edge is
+ * `troupe/gateway`, tools for tests are `troupe/testkit`. Everything below is the contract; everything else may change.
+ */
+export * as Actor from "./actor/Actor.ts"
+export * as Agent from "./actor/Agent.ts"
+export { ActorRef, type AskOptions } from "./actor/ActorRef.ts"
+export type { Behavior } from "./actor/Behavior.ts"
+export type { Client, Disconnected } from "./actor/Client.ts"
+export type { ActorContext as Self } from "./actor/Context.ts"
+export type { Deferral } from "./actor/Deferral.ts"
+export type { ExitReason, Terminated } from "./actor/ExitReason.ts"
+export type { Limits } from "./actor/Plan.ts"
+export type { Directive, PolicyOptions } from "./actor/Policy.ts"
+export type { SpawnOptions } from "./actor/Runtime.ts"
+export type { StopOptions } from "./actor/Teardown.ts"
+export {
+  ActorFailed,
+  ActorStopped,
+  AskCycle,
+  AskTimeout,
+  CalleeFailed,
+  Dropped,
+  InvalidOption,
+  InvalidUse,
+  MailboxFull,
+  NameTaken,
+  NoSuchActor,
+  Quarantined
+} from "./kernel/Errors.ts"
+export * as Lifecycle from "./kernel/Lifecycle.ts"
+export { ActorSystem, type Host, type ShutdownReport } from "./supervision/ActorSystem.ts"
+export type { DeadLetter } from "./supervision/DeadLetters.ts"
+export type { Snapshot, TreeNode } from "./supervision/Snapshot.ts"
+export type { Change, Report, SystemOptions } from "./supervision/System.ts"

@@ -1,0 +1,57 @@
+/**
+ * The check that every option passes once, when the thing it configures is made.
+ *
+ * Floor 0; used by every module with limits; knows nothing of actors.
+ * Law 12: an invalid option fails with field, value and range (`InvalidOption`), never later and never in silence.
+ * Pure functions; a handful of calls a behaviour or a system, none a message.
+ */
+import { Duration, Option } from "effect"
+import { InvalidOption } from "./Errors.ts"
+
+const show = (value: unknown): string => {
+  if (typeof value === "string") return JSON.stringify(value)
+  if (typeof value === "object" && value !== null) return Object.prototype.toString.call(value)
+  return String(value)
+}
+
+const refuse = (field: string, value: unknown, range: string): never => {
+  throw new InvalidOption({ field, value: show(value), range })
+}
+
+/** A whole number from `min` to `max`; `fallback` when absent. */
+export const integer = (field: string, value: unknown, fallback: number, min: number, max: number): number => {
+  if (value === undefined) return fallback
+  if (typeof value === "number" && Number.isInteger(value) && value >= min && value <= max) return value
+  return refuse(field, value, `a whole number from ${min} to ${max}`)
+}
+
+/** A finite number from `min` to `max`; `fallback` when absent. */
+export const number = (field: string, value: unknown, fallback: number, min: number, max: number): number => {
+  if (value === undefined) return fallback
+  if (typeof value === "number" && Number.isFinite(value) && value >= min && value <= max) return value
+  return refuse(field, value, `a number from ${min} to ${max}`)
+}
+
+/** A duration in milliseconds, above zero; `Infinity` for "infinity"; `fallback` when absent. */
+export const millis = (field: string, value: Duration.Input | undefined, fallback: number): number => {
+  if (value === undefined) return fallback
+  const duration = Option.getOrUndefined(Duration.fromInput(value))
+  const ms = duration === undefined ? Number.NaN : Duration.toMillis(duration)
+  return ms > 0 ? ms : refuse(field, value, 'a duration above zero, such as "5 seconds"')
+}
+
+/** One of `names`; `fallback` when absent. */
+export const oneOf = <A extends string>(field: string, value: unknown, fallback: A, names: ReadonlyArray<A>): A => {
+  if (value === undefined) return fallback
+  const found = names.find((name) => name === value)
+  return found ?? refuse(field, value, `one of ${names.join(", ")}`)
+}
+
+/** Refuses an options record that holds a field nobody reads: a misspelt option must not pass in silence. */
+export const known = (field: string, value: object | undefined, names: ReadonlyArray<string>): void => {
+  if (value === undefined) return
+  if (typeof value !== "object" || value === null) return refuse(field, value, "an options record")
+  for (const name of Object.keys(value)) {
+    if (!names.includes(name)) refuse(`${field}.${name}`, "an unknown option", `one of ${names.join(", ")}`)
+  }
+}

@@ -1,0 +1,327 @@
+/**
+ * The runtime of one actor system: owns the run queue, the timers, the registry, and hears what cells have to tell.
+ *
+ * Floor 2; `ActorSystem` is its Effect face (service, layer, shutdown); cells see it as `Runtime`. A hot mutable object:
+ * no Effect inside, but for starting fibers.
+ * Law 4: `snapshot` adds up plain integers of the living and the dead; nothing is counted a message that can be read then.
+ * Law 11: time is the given Clock's, chance the given Random's. Under a clock that is not the live one, sweeps are started
+ * through the given dispatcher, so virtual time waits for them.
+ */
+import { Cause, Clock, Context, Duration, Effect, LogLevel, Random, References, Scheduler as EffectScheduler } from "effect"
+import type { ActorRef } from "../actor/ActorRef.ts"
+import { Cell } from "../actor/Cell.ts"
+import type { ExitReason } from "../actor/ExitReason.ts"
+import { type Plan, Program } from "../actor/Plan.ts"
+import * as Policy from "../actor/Policy.ts"
+import * as Runtime from "../actor/Runtime.ts"
+import { Staging } from "../actor/Staging.ts"
+import * as Startup from "../actor/Startup.ts"
+import * as Teardown from "../actor/Teardown.ts"
+import * as Address from "../kernel/Address.ts"
+import type { DeadReason } from "../kernel/Envelope.ts"
+import { ActorFailed, InvalidUse, NameTaken } from "../kernel/Errors.ts"
+import { FiberScheduler } from "../kernel/FiberScheduler.ts"
+import * as Lifecycle from "../kernel/Lifecycle.ts"
+import * as Options from "../kernel/Options.ts"
+import { Scheduler, type SchedulerOptions } from "../kernel/Scheduler.ts"
+import { Timers } from "../kernel/Timers.ts"
+import { DeadLetters } from "./DeadLetters.ts"
+import * as DeathWatch from "./DeathWatch.ts"
+import { type Kind, Registry } from "./Registry.ts"
+import * as Supervisor from "./Supervisor.ts"
+
+export interface SystemOptions {
+  readonly scheduler?: SchedulerOptions
+  /** Dead letters listed. 0-1,048,576, default 1,024. */
+  readonly deadLetters?: number
+  /** Deep-freeze plain state after each commit. Default: unless NODE_ENV is "production". */
+  readonly freeze?: boolean
+  /** How long a shutdown may take. Default 15 seconds. */
+  readonly shutdown?: Duration.Input
+}
+
+/** A step of somebody's lifecycle. */
+export interface Change {
+  readonly ref: ActorRef
+  readonly from: Lifecycle.State
+  readonly to: Lifecycle.State
+  /** The system clock's time, in ms. */
+  readonly at: number
+  readonly why: string
+}
+
+/** A failure and what was decided about it. */
+export interface Report {
+  readonly error: ActorFailed
+  readonly decision: string
+}
+
+export interface Zombie {
+  readonly address: Address.Address
+  readonly what: string
+  readonly since: number
+}
+
+let systems = 0
+
+export class System implements Runtime.Runtime {
+  readonly scheduler: Scheduler
+  readonly fibers: FiberScheduler
+  readonly timers: Timers
+  readonly registry = new Registry()
+  readonly deadLetters: DeadLetters
+  readonly services: Context.Context<never>
+  /** Whether time is the real one. */
+  readonly live: boolean
+  readonly freezes: boolean
+  readonly shutdownMillis: number
+  readonly deliveries: Array<Runtime.Delivery> = []
+  readonly nowhere = { accepted: 0, dead: 0 }
+  readonly counts: Runtime.Counts = { failed: 0, cancelled: 0, unheardErrors: 0, revokedCalls: 0 }
+  readonly zombies = new Set<Zombie>()
+  readonly onChange = new Set<(change: Change) => void>()
+  readonly onFailure = new Set<(report: Report) => void>()
+  /** Closed first when the system stops: gateways. */
+  readonly edges = new Set<Effect.Effect<void>>()
+  scratch = new Staging()
+  origin: unknown = undefined
+  payload: unknown = undefined
+  restarts = 0
+  closed = false
+  readonly #random: { nextDoubleUnsafe(): number }
+  readonly #clock: Clock.Clock
+  readonly #debug: boolean
+  readonly #programs = new WeakMap<Plan, Program>()
+  readonly #id = (++systems).toString(36)
+  #incidents = 0
+  #anonymous = 1
+
+  constructor(options: SystemOptions, services: Context.Context<never>) {
+    Options.known("system", options, ["scheduler", "deadLetters", "freeze", "shutdown"])
+    this.services = services
+    this.#clock = Context.get(services, Clock.Clock)
+    this.#random = Context.get(services, Random.Random)
+    this.live = this.#clock === Context.get(Context.empty(), Clock.Clock)
+    this.#debug = LogLevel.isGreaterThanOrEqualTo("Debug", Context.get(services, References.MinimumLogLevel))
+    this.freezes = options.freeze ?? process.env["NODE_ENV"] !== "production"
+    this.shutdownMillis = Options.millis("system.shutdown", options.shutdown, 15_000)
+    this.deadLetters = new DeadLetters(Options.integer("system.deadLetters", options.deadLetters, 1024, 0, 1_048_576))
+    const dispatcher = this.live ? undefined : Context.get(services, EffectScheduler.Scheduler).makeDispatcher()
+    const kick = dispatcher && ((sweep: () => void) => dispatcher.scheduleTask(sweep, 0))
+    this.scheduler = new Scheduler({ ...(kick && { kick }), ...options.scheduler })
+    this.scheduler.onOccupied = (owner, tag, millis) => this.#occupied(owner as Cell | undefined, tag, millis)
+    this.scheduler.onDefect = (defect) => this.log(Effect.logError("defect of the runtime", Cause.die(defect)))
+    this.fibers = new FiberScheduler(this.scheduler)
+    const clock = this.#clock
+    const now = this.live ? () => this.scheduler.now() : () => Number(clock.monotonicTimeNanosUnsafe()) / 1e6
+    this.timers = new Timers(now, (millis, wake) => {
+      const fiber = Effect.runForkWith(services)(Effect.map(clock.sleep(Duration.millis(millis)), wake))
+      return () => fiber.interruptUnsafe()
+    })
+    Runtime.open(this)
+  }
+
+  log(effect: Effect.Effect<void>): void {
+    Effect.runForkWith(this.services)(effect)
+  }
+
+  // ---- actors
+
+  program(plan: Plan, services: Context.Context<never>): Program {
+    const known = this.#programs.get(plan)
+    if (known !== undefined && known.services === services) return known
+    const program = new Program(plan, this, services)
+    this.#programs.set(plan, program)
+    return program
+  }
+
+  spawn(program: Program, key: string | undefined, options: Runtime.SpawnOptions | undefined): Cell {
+    const { type } = program.plan.protocol
+    if (this.closed) throw new InvalidUse({ address: type, reason: "the system has stopped" })
+    const kind = this.registry.kind(type)
+    const name = key === undefined ? this.#anonymous++ : Address.checkKey(key)
+    if (kind.cells.has(name)) throw new NameTaken({ address: Address.child(undefined, type, name) })
+    const cell = this.#make(kind, program, name, undefined, options)
+    kind.cells.set(name, cell)
+    Startup.start(cell)
+    return cell
+  }
+
+  spawnChild(parent: Cell, plan: Plan, key: string | undefined, options: Runtime.SpawnOptions | undefined): Cell {
+    const extra = parent.record()
+    const { type } = plan.protocol
+    const kind = this.registry.kind(type)
+    let name: string | number
+    if (key === undefined) name = extra.nextChild++
+    else {
+      name = Address.checkKey(key)
+      const names = (extra.names ??= new Map())
+      if (names.has(`${type}/${name}`)) throw new NameTaken({ address: Address.child(parent.address, type, name) })
+    }
+    const cell = this.#make(kind, this.program(plan, parent.program.services), name, parent, options)
+    if (key !== undefined) extra.names!.set(`${type}/${name}`, cell)
+    ;(extra.children ??= new Set()).add(cell)
+    return cell
+  }
+
+  #make(
+    kind: Kind,
+    program: Program,
+    key: string | number,
+    parent: Cell | undefined,
+    options: Runtime.SpawnOptions | undefined
+  ): Cell {
+    const supervision = options?.supervision
+    const policy = supervision && Policy.make(`${kind.type}.supervision`, supervision)
+    const cell = new Cell(program, key, parent)
+    cell.input = options?.input
+    if (policy !== undefined) cell.record().policy = policy
+    kind.living++
+    kind.spawned++
+    return cell
+  }
+
+  host(program: Program): void {
+    const kind = this.registry.kind(program.plan.protocol.type)
+    if (kind.hosted !== undefined) throw new NameTaken({ address: kind.type })
+    kind.hosted = program
+  }
+
+  locate(ref: ActorRef<never>, make: boolean): Cell | undefined {
+    if (ref.cell?.parent !== undefined || ref.parent !== undefined) return this.find(ref.address)
+    const kind = this.registry.kinds.get(ref.protocol.type)
+    if (kind === undefined) return undefined
+    const cell = kind.cells.get(ref.key)
+    if (cell !== undefined || !make || kind.hosted === undefined || this.closed || typeof ref.key !== "string") return cell
+    if (kind.remaining(ref.key, this.timers.now()) > 0) return undefined
+    return this.spawn(kind.hosted, ref.key, undefined)
+  }
+
+  /** The living cell at a path. */
+  find(address: Address.Address): Cell | undefined {
+    const [root, ...rest] = Address.parse(address)
+    let cell = this.registry.kinds.get(root!.type)?.cells.get(root!.key)
+    for (const { type, key } of rest) {
+      const extra: Cell["extra"] = cell?.extra
+      if (typeof key === "string") cell = extra?.names?.get(`${type}/${key}`)
+      else cell = [...(extra?.children ?? [])].find((c) => c.key === key && c.program.plan.protocol.type === type)
+    }
+    return cell
+  }
+
+  quarantined(ref: ActorRef<never>): number {
+    return this.registry.kinds.get(ref.protocol.type)?.remaining(ref.key, this.timers.now()) ?? 0
+  }
+
+  *cells(): Generator<Cell> {
+    const walk = function* (cell: Cell): Generator<Cell> {
+      yield cell
+      for (const child of cell.extra?.children ?? []) yield* walk(child)
+    }
+    for (const kind of this.registry.kinds.values()) for (const cell of kind.cells.values()) yield* walk(cell)
+  }
+
+  // ---- what cells tell
+
+  incident(): string {
+    return `${this.#id}-${(++this.#incidents).toString(36)}`
+  }
+
+  watch(watcher: Cell, target: ActorRef<never>): void {
+    DeathWatch.watch(
+      watcher,
+      target,
+      target.find(() => this)
+    )
+  }
+
+  unwatch(watcher: Cell, target: ActorRef<never>): void {
+    DeathWatch.unwatch(
+      watcher,
+      target,
+      target.find(() => this)
+    )
+  }
+
+  readonly #around: Supervisor.Surroundings = {
+    now: () => this.timers.now(),
+    random: () => this.#random.nextDoubleUnsafe(),
+    report: (cell, failure, decision) => this.#report(cell, failure, decision),
+    quarantine: (cell) => {
+      const kind = this.registry.kind(cell.program.plan.protocol.type)
+      if (cell.parent !== undefined || kind.hosted === undefined) return false
+      kind.quarantine(cell.key, this.timers.now())
+      return true
+    }
+  }
+
+  failed(cell: Cell, failure: Runtime.Failure): void {
+    Supervisor.failed(cell, failure, this.#around)
+  }
+
+  exits(cell: Cell, order: Teardown.Order): void {
+    Supervisor.exits(cell, order, this.#around)
+  }
+
+  reported(cell: Cell, failure: Runtime.Failure): void {
+    this.#report(cell, failure, "reported")
+  }
+
+  #report(cell: Cell, failure: Runtime.Failure, decision: string): void {
+    const { incident, tag, cause } = failure
+    const { address, incarnation } = cell
+    if (decision.startsWith("restarts")) this.restarts++
+    const error = new ActorFailed({ address, incarnation, tag, incident, cause })
+    for (const listener of this.onFailure) listener({ error, decision })
+    this.log(Effect.logWarning(`${error.message}: ${decision}`, cause))
+  }
+
+  stopped(cell: Cell): void {
+    const { type } = cell.program.plan.protocol
+    const kind = this.registry.kind(type)
+    kind.retire(cell)
+    if (cell.parent === undefined) kind.cells.delete(cell.key)
+    const reason = cell.extra!.exit as ExitReason
+    for (const listener of DeathWatch.ended(cell)) Runtime.after(this, { deliver: () => listener(reason) })
+  }
+
+  changed(cell: Cell, from: number, to: number, why: string): void {
+    if (this.onChange.size === 0 && !this.#debug) return
+    const change: Change = {
+      ref: cell.ref,
+      from: Lifecycle.states[from]!,
+      to: Lifecycle.states[to]!,
+      at: this.timers.now(),
+      why
+    }
+    for (const listener of this.onChange) listener(change)
+    if (this.#debug) this.log(Effect.logDebug(`${cell.address}: ${change.from} -> ${change.to} (${why})`))
+  }
+
+  dead(address: Address.Address, tag: string, payload: unknown, reason: DeadReason): void {
+    this.deadLetters.add(address, tag, payload, reason, this.timers.now())
+  }
+
+  stuck(cell: Cell, tag: string, millis: number): void {
+    const since = Math.round(millis)
+    this.log(Effect.logWarning(`${cell.address}: handler of "${tag}" suspended for ${since} ms (behavior option stuckAfter)`))
+  }
+
+  #occupied(cell: Cell | undefined, tag: number, millis: number): void {
+    const who = cell === undefined ? "a fiber or sweep" : `${cell.address}: ${tag < 0 ? "a fiber" : `"${cell.tagName(tag)}"`}`
+    this.log(Effect.logWarning(`${who} held the event loop for ${Math.round(millis)} ms: move the work to a worker thread`))
+  }
+
+  zombie(cell: Cell, what: string): () => void {
+    const zombie: Zombie = { address: cell.address, what, since: this.timers.now() }
+    this.zombies.add(zombie)
+    return () => void this.zombies.delete(zombie)
+  }
+
+  /** Ends what the system itself holds. Actors must have stopped. */
+  close(): void {
+    this.closed = true
+    this.timers.close()
+    Runtime.close(this)
+  }
+}
