@@ -1,0 +1,81 @@
+/**
+ * How a host of connections reaches agents: connect, request, notify, disconnect.
+ *
+ * Floor 2; used by the gateway (floor 3), which knows frames and sockets but no cells.
+ * Law 2: `onConnect` and `onDisconnect` keep their place behind what the connection sent before, in slots reserved when it
+ * connected, so they are never refused. Law 4: a request is an ask and gets one outcome; a refused notification is the
+ * gateway's to count (`refuse`). Law 8: `cancel` withdraws a request that is queued and interrupts its handler.
+ * Cost: a request is one `Ask` object and its deadline; no fiber.
+ */
+import type { Exit } from "effect"
+import type { ActorRef } from "../actor/ActorRef.ts"
+import { Ask } from "../actor/Ask.ts"
+import type { Cell } from "../actor/Cell.ts"
+import type { Client, Disconnected } from "../actor/Client.ts"
+import * as Refusal from "../actor/Refusal.ts"
+import { CONNECTED, type DeadReason, DISCONNECTED, type Offer } from "../kernel/Envelope.ts"
+import type { AskCycle, TellError } from "../kernel/Errors.ts"
+import type { System } from "./System.ts"
+
+/** A request under way. */
+export interface Request {
+  /** The asker has gone: withdraws it, or interrupts its handler unless it is Committed. */
+  readonly cancel: () => void
+}
+
+/** One agent as one connection sees it: pinned to the life it connected to. */
+export class Line {
+  readonly #system: System
+  readonly #cell: Cell
+  readonly #client: Client
+
+  constructor(system: System, cell: Cell, client: Client) {
+    this.#system = system
+    this.#cell = cell
+    this.#client = client
+  }
+
+  /** Whether the agent's life goes on. */
+  get open(): boolean {
+    return this.#cell.alive
+  }
+
+  /** Sends a request; `onExit` is called once, after the turn that settles it. Answers with a refusal instead of a request. */
+  request(
+    position: number,
+    payload: unknown,
+    millis: number,
+    onExit: (exit: Exit.Exit<unknown, unknown>) => void
+  ): Request | TellError | AskCycle {
+    const cell = this.#cell
+    if (!cell.alive) return Refusal.closed(cell.ref, this.#system)
+    const ask = new Ask(cell.ref, cell, position, millis, undefined, this.#client)
+    ask.onExit = onExit
+    return ask.send(payload) ?? { cancel: () => ask.cancel() }
+  }
+
+  /** Sends a notification: a tell whose `self.caller` is the client. */
+  notify(position: number, payload: unknown): Offer {
+    return this.#cell.offer(position, payload, this.#client)
+  }
+
+  /** A notification that was not accepted, for good: a dead letter. */
+  refuse(position: number, payload: unknown, reason: DeadReason): void {
+    this.#system.nowhere.accepted++
+    this.#system.nowhere.dead++
+    this.#system.dead(this.#cell.address, this.#cell.tagName(position), payload, reason)
+  }
+
+  /** The connection is gone. */
+  disconnect(why: Disconnected): void {
+    this.#cell.deliver(DISCONNECTED, this.#client, why)
+  }
+}
+
+/** Connects a client to the agent that `ref` names, made if its type is hosted; or says why not. */
+export const connect = (system: System, ref: ActorRef<never>, client: Client): Line | TellError => {
+  const cell = ref.locate(() => system)
+  if (cell === undefined || !cell.open) return Refusal.closed(ref, system)
+  cell.deliver(CONNECTED, client, "connected")
+  return new Line(system, cell, client)
+}
