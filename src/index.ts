@@ -15,7 +15,7 @@ export type { ExitReason, Terminated } from "./actor/ExitReason.ts"
 export type { Limits } from "./actor/Plan.ts"
 export type { Directive, PolicyOptions } from "./actor/Policy.ts"
 export type { SpawnOptions } from "./actor/Runtime.ts"
-export type { StopOptions } from "./actor/Teardown.ts"
+export type { StopOptions } from "./actor/StopOrder.ts"
 export {
   ActorFailed,
   ActorStopped,

@@ -20,7 +20,7 @@ import * as ExitReason from "./ExitReason.ts"
 import type { PayloadArgs, PayloadThen, Protocol, WithTag } from "./Protocol.ts"
 import * as Runtime from "./Runtime.ts"
 import { Tell } from "./Tell.ts"
-import * as Teardown from "./Teardown.ts"
+import * as StopOrder from "./StopOrder.ts"
 
 export interface AskOptions {
   /** Default 5 seconds; "infinity" for none. */
@@ -82,12 +82,12 @@ export class ActorRef<in P extends Rpc.Any = never> implements Equal.Equal {
   }
 
   /** Stops the actor and waits until its life has ended; succeeds at once for one that does not live. */
-  stop(options: Teardown.StopOptions = {}): Effect.Effect<void> {
-    const checked = Teardown.check(options)
+  stop(options: StopOrder.StopOptions = {}): Effect.Effect<void> {
+    const checked = StopOrder.check(options)
     return Effect.withFiber((fiber) => {
       const cell = this.find(Runtime.of(fiber))
       if (cell === undefined) return Effect.void
-      return Effect.callback<void>((resume) => void Teardown.stop(cell, checked, () => resume(Effect.void)))
+      return Effect.callback<void>((resume) => void cell.stop(checked, () => resume(Effect.void)))
     })
   }
 

@@ -136,7 +136,7 @@ export class Ask extends TimerNode {
   }
 
   /** Its fiber is evaluated again: by the outcome, or because it was interrupted. */
-  readonly onResume = (): void => {
+  resumed(): void {
     if (this.exit !== undefined) return
     this.fiber = undefined
     this.cancel()
@@ -223,6 +223,6 @@ export class AskEffect extends PrivateFiber.Primitive<unknown, AskError> {
     if (refused !== undefined) return Exit.fail(refused)
     if (ask.exit !== undefined) return ask.exit as Exit.Exit<unknown, AskError>
     ask.fiber = fiber
-    return PrivateFiber.suspend(fiber, ask.onResume)
+    return PrivateFiber.suspend(fiber, () => ask.resumed())
   }
 }

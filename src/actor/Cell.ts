@@ -23,21 +23,14 @@ import { ActorRef } from "./ActorRef.ts"
 import { Ask } from "./Ask.ts"
 import { ActorContext } from "./Context.ts"
 import { Extra, INITIAL } from "./Extra.ts"
+import * as Outputs from "./Outputs.ts"
 import type { Program } from "./Plan.ts"
+import { BUSY, HELD, LIFECYCLE, QUEUED } from "./Status.ts"
+import type { Order } from "./StopOrder.ts"
+import * as Startup from "./Startup.ts"
 import type { Suspended } from "./Suspended.ts"
+import * as Teardown from "./Teardown.ts"
 import * as Turn from "./Turn.ts"
-
-const LIFECYCLE = 7
-/** Stands in the run queue. */
-export const QUEUED = 8
-/** A handler, or the release of its outputs, is suspended: no turn until it is done. */
-export const BUSY = 16
-/** Connecting, backing off or being torn down: no turn. */
-export const HELD = 32
-/** The handler on the stack or suspended is not to be committed. */
-export const HALTED = 64
-/** The next turn runs `initial`. */
-export const STARTING = 128
 
 export class Cell implements Runnable, Owner {
   next: Runnable | undefined = undefined
@@ -226,11 +219,38 @@ export class Cell implements Runnable, Owner {
     return (this.self ??= new ActorContext<never>(this))
   }
 
+  // What other files do with a cell: they call it here and import each other in one direction only.
+
   run(): void {
     Turn.run(this)
   }
 
   settle(): void {
     Turn.settle(this)
+  }
+
+  /** Its handler has ended: what comes before the next one. */
+  rest(): void {
+    Turn.rest(this)
+  }
+
+  /** Begins an incarnation. */
+  start(): void {
+    Startup.start(this)
+  }
+
+  /** Acts at once on what a handler would have staged. */
+  act(op: number, a: unknown, b: unknown, c: unknown): void {
+    Outputs.act(this, op, a, b, c)
+  }
+
+  /** Stops it; false when it does not live. */
+  stop(order: Order, done?: () => void): boolean {
+    return Teardown.stop(this, order, done)
+  }
+
+  /** Goes on with a stop or restart under way. */
+  advance(atRest = false): void {
+    Teardown.advance(this, atRest)
   }
 }

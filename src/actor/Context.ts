@@ -17,7 +17,7 @@ import * as ActorTimers from "./ActorTimers.ts"
 import type { AskError } from "../kernel/Errors.ts"
 import { Ask, TAKEN } from "./Ask.ts"
 import type { Behavior } from "./Behavior.ts"
-import { BUSY, type Cell } from "./Cell.ts"
+import type { Cell } from "./Cell.ts"
 import type { Client } from "./Client.ts"
 import * as Deferral from "./Deferral.ts"
 import * as Forks from "./Forks.ts"
@@ -25,8 +25,8 @@ import type { Ticket } from "./Extra.ts"
 import type { Message, PayloadArgs, PayloadThen, WithTag } from "./Protocol.ts"
 import type { Runtime, SpawnArgs } from "./Runtime.ts"
 import * as Staging from "./Staging.ts"
-import * as Teardown from "./Teardown.ts"
-import * as Outputs from "./Outputs.ts"
+import { BUSY } from "./Status.ts"
+import * as StopOrder from "./StopOrder.ts"
 
 /** Keyed timers of one incarnation. */
 export interface SelfTimers<P extends Rpc.Any> {
@@ -49,30 +49,40 @@ export interface BroadcastOptions {
 }
 
 export class ActorContext<P extends Rpc.Any, E extends Rpc.Any = never> {
-  #cell: Cell | undefined
-  readonly #runtime: Runtime
+  readonly #home: Cell
+  /** Which life between restarts this object belongs to; 1 at first. */
+  readonly incarnation: number
   declare readonly "~P": (_: P) => void
   declare readonly "~E": (_: E) => void
-  readonly ref: ActorRef<P>
-  readonly key: string
-  readonly incarnation: number
 
   constructor(cell: Cell) {
-    this.#cell = cell
-    this.#runtime = cell.program.runtime
-    this.ref = cell.ref as ActorRef<P>
-    this.key = String(cell.key)
+    this.#home = cell
     this.incarnation = cell.incarnation
   }
 
-  /** Ends the powers of this object. Internal. */
-  revoke(): void {
-    this.#cell = undefined
+  get ref(): ActorRef<P> {
+    return this.#home.ref as ActorRef<P>
   }
 
+  get key(): string {
+    return String(this.#home.key)
+  }
+
+  get #runtime(): Runtime {
+    return this.#home.program.runtime
+  }
+
+  /** The cell, while this incarnation lives. */
+  get #cell(): Cell | undefined {
+    const cell = this.#home
+    return cell.alive && cell.incarnation === this.incarnation ? cell : undefined
+  }
+
+  /** The same, counting a call that comes too late. */
   get #live(): Cell | undefined {
-    if (this.#cell === undefined) this.#runtime.counts.revokedCalls++
-    return this.#cell
+    const cell = this.#cell
+    if (cell === undefined) this.#runtime.counts.revokedCalls++
+    return cell
   }
 
   /** The list that this call is staged in; undefined outside of a handler. */
@@ -87,7 +97,7 @@ export class ActorContext<P extends Rpc.Any, E extends Rpc.Any = never> {
     if (cell === undefined) return
     const staging = this.#staging(cell)
     if (staging !== undefined) staging.add(op, a, b, c)
-    else Outputs.act(cell, op, a, b, c)
+    else cell.act(op, a, b, c)
   }
 
   /** The origin of the message that is being handled. */
@@ -162,7 +172,7 @@ export class ActorContext<P extends Rpc.Any, E extends Rpc.Any = never> {
     if (cell === undefined) return new ActorRef<Q>(behavior.plan.protocol, key ?? "revoked", undefined, undefined)
     const child = this.#runtime.spawnChild(cell, behavior.plan, key, options)
     const staging = this.#staging(cell)
-    if (staging === undefined) Outputs.act(cell, Staging.START, child, undefined, undefined)
+    if (staging === undefined) cell.act(Staging.START, child, undefined, undefined)
     else staging.add(Staging.START, child, undefined, undefined)
     return child.ref as ActorRef<Q>
   }
@@ -208,7 +218,7 @@ export class ActorContext<P extends Rpc.Any, E extends Rpc.Any = never> {
     })
   }
 
-  readonly #setTimer = (key: string, delay: Duration.Input, message: Message<P>, repeats: boolean): void => {
+  #setTimer(key: string, delay: Duration.Input, message: Message<P>, repeats: boolean): void {
     const cell = this.#live
     if (cell === undefined) return
     const [tag, payload] = message as unknown as readonly [string, unknown?]
@@ -243,7 +253,7 @@ export class ActorContext<P extends Rpc.Any, E extends Rpc.Any = never> {
     if (staging === undefined) throw new InvalidUse({ address: cell.address, reason: "stash outside of a handler" })
     const origin = this.#origin
     if (origin instanceof Ask) origin.phase = TAKEN
-    staging.add(Staging.STASH, undefined, undefined, undefined)
+    staging.stashes = true
   }
 
   /** Puts the first `count` stashed messages (default all) back at the head of the mailbox, in arrival order. */
@@ -264,8 +274,8 @@ export class ActorContext<P extends Rpc.Any, E extends Rpc.Any = never> {
   }
 
   /** Ends this life when the handler has succeeded. */
-  stop(options: Teardown.StopOptions = {}): void {
-    this.#stage(Staging.STOP, Teardown.check(options))
+  stop(options: StopOrder.StopOptions = {}): void {
+    this.#stage(Staging.STOP, StopOrder.check(options))
   }
 
   /** Sends an event to all clients whose `onConnect` has run; encoded once. */

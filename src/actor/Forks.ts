@@ -10,7 +10,6 @@ import type { Fiber } from "effect"
 import { InvalidUse } from "../kernel/Errors.ts"
 import { CurrentStrand } from "../kernel/FiberScheduler.ts"
 import type { Cell } from "./Cell.ts"
-import * as Teardown from "./Teardown.ts"
 
 /** The scope of this incarnation: closed when it ends. */
 export const scope = (cell: Cell): Scope.Closeable => {
@@ -57,7 +56,7 @@ export const fork = (
   fiber.addObserver((exit) => {
     forks.delete(fiber)
     if (extra.incarnation !== incarnation || !cell.alive) return
-    if (extra.teardown !== undefined) return Teardown.advance(cell)
+    if (extra.teardown !== undefined) return cell.advance()
     done(exit)
   })
   return fiber

@@ -10,7 +10,15 @@
  */
 import { Schema } from "effect"
 import { Rpc } from "effect/rpc"
-import { type AnyMachineSnapshot, type AnyStateMachine, type EventFrom, initialTransition, type InputFrom, type SnapshotFrom, transition } from "xstate"
+import {
+  type AnyMachineSnapshot,
+  type AnyStateMachine,
+  type EventFrom,
+  initialTransition,
+  type InputFrom,
+  type SnapshotFrom,
+  transition
+} from "xstate"
 import { InvalidOption } from "../kernel/Errors.ts"
 import * as Behavior from "./Behavior.ts"
 import type { ActorContext } from "./Context.ts"
@@ -45,7 +53,11 @@ interface DelayedRaise {
 const check = (machine: AnyStateMachine): void => {
   const visit = (node: AnyStateMachine["root"]): void => {
     if (node.invoke.length > 0) {
-      throw new InvalidOption({ field: `${node.id}.invoke`, value: "an invoked actor", range: "supported (use self.pipe)" })
+      throw new InvalidOption({
+        field: `${node.id}.invoke`,
+        value: "an invoked actor",
+        range: "supported (use self.pipe)"
+      })
     }
     for (const child of Object.values(node.states)) visit(child)
   }
@@ -76,7 +88,11 @@ export const fromMachine = <M extends AnyStateMachine>(
         self.timers.once(raise.id ?? raise.event.type, Math.max(raise.delay, 0.001), ...(message as [never]))
       } else if (action.type === "xstate.cancel") self.timers.cancel(String(action.params))
       else if (action.type === "xstate.spawnChild") {
-        throw new InvalidOption({ field: `${type}.spawnChild`, value: "a spawned actor", range: "supported (use a child)" })
+        throw new InvalidOption({
+          field: `${type}.spawnChild`,
+          value: "a spawned actor",
+          range: "supported (use a child)"
+        })
       } else action.exec?.(action.info, action.params)
     }
     if (snapshot.status === "done") self.stop()

@@ -12,20 +12,25 @@ import * as Mailbox from "../kernel/Mailbox.ts"
 import type { ActorRef } from "./ActorRef.ts"
 import * as ActorTimers from "./ActorTimers.ts"
 import { Ask, findCycle, QUEUED as ASK_QUEUED } from "./Ask.ts"
-import { BUSY, type Cell, HELD, QUEUED } from "./Cell.ts"
+import type { Cell } from "./Cell.ts"
 import type { Client, Encoded } from "./Client.ts"
 import * as Refusal from "./Refusal.ts"
 import * as Runtime from "./Runtime.ts"
 import * as Staging from "./Staging.ts"
-import * as Startup from "./Startup.ts"
+import { BUSY, HELD, QUEUED } from "./Status.ts"
 import { Suspended } from "./Suspended.ts"
-import * as Teardown from "./Teardown.ts"
-import * as Turn from "./Turn.ts"
+import { killOrder, type Order } from "./StopOrder.ts"
 
 /** Releases from word `from` on. False when one has to wait: the rest follows when it is admitted. */
 export const release = (cell: Cell, staging: Staging.Staging, from: number): boolean => {
   const { words } = staging
   for (let at = from; at < staging.size; at += 4) {
+    if (words[at] === Staging.SEND) {
+      const target = send(cell, words[at + 1] as ActorRef<never>, words[at + 2] as number, words[at + 3], undefined)
+      if (target === undefined) continue
+      hold(cell, staging, at, target)
+      return false
+    }
     const target = act(cell, words[at] as number, words[at + 1], words[at + 2], words[at + 3])
     if (target !== undefined) {
       hold(cell, staging, at, target)
@@ -58,23 +63,30 @@ export const act = (cell: Cell, op: number, a: unknown, b: unknown, c: unknown):
       unstash(cell, a as number)
       return undefined
     case Staging.STOP:
-      cell.program.runtime.exits(cell, a as Teardown.Order)
+      cell.program.runtime.exits(cell, a as Order)
       return undefined
     case Staging.ANSWER:
       ;(a as Ask).settle(b as Exit.Exit<unknown, unknown>)
       return undefined
     case Staging.START:
-      Startup.start(a as Cell)
+      ;(a as Cell).start()
       return undefined
     case Staging.CLOSE:
       ;(a as Client).close(b as number, c as string)
       return undefined
     default:
-      return undefined // STASH: the commit put the message aside
+      return undefined
   }
 }
 
-const send = (
+const send = (cell: Cell, ref: ActorRef<never>, tag: number, payload: unknown, origin: unknown): Cell | undefined => {
+  const known = ref.cell
+  if (known !== undefined && known.offer(tag, payload, origin) === "accepted") return undefined
+  return sendAnew(cell, ref, tag, payload, origin)
+}
+
+/** The ref has not reached its cell yet, or that cell refused. */
+const sendAnew = (
   cell: Cell,
   ref: ActorRef<never>,
   tag: number,
@@ -188,7 +200,7 @@ const hold = (cell: Cell, staging: Staging.Staging, at: number, target: Cell): v
     Runtime.after(runtime, {
       deliver: () => {
         cell.status &= ~BUSY
-        if (release(cell, staging, at + 4)) Turn.rest(cell)
+        if (release(cell, staging, at + 4)) cell.rest()
       }
     })
   })
@@ -209,7 +221,8 @@ export const abandon = (cell: Cell): void => {
     if (waits === undefined) continue
     const forwarded = words[at] === Staging.FORWARD ? (words[at + 3] as readonly [unknown, unknown]) : undefined
     const payload = forwarded === undefined ? words[at + 3] : forwarded[0]
-    if (forwarded?.[1] instanceof Ask) forwarded[1].settle(Exit.fail(Refusal.full(waits, words[at + 2] as number, payload)))
+    if (forwarded?.[1] instanceof Ask)
+      forwarded[1].settle(Exit.fail(Refusal.full(waits, words[at + 2] as number, payload)))
     else lost(cell.program.runtime, words[at + 1] as ActorRef<never>, words[at + 2] as number, payload, "senderStopped")
   }
   staging.clear()
@@ -221,5 +234,5 @@ export const discard = (cell: Cell, staging: Staging.Staging): void => {
   const children: Array<Cell> = []
   for (let at = 0; at < staging.size; at += 4) if (words[at] === Staging.START) children.push(words[at + 1] as Cell)
   staging.clear()
-  for (const child of children) Teardown.stop(child, Teardown.killOrder, undefined)
+  for (const child of children) child.stop(killOrder)
 }

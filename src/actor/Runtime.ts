@@ -17,7 +17,7 @@ import type { Cell } from "./Cell.ts"
 import type { Plan } from "./Plan.ts"
 import type { PolicyOptions } from "./Policy.ts"
 import type { Staging } from "./Staging.ts"
-import type { Order } from "./Teardown.ts"
+import type { Order } from "./StopOrder.ts"
 
 /** Something that goes on after the turn: the answer of an ask, a sender whose message was taken. */
 export interface Delivery {
@@ -58,8 +58,6 @@ export interface Runtime {
   scratch: Staging
   /** The origin of the message whose handler is on the stack. */
   origin: unknown
-  /** Its payload. */
-  payload: unknown
   /** Goes on after the turn. */
   readonly deliveries: Array<Delivery>
   /** Deep-freeze state after each commit (off in production). */

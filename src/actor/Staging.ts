@@ -21,8 +21,6 @@ export const BROADCAST = 3
 export const TIMER = 4
 /** a: key */
 export const CANCEL_TIMER = 5
-/** a: tag, b: payload, c: origin */
-export const STASH = 6
 /** a: count */
 export const UNSTASH = 7
 /** a: stop options */
@@ -38,10 +36,8 @@ export class Staging {
   readonly words: Array<unknown> = []
   /** Words in use: setting `words.length` would drop the array's storage. */
   size = 0
-
-  get empty(): boolean {
-    return this.size === 0
-  }
+  /** The message at hand is to be put aside. */
+  stashes = false
 
   add(op: number, a: unknown, b: unknown, c: unknown): void {
     const words = this.words
@@ -53,14 +49,9 @@ export class Staging {
     this.size = at + 4
   }
 
-  /** Whether an output of this kind is staged. */
-  has(op: number): boolean {
-    for (let i = 0; i < this.size; i += 4) if (this.words[i] === op) return true
-    return false
-  }
-
   clear(): void {
     for (let i = 0; i < this.size; i++) this.words[i] = undefined
     this.size = 0
+    this.stashes = false
   }
 }

@@ -11,13 +11,12 @@ import { CONNECTED } from "../kernel/Envelope.ts"
 import * as Lifecycle from "../kernel/Lifecycle.ts"
 import * as Mailbox from "../kernel/Mailbox.ts"
 import { Deadline } from "../kernel/Timers.ts"
-import { BUSY, type Cell, HALTED, HELD, QUEUED, STARTING } from "./Cell.ts"
+import type { Cell } from "./Cell.ts"
 import { INITIAL, type Running } from "./Extra.ts"
 import * as Forks from "./Forks.ts"
 import { freeze } from "./Freeze.ts"
 import { Staging } from "./Staging.ts"
-import * as Teardown from "./Teardown.ts"
-import * as Turn from "./Turn.ts"
+import { BUSY, HALTED, HELD, QUEUED, STARTING } from "./Status.ts"
 
 type Initial = (key: string, self: unknown, input: unknown) => unknown
 
@@ -31,25 +30,19 @@ export const start = (cell: Cell): void => {
   if ((cell.status & QUEUED) === 0) cell.schedule()
 }
 
-/** The turn that runs `initial`. */
+/** Runs `initial`, in a turn. */
 export const run = (cell: Cell): void => {
   cell.status &= ~STARTING
-  const { runtime, plan } = cell.program
-  runtime.scheduler.beginTurn(cell)
+  const { plan } = cell.program
   const initial = plan.initial as Initial | Effect.Effect<unknown, unknown>
   let out: unknown
   try {
     out = typeof initial === "function" ? initial(String(cell.key), cell.context(), cell.input) : initial
   } catch (error) {
-    failed(cell, Cause.die(error))
-    return Turn.end(cell)
+    return failed(cell, Cause.die(error))
   }
   if (Effect.isEffect(out)) effectful(cell, out as Effect.Effect<unknown, unknown>)
   else ready(cell, out)
-  if (cell.mailbox === undefined || (cell.status & (BUSY | HELD | STARTING)) !== 0) return Turn.end(cell)
-  // it has mail already: the same turn goes on with it
-  Turn.mail(cell)
-  Turn.end(cell)
 }
 
 const effectful = (cell: Cell, effect: Effect.Effect<unknown, unknown>): void => {
@@ -84,7 +77,7 @@ const effectful = (cell: Cell, effect: Effect.Effect<unknown, unknown>): void =>
       const late = new Error(`initial took longer than ${plan.connectMillis} ms (behavior option connectTimeout)`)
       failed(cell, Cause.die(late))
     } else done(cell, end)
-    Turn.rest(cell)
+    cell.rest()
   })
 }
 
@@ -115,5 +108,5 @@ const ready = (cell: Cell, state: unknown): void => {
   }
   const onStack = runtime.scheduler.current === cell
   if (!onStack && cell.mailbox !== undefined && (cell.status & (QUEUED | BUSY)) === 0) cell.schedule()
-  if (cell.extra?.teardown !== undefined) Teardown.advance(cell)
+  if (cell.extra?.teardown !== undefined) cell.advance()
 }

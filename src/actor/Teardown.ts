@@ -11,52 +11,22 @@
  * A restart keeps mailbox, queued asks, watches and connections; returns the stash to the head; ends children, forks,
  * timers; fails deferred asks with `CalleeFailed`; revokes `self`.
  */
-import { Cause, type Duration, Effect, Exit, type Fiber, Scope } from "effect"
+import { Cause, Effect, Exit, type Fiber, Scope } from "effect"
 import { RESERVED } from "../kernel/Envelope.ts"
 import { ActorStopped, CalleeFailed } from "../kernel/Errors.ts"
 import * as Lifecycle from "../kernel/Lifecycle.ts"
 import * as Mailbox from "../kernel/Mailbox.ts"
-import * as Options from "../kernel/Options.ts"
 import { Deadline, type TimerNode } from "../kernel/Timers.ts"
 import * as ActorTimers from "./ActorTimers.ts"
 import { Ask } from "./Ask.ts"
-import { BUSY, type Cell, HALTED, HELD, QUEUED, STARTING } from "./Cell.ts"
+import type { Cell } from "./Cell.ts"
 import * as ExitReason from "./ExitReason.ts"
 import { INITIAL } from "./Extra.ts"
 import * as Forks from "./Forks.ts"
 import * as Outputs from "./Outputs.ts"
 import * as Runtime from "./Runtime.ts"
-import * as Startup from "./Startup.ts"
-
-export type Mode = "drain" | "now" | "kill"
-
-export interface StopOptions {
-  /** Default `now`. */
-  readonly mode?: Mode
-  /** Grace until it is killed; default the behaviour's `shutdown`. */
-  readonly within?: Duration.Input | "infinity"
-}
-
-/** A checked order to stop. */
-export interface Order {
-  readonly mode: Mode
-  readonly millis: number | undefined
-  readonly reason: ExitReason.ExitReason | undefined
-}
-
-export const killOrder: Order = { mode: "kill", millis: undefined, reason: ExitReason.killed }
-
-export const check = (options: StopOptions): Order => {
-  Options.known("stop", options, ["mode", "within"])
-  return {
-    mode: Options.oneOf("stop.mode", options.mode, "now", ["drain", "now", "kill"]),
-    millis:
-      options.within === undefined || options.within === "infinity"
-        ? options.within && Number.POSITIVE_INFINITY
-        : Options.millis("stop.within", options.within, 0),
-    reason: undefined
-  }
-}
+import { BUSY, HALTED, HELD, QUEUED, STARTING } from "./Status.ts"
+import { killOrder, type Mode, type Order } from "./StopOrder.ts"
 
 export interface Teardown {
   goal: "stop" | "restart"
@@ -148,7 +118,6 @@ export const restart = (cell: Cell, incident: string, delayMillis: number): void
   teardown.scope = extra.scope
   cell.change(Lifecycle.RESTART, `failed (${incident})`)
   cell.status = (cell.status | HELD | HALTED) & ~STARTING
-  cell.self?.revoke()
   cell.self = undefined
   extra.incarnation++
   extra.scope = undefined
@@ -219,7 +188,7 @@ export const advance = (cell: Cell, atRest = false): void => {
   if (extra.forks !== undefined && extra.forks.size > 0) {
     if (teardown.forksInterrupted) return
     teardown.forksInterrupted = true
-    for (const fork of [...extra.forks]) fork.interruptUnsafe()
+    for (const fork of extra.forks) fork.interruptUnsafe()
     if (extra.forks.size > 0) return
   }
   if (teardown.finalizer !== undefined || !finalize(cell, teardown)) return
@@ -294,7 +263,7 @@ const again = (cell: Cell, teardown: Teardown): void => {
   extra.forkContext = undefined
   extra.delay = new Deadline(() => {
     extra.delay = undefined
-    Startup.start(cell)
+    cell.start()
   })
   if (teardown.delayMillis > 0) timers.arm(extra.delay, teardown.delayMillis)
   else extra.delay.expired()
@@ -375,7 +344,6 @@ const finish = (cell: Cell, teardown: Teardown, event: number): void => {
   if (box !== undefined) Mailbox.release(box)
   extra.exit = teardown.reason
   cell.change(event, teardown.reason._tag)
-  cell.self?.revoke()
   cell.self = undefined
   cell.state = undefined
   extra.teardown = undefined

@@ -21,7 +21,7 @@ import * as Mailbox from "../kernel/Mailbox.ts"
 import { Deadline } from "../kernel/Timers.ts"
 import type { ActorTimer } from "./ActorTimers.ts"
 import { Ask, RUNNING } from "./Ask.ts"
-import { BUSY, type Cell, HALTED, HELD, QUEUED, STARTING } from "./Cell.ts"
+import type { Cell } from "./Cell.ts"
 import type { Client, Disconnected } from "./Client.ts"
 import type { Running, Ticket } from "./Extra.ts"
 import type { Terminated } from "./ExitReason.ts"
@@ -29,23 +29,25 @@ import * as Forks from "./Forks.ts"
 import { freeze } from "./Freeze.ts"
 import { NoReply, Reply } from "./Outcome.ts"
 import * as Outputs from "./Outputs.ts"
-import { Staging, STASH } from "./Staging.ts"
+import { Staging } from "./Staging.ts"
 import * as Startup from "./Startup.ts"
-import * as Teardown from "./Teardown.ts"
+import { BUSY, HALTED, HELD, QUEUED, STARTING } from "./Status.ts"
 
 const effectKey = "~effect/Effect"
 
 export const run = (cell: Cell): void => {
   cell.status &= ~QUEUED
-  if ((cell.status & STARTING) !== 0) return Startup.run(cell)
-  if ((cell.status & (BUSY | HELD)) !== 0) return
+  const starts = (cell.status & STARTING) !== 0
+  if (!starts && (cell.status & (BUSY | HELD)) !== 0) return
   cell.program.runtime.scheduler.beginTurn(cell)
-  mail(cell)
+  if (starts) Startup.run(cell)
+  // an incarnation that has its state goes on with its mail in the same turn
+  if ((cell.status & (BUSY | HELD)) === 0) mail(cell)
   end(cell)
 }
 
 /** Handles mail until the turn's budget is used up. */
-export const mail = (cell: Cell): void => {
+const mail = (cell: Cell): void => {
   const box = cell.mailbox
   if (box === undefined) return
   const { runtime, handlers, weights } = cell.program
@@ -60,8 +62,7 @@ export const mail = (cell: Cell): void => {
       if (!signal(cell, tag, payload, origin)) break
       continue
     }
-    runtime.origin = origin
-    runtime.payload = payload
+    if (origin !== runtime.origin) runtime.origin = origin
     let out: unknown
     try {
       out = handlers[tag]!(cell.state, payload, self)
@@ -69,17 +70,18 @@ export const mail = (cell: Cell): void => {
       crashed(cell, tag, origin, Cause.die(error), runtime.scratch)
       break
     }
-    if (out === cell.state && origin === undefined && scratch.size === 0) cell.finished++
-    else if (!outcome(cell, tag, origin, out)) break
+    if (out === cell.state && origin === undefined && !scratch.stashes) {
+      cell.finished++
+      if (scratch.size > 0 && !Outputs.release(cell, scratch, 0)) break
+    } else if (!outcome(cell, tag, payload, origin, out)) break
     if ((scheduler.credit -= weights[tag]!) <= 0 && scheduler.spent(weights, tag)) break
   }
 }
 
 /** The turn is over: room for senders that wait, the mailbox back to the pool, teardown, and what goes on after it. */
-export const end = (cell: Cell): void => {
+const end = (cell: Cell): void => {
   const { runtime } = cell.program
   runtime.origin = undefined
-  runtime.payload = undefined
   runtime.scheduler.endTurn()
   if ((cell.status & BUSY) === 0) rest(cell)
   if (runtime.deliveries.length > 0) flush(cell)
@@ -90,7 +92,7 @@ export const rest = (cell: Cell): void => {
   const { extra } = cell
   if (extra !== undefined) {
     if (extra.waiters !== undefined) cell.admit()
-    if (extra.teardown !== undefined) Teardown.advance(cell, true)
+    if (extra.teardown !== undefined) cell.advance(true)
   }
   const box = cell.mailbox
   if (box !== undefined && box.size === 0) {
@@ -124,7 +126,6 @@ const signal = (cell: Cell, tag: number, payload: unknown, origin: unknown): boo
   const { runtime, plan, handlers, weights } = cell.program
   const self = cell.context()
   runtime.origin = undefined
-  runtime.payload = payload
   let go: () => unknown
   let weight = plan.handlers.length
   if (tag < SIGNAL) {
@@ -160,24 +161,25 @@ const signal = (cell: Cell, tag: number, payload: unknown, origin: unknown): boo
     return false
   }
   if (out === undefined && tag >= SIGNAL) out = cell.state
-  if (!outcome(cell, tag, runtime.origin, out)) return false
+  if (!outcome(cell, tag, payload, runtime.origin, out)) return false
   const { scheduler } = runtime
   return (scheduler.credit -= weights[weight]!) > 0 || !scheduler.spent(weights, weight)
 }
 
 /** What a handler handed back. False ends the turn. */
-const outcome = (cell: Cell, tag: number, origin: unknown, out: unknown): boolean => {
+const outcome = (cell: Cell, tag: number, payload: unknown, origin: unknown, out: unknown): boolean => {
   const { runtime } = cell.program
   if ((cell.status & HALTED) !== 0) return discard(cell, origin, runtime.scratch)
   if (typeof out === "object" && out !== null && effectKey in out) {
-    return effectful(cell, tag, origin, out as unknown as Effect.Effect<unknown, unknown>)
+    return effectful(cell, tag, payload, origin, out as unknown as Effect.Effect<unknown, unknown>)
   }
-  return commit(cell, tag, origin, out, runtime.scratch)
+  return commit(cell, tag, payload, origin, out, runtime.scratch)
 }
 
 const effectful = (
   cell: Cell,
   tag: number,
+  payload: unknown,
   origin: unknown,
   effect: Effect.Effect<unknown, unknown>
 ): boolean => {
@@ -189,20 +191,20 @@ const effectful = (
     const fiber = Effect.runForkWith(Forks.handlerContext(cell))(effect)
     exit = fiber.pollUnsafe()
     if (exit === undefined) {
-      suspended(cell, tag, origin, fiber)
+      suspended(cell, tag, payload, origin, fiber)
       return false
     }
   }
-  return completed(cell, tag, origin, exit, runtime.scratch)
+  return completed(cell, tag, payload, origin, exit, runtime.scratch)
 }
 
 /** The handler has suspended: it takes its staged outputs along and the actor is BUSY until it ends. */
-const suspended = (cell: Cell, tag: number, origin: unknown, fiber: Running["fiber"]): void => {
+const suspended = (cell: Cell, tag: number, payload: unknown, origin: unknown, fiber: Running["fiber"]): void => {
   const { runtime, plan } = cell.program
   const extra = cell.record()
   const since = runtime.timers.now()
   const stuck = new Deadline(() => runtime.stuck(cell, cell.tagName(tag), runtime.timers.now() - since))
-  const running: Running = { fiber, tag, payload: runtime.payload, origin, staging: runtime.scratch, stuck, cancelled: false }
+  const running: Running = { fiber, tag, payload, origin, staging: runtime.scratch, stuck, cancelled: false }
   runtime.scratch = new Staging()
   extra.running = running
   cell.status |= BUSY
@@ -214,7 +216,7 @@ const suspended = (cell: Cell, tag: number, origin: unknown, fiber: Running["fib
     running.cancelled = true
     fiber.interruptUnsafe()
   }
-  if (extra.teardown !== undefined) Teardown.advance(cell)
+  if (extra.teardown !== undefined) cell.advance()
 }
 
 /** A suspended handler has ended; we are inside a task of its actor. */
@@ -226,10 +228,7 @@ const resumed = (cell: Cell, running: Running, exit: Exit.Exit<unknown, unknown>
   if (running.cancelled || (cell.status & HALTED) !== 0) {
     runtime.counts.cancelled++
     discard(cell, running.origin, running.staging)
-  } else {
-    runtime.payload = running.payload
-    completed(cell, running.tag, running.origin, exit, running.staging)
-  }
+  } else completed(cell, running.tag, running.payload, running.origin, exit, running.staging)
   if ((cell.status & BUSY) === 0) rest(cell)
 }
 
@@ -246,13 +245,14 @@ export const settle = (cell: Cell): void => {
 const completed = (
   cell: Cell,
   tag: number,
+  payload: unknown,
   origin: unknown,
   exit: Exit.Exit<unknown, unknown>,
   staging: Staging
 ): boolean => {
   if (Exit.isSuccess(exit)) {
     const out = exit.value === undefined && tag >= SIGNAL ? cell.state : exit.value
-    return commit(cell, tag, origin, out, staging)
+    return commit(cell, tag, payload, origin, out, staging)
   }
   const { cause } = exit
   const reason = cause.reasons[0]
@@ -270,7 +270,14 @@ const completed = (
 }
 
 /** The turn step has succeeded: state, answer, outputs. False when an output waits for room. */
-const commit = (cell: Cell, tag: number, origin: unknown, out: unknown, staging: Staging): boolean => {
+const commit = (
+  cell: Cell,
+  tag: number,
+  payload: unknown,
+  origin: unknown,
+  out: unknown,
+  staging: Staging
+): boolean => {
   const { runtime } = cell.program
   let next = out
   let value: unknown
@@ -288,9 +295,8 @@ const commit = (cell: Cell, tag: number, origin: unknown, out: unknown, staging:
     }
   }
   if (next !== cell.state) cell.state = runtime.freezes ? freeze(next) : next
-  if (staging.size > 0 && staging.has(STASH)) {
-    Outputs.stash(cell, tag, runtime.payload, origin)
-  } else cell.finished++
+  if (staging.stashes) Outputs.stash(cell, tag, payload, origin)
+  else cell.finished++
   if (answers && origin instanceof Ask && (origin.phase <= RUNNING || out instanceof Reply)) {
     origin.settle(Exit.succeed(value))
   }

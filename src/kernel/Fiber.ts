@@ -8,8 +8,8 @@
  *   `Effect.callback` costs 0.85 us, and twice the rate with 1,000 in flight.
  * - `peek`: an `Exit` or an `Effect.sync` needs no fiber: 14-30 ns where a fiber costs 78 ns.
  */
-import { Effect, Effectable, Exit } from "effect"
-import type { Fiber } from "effect"
+import { Effectable, Exit } from "effect"
+import type { Effect, Fiber } from "effect"
 
 interface Internals {
   yieldWith(onResume: () => void): never

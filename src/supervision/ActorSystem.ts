@@ -7,13 +7,13 @@
  */
 import { Context, Effect, Layer, Stream, Queue, Tracer } from "effect"
 import type { Rpc } from "effect/rpc"
-import { ActorRef, fromAddress } from "../actor/ActorRef.ts"
+import { type ActorRef, fromAddress } from "../actor/ActorRef.ts"
 import type { Definition } from "../actor/Actor.ts"
 import type { Behavior } from "../actor/Behavior.ts"
 import type { Cell } from "../actor/Cell.ts"
 import * as ExitReason from "../actor/ExitReason.ts"
 import type { SpawnArgs } from "../actor/Runtime.ts"
-import * as Teardown from "../actor/Teardown.ts"
+import { killOrder } from "../actor/StopOrder.ts"
 import type { Address } from "../kernel/Address.ts"
 import { NameTaken } from "../kernel/Errors.ts"
 import type { DeadLetter, Listener } from "./DeadLetters.ts"
@@ -232,11 +232,11 @@ const shutdown = Effect.fnUntraced(function* (host: Host) {
   const mode = system.live ? "drain" : "now"
   for (const cell of roots) {
     const millis = Math.max(1, Math.min(cell.program.plan.shutdownMillis, left() * 0.9))
-    Teardown.stop(cell, { mode, millis, reason: ExitReason.shutdown }, undefined)
+    cell.stop({ mode, millis, reason: ExitReason.shutdown })
   }
   for (let n = 0; n < patience && roots.some((cell) => cell.alive) && left() > 0; n++) yield* pause(host)
   const stubborn = roots.filter((cell: Cell) => cell.alive)
-  for (const cell of stubborn) Teardown.stop(cell, Teardown.killOrder, undefined)
+  for (const cell of stubborn) cell.stop(killOrder)
   for (let n = 0; n < 100 && system.zombies.size > 0; n++) yield* Effect.yieldNow
   const done = report(roots.length, roots.filter((cell) => cell.extra?.exit?._tag === "killed").length)
   system.close()
@@ -246,4 +246,3 @@ const shutdown = Effect.fnUntraced(function* (host: Host) {
 /** Lets the loop go on; while nothing is ready, for a millisecond. */
 const pause = (host: Host): Effect.Effect<void> =>
   host.system.live && !host.system.scheduler.active ? Effect.sleep(1) : Effect.yieldNow
-

@@ -58,7 +58,13 @@ const books = (cell: Cell): Books => ({
 })
 
 export const take = (system: System): Snapshot => {
-  const sum = { accepted: system.nowhere.accepted, finished: 0, deadLettered: system.nowhere.dead, queued: 0, running: 0 }
+  const sum = {
+    accepted: system.nowhere.accepted,
+    finished: 0,
+    deadLettered: system.nowhere.dead,
+    queued: 0,
+    running: 0
+  }
   const byState = { connecting: 0, active: 0, idle: 0, draining: 0, stopped: 0 }
   const byType: Record<string, { living: number; spawned: number }> = {}
   let actors = 0

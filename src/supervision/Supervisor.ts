@@ -9,6 +9,7 @@
 import type { Cell } from "../actor/Cell.ts"
 import * as ExitReason from "../actor/ExitReason.ts"
 import type { Failure } from "../actor/Runtime.ts"
+import type { Order } from "../actor/StopOrder.ts"
 import * as Teardown from "../actor/Teardown.ts"
 import * as Strategy from "./Strategy.ts"
 
@@ -20,7 +21,8 @@ export interface Surroundings {
   readonly quarantine: (cell: Cell) => boolean
 }
 
-const historyOf = (cell: Cell): Strategy.History => (cell.extra?.history as Strategy.History | undefined) ?? Strategy.empty
+const historyOf = (cell: Cell): Strategy.History =>
+  (cell.extra?.history as Strategy.History | undefined) ?? Strategy.empty
 
 export const failed = (cell: Cell, failure: Failure, around: Surroundings): void => {
   const extra = cell.record()
@@ -41,7 +43,11 @@ export const failed = (cell: Cell, failure: Failure, around: Surroundings): void
       return escalate(cell, failure, around, "escalated")
     case "exhausted":
       if (decision.then === "escalate") return escalate(cell, failure, around, "out of restarts, escalated")
-      around.report(cell, failure, around.quarantine(cell) ? "out of restarts, quarantined" : "out of restarts, stopped")
+      around.report(
+        cell,
+        failure,
+        around.quarantine(cell) ? "out of restarts, quarantined" : "out of restarts, stopped"
+      )
       return stop(cell, failure)
     default:
       around.report(cell, failure, "stopped")
@@ -50,7 +56,7 @@ export const failed = (cell: Cell, failure: Failure, around: Surroundings): void
 }
 
 /** An actor stops itself. OTP's permanent ones come back, within their budget. */
-export const exits = (cell: Cell, order: Teardown.Order, around: Surroundings): void => {
+export const exits = (cell: Cell, order: Order, around: Surroundings): void => {
   const extra = cell.record()
   const policy = extra.policy ?? cell.program.plan.policy
   if (policy.restart !== "permanent" || order.mode === "kill" || extra.teardown !== undefined) {

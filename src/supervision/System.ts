@@ -7,7 +7,17 @@
  * Law 11: time is the given Clock's, chance the given Random's. Under a clock that is not the live one, sweeps are started
  * through the given dispatcher, so virtual time waits for them.
  */
-import { Cause, Clock, Context, Duration, Effect, LogLevel, Random, References, Scheduler as EffectScheduler } from "effect"
+import {
+  Cause,
+  Clock,
+  Context,
+  Duration,
+  Effect,
+  LogLevel,
+  Random,
+  References,
+  Scheduler as EffectScheduler
+} from "effect"
 import type { ActorRef } from "../actor/ActorRef.ts"
 import { Cell } from "../actor/Cell.ts"
 import type { ExitReason } from "../actor/ExitReason.ts"
@@ -16,7 +26,7 @@ import * as Policy from "../actor/Policy.ts"
 import * as Runtime from "../actor/Runtime.ts"
 import { Staging } from "../actor/Staging.ts"
 import * as Startup from "../actor/Startup.ts"
-import * as Teardown from "../actor/Teardown.ts"
+import type { Order } from "../actor/StopOrder.ts"
 import * as Address from "../kernel/Address.ts"
 import type { DeadReason } from "../kernel/Envelope.ts"
 import { ActorFailed, InvalidUse, NameTaken } from "../kernel/Errors.ts"
@@ -85,7 +95,6 @@ export class System implements Runtime.Runtime {
   readonly edges = new Set<Effect.Effect<void>>()
   scratch = new Staging()
   origin: unknown = undefined
-  payload: unknown = undefined
   restarts = 0
   closed = false
   readonly #random: { nextDoubleUnsafe(): number }
@@ -192,7 +201,8 @@ export class System implements Runtime.Runtime {
     const kind = this.registry.kinds.get(ref.protocol.type)
     if (kind === undefined) return undefined
     const cell = kind.cells.get(ref.key)
-    if (cell !== undefined || !make || kind.hosted === undefined || this.closed || typeof ref.key !== "string") return cell
+    if (cell !== undefined || !make || kind.hosted === undefined || this.closed || typeof ref.key !== "string")
+      return cell
     if (kind.remaining(ref.key, this.timers.now()) > 0) return undefined
     return this.spawn(kind.hosted, ref.key, undefined)
   }
@@ -259,7 +269,7 @@ export class System implements Runtime.Runtime {
     Supervisor.failed(cell, failure, this.#around)
   }
 
-  exits(cell: Cell, order: Teardown.Order): void {
+  exits(cell: Cell, order: Order): void {
     Supervisor.exits(cell, order, this.#around)
   }
 
@@ -304,12 +314,17 @@ export class System implements Runtime.Runtime {
 
   stuck(cell: Cell, tag: string, millis: number): void {
     const since = Math.round(millis)
-    this.log(Effect.logWarning(`${cell.address}: handler of "${tag}" suspended for ${since} ms (behavior option stuckAfter)`))
+    this.log(
+      Effect.logWarning(`${cell.address}: handler of "${tag}" suspended for ${since} ms (behavior option stuckAfter)`)
+    )
   }
 
   #occupied(cell: Cell | undefined, tag: number, millis: number): void {
-    const who = cell === undefined ? "a fiber or sweep" : `${cell.address}: ${tag < 0 ? "a fiber" : `"${cell.tagName(tag)}"`}`
-    this.log(Effect.logWarning(`${who} held the event loop for ${Math.round(millis)} ms: move the work to a worker thread`))
+    const who =
+      cell === undefined ? "a fiber or sweep" : `${cell.address}: ${tag < 0 ? "a fiber" : `"${cell.tagName(tag)}"`}`
+    this.log(
+      Effect.logWarning(`${who} held the event loop for ${Math.round(millis)} ms: move the work to a worker thread`)
+    )
   }
 
   zombie(cell: Cell, what: string): () => void {

@@ -1,0 +1,40 @@
+/**
+ * How an actor is asked to stop: the mode and the grace, checked.
+ *
+ * Floor 1; made by `ref.stop`, `self.stop`, supervision and the host; carried out by Teardown.
+ * `drain` finishes accepted mail first, `now` ends the running handler and dead-letters the rest, `kill` waits for nothing.
+ * Law 12: options are refused by name.
+ */
+import type { Duration } from "effect"
+import * as Options from "../kernel/Options.ts"
+import * as ExitReason from "./ExitReason.ts"
+
+export type Mode = "drain" | "now" | "kill"
+
+export interface StopOptions {
+  /** Default `now`. */
+  readonly mode?: Mode
+  /** Grace until it is killed; default the behaviour's `shutdown`. */
+  readonly within?: Duration.Input | "infinity"
+}
+
+/** A checked order to stop. */
+export interface Order {
+  readonly mode: Mode
+  readonly millis: number | undefined
+  readonly reason: ExitReason.ExitReason | undefined
+}
+
+export const killOrder: Order = { mode: "kill", millis: undefined, reason: ExitReason.killed }
+
+export const check = (options: StopOptions): Order => {
+  Options.known("stop", options, ["mode", "within"])
+  return {
+    mode: Options.oneOf("stop.mode", options.mode, "now", ["drain", "now", "kill"]),
+    millis:
+      options.within === undefined || options.within === "infinity"
+        ? options.within && Number.POSITIVE_INFINITY
+        : Options.millis("stop.within", options.within, 0),
+    reason: undefined
+  }
+}
