@@ -63,5 +63,5 @@ export const cancel = (cell: Cell, key: string): void => {
 export const clear = (cell: Cell): void => {
   const timers = cell.extra?.timers
   if (timers === undefined) return
-  for (const key of [...timers.keys()]) cancel(cell, key)
+  for (const key of timers.keys()) cancel(cell, key)
 }

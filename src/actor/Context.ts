@@ -125,7 +125,10 @@ export class ActorContext<P extends Rpc.Any, E extends Rpc.Any = never> {
   send<Q extends Rpc.Any, T extends Q["_tag"]>(ref: ActorRef<Q>, tag: T, ...payload: PayloadArgs<WithTag<Q, T>>): void {
     const { protocol } = ref
     const at = protocol.position(tag)
-    this.#stage(Staging.SEND, ref, at, protocol.construct(at, payload[0]))
+    const message = protocol.construct(at, payload[0])
+    const { runtime } = this.#home.program
+    if (runtime.handler === this) runtime.scratch.add(Staging.SEND, ref, at, message)
+    else this.#stage(Staging.SEND, ref, at, message)
   }
 
   /** `ref.ask`: in a handler the turn waits for it; in a fork it does not. */

@@ -273,6 +273,8 @@ const again = (cell: Cell, teardown: Teardown): void => {
 const kill = (cell: Cell, teardown: Teardown): void => {
   cell.status = (cell.status | HELD | HALTED) & ~STARTING
   teardown.mode = "kill"
+  // a handler that kills its own actor is on the stack still: its `self` has no powers any more
+  if (cell.program.runtime.handler === cell.self) cell.program.runtime.handler = undefined
   sever(cell, teardown)
   finish(cell, teardown, Lifecycle.KILL)
 }

@@ -54,6 +54,7 @@ const mail = (cell: Cell): void => {
   const { scheduler, scratch } = runtime
   if (cell.lifecycle === Lifecycle.IDLE) cell.change(Lifecycle.MAIL, "mail")
   const self = cell.context()
+  runtime.handler = self
   let left = Math.min(scheduler.turnMessages, box.size)
   while (left-- > 0 && box.size > 0 && (cell.status & HELD) === 0) {
     const { tag, payload, origin } = box
@@ -72,10 +73,18 @@ const mail = (cell: Cell): void => {
     }
     if (out === cell.state && origin === undefined && !scratch.stashes) {
       cell.finished++
-      if (scratch.size > 0 && !Outputs.release(cell, scratch, 0)) break
+      if (scratch.size > 0 && !released(cell, scratch)) break
     } else if (!outcome(cell, tag, payload, origin, out)) break
     if ((scheduler.credit -= weights[tag]!) <= 0 && scheduler.spent(weights, tag)) break
   }
+  runtime.handler = undefined
+}
+
+/** Outputs of a handler that changed no state; none if it was overtaken meanwhile. */
+const released = (cell: Cell, staging: Staging): boolean => {
+  if ((cell.status & HALTED) === 0) return Outputs.release(cell, staging, 0)
+  Outputs.discard(cell, staging)
+  return false
 }
 
 /** The turn is over: room for senders that wait, the mailbox back to the pool, teardown, and what goes on after it. */

@@ -32,7 +32,7 @@ export type Decision =
   | { readonly _tag: "restart"; readonly delayMillis: number; readonly history: History }
   | { readonly _tag: "stop" }
   | { readonly _tag: "escalate" }
-  | { readonly _tag: "exhausted"; readonly then: "stop" | "escalate" }
+  | { readonly _tag: "exhausted"; readonly instead: "stop" | "escalate" }
 
 export const decide = (policy: Policy, history: History, event: Failed): Decision => {
   if (policy.restart === "temporary") return { _tag: "stop" }
@@ -44,7 +44,7 @@ export const decide = (policy: Policy, history: History, event: Failed): Decisio
 /** A restart, if the budget allows one. */
 export const again = (policy: Policy, history: History, event: Omit<Failed, "cause">): Decision => {
   const recent = history.restarts.filter((at) => event.at - at < policy.withinMillis)
-  if (recent.length >= policy.restarts) return { _tag: "exhausted", then: policy.exhausted }
+  if (recent.length >= policy.restarts) return { _tag: "exhausted", instead: policy.exhausted }
   const streak = event.at - history.lastAt >= policy.resetMillis ? 1 : history.streak + 1
   const full = Math.min(policy.maxMillis, policy.minMillis * policy.factor ** (streak - 1))
   return {

@@ -42,7 +42,7 @@ export const failed = (cell: Cell, failure: Failure, around: Surroundings): void
     case "escalate":
       return escalate(cell, failure, around, "escalated")
     case "exhausted":
-      if (decision.then === "escalate") return escalate(cell, failure, around, "out of restarts, escalated")
+      if (decision.instead === "escalate") return escalate(cell, failure, around, "out of restarts, escalated")
       around.report(
         cell,
         failure,
