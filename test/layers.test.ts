@@ -57,7 +57,7 @@ const linesOfCode = (code: string) => code.split("\n").filter((line) => line.tri
 /** Lines of the leading comment, its bare delimiters not counted. */
 const headerLines = (text: string) => {
   const header = /^(?:#![^\n]*\n)?\s*(\/\*[\s\S]*?\*\/|(?:\/\/[^\n]*(?:\n|$))+)/.exec(text)?.[1] ?? ""
-  return header.split("\n").filter((line) => !/^\s*(\/\*+|\*+\/)?\s*$/.test(line)).length
+  return header.split("\n").length
 }
 
 interface Source {

@@ -1,0 +1,47 @@
+import { execFile } from "node:child_process"
+import { readdirSync, readFileSync } from "node:fs"
+import { fileURLToPath } from "node:url"
+import { promisify } from "node:util"
+import { describe, expect, it } from "vitest"
+
+const root = fileURLToPath(new URL("..", import.meta.url))
+const run = promisify(execFile)
+
+/** What the header says under "Expected output:", without the comment's margin. */
+const expected = (source: string): ReadonlyArray<string> => {
+  const header = source.slice(0, source.indexOf("*/"))
+  const lines = header.slice(header.indexOf("Expected output:")).split("\n").slice(1)
+  return lines.map((line) => line.replace(/^ \* {2,3}/, "").trimEnd()).filter((line) => line !== "" && line !== " ")
+}
+
+const examples = readdirSync(`${root}examples`).filter((name) => /^\d\d-.*\.ts$/.test(name))
+
+describe("examples", () => {
+  it("there are some", () => {
+    expect(examples.length).toBeGreaterThanOrEqual(3)
+  })
+
+  it.each(examples)("%s prints what its header says", async (name) => {
+    const file = `${root}examples/${name}`
+    const { stdout } = await run(process.execPath, ["--no-warnings", file], { cwd: root, timeout: 15_000 })
+    const lines = expected(readFileSync(file, "utf8"))
+    expect(lines.length).toBeGreaterThan(0)
+    expect(stdout.trimEnd().split("\n")).toEqual(lines)
+  })
+})
+
+describe("README", () => {
+  it("shows the counter of examples/10-hello.ts, word for word", () => {
+    const readme = readFileSync(`${root}README.md`, "utf8")
+    const source = readFileSync(`${root}examples/10-hello.ts`, "utf8")
+    const code = source.slice(source.indexOf("*/") + 3).trim()
+    expect(readme).toContain(code)
+  })
+
+  it("shows the second example's handlers, word for word", () => {
+    const readme = readFileSync(`${root}README.md`, "utf8")
+    const source = readFileSync(`${root}examples/20-staging.ts`, "utf8")
+    const handlers = source.slice(source.indexOf("      Sell: ("), source.indexOf("      Break: ("))
+    expect(readme).toContain(handlers.replace(/^ {4}/gm, "").trim())
+  })
+})
