@@ -59,7 +59,7 @@ export class Cell implements Runnable, Owner {
   }
 
   get ref(): ActorRef<never> {
-    return (this.#ref ??= new ActorRef<never>(this.program.plan.protocol, this.key, undefined, this))
+    return (this.#ref ??= new ActorRef<never>(this.program.plan.protocol, this.key, this))
   }
 
   get address(): Address.Address {

@@ -198,7 +198,7 @@ export class System implements Runtime.Runtime {
   }
 
   locate(ref: ActorRef<never>, make: boolean): Cell | undefined {
-    if (ref.cell?.parent !== undefined || ref.parent !== undefined) return this.find(ref.address)
+    if (!ref.isRoot) return this.find(ref.address)
     const kind = this.registry.kinds.get(ref.protocol.type)
     if (kind === undefined) return undefined
     const cell = kind.cells.get(ref.key)
