@@ -155,7 +155,12 @@ export class Ask extends TimerNode {
       }
     }
     this.settle(exit)
-    if (phase === TAKEN) onCancel?.()
+    if (phase !== TAKEN || onCancel === undefined) return
+    try {
+      onCancel()
+    } catch (defect) {
+      target.program.runtime.scheduler.onDefect(defect)
+    }
   }
 }
 

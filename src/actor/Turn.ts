@@ -112,8 +112,14 @@ export const rest = (cell: Cell): void => {
 }
 
 const flush = (cell: Cell): void => {
-  const { deliveries } = cell.program.runtime
-  for (let i = 0; i < deliveries.length; i++) deliveries[i]!.deliver()
+  const { deliveries, scheduler } = cell.program.runtime
+  for (let i = 0; i < deliveries.length; i++) {
+    try {
+      deliveries[i]!.deliver()
+    } catch (defect) {
+      scheduler.onDefect(defect)
+    }
+  }
   deliveries.length = 0
 }
 
@@ -288,6 +294,11 @@ const commit = (
   staging: Staging
 ): boolean => {
   const { runtime } = cell.program
+  if (runtime.freezes && out instanceof Promise) {
+    const error = new Error("a handler returned a Promise: return an Effect (Effect.promise) or be a generator")
+    crashed(cell, tag, origin, Cause.die(error), staging)
+    return false
+  }
   let next = out
   let value: unknown
   let answers = true

@@ -18,7 +18,7 @@ export abstract class TimerNode {
   lane: Lane | undefined = undefined
   before: TimerNode | undefined = undefined
   after: TimerNode | undefined = undefined
-  /** Called once when due, unless cancelled before. Must not throw. */
+  /** Called once when due, unless cancelled before. What it throws is a defect; the others go on. */
   abstract expired(): void
 }
 
@@ -56,15 +56,17 @@ export class Timers {
   size = 0
   readonly now: () => number
   readonly #sleep: Sleep
+  readonly #onDefect: (defect: unknown) => void
   readonly #lanes = new Map<number, Lane>()
   readonly #heap: Array<Lane> = []
   #wakeAt = Number.POSITIVE_INFINITY
   #stop: (() => void) | undefined = undefined
   #closed = false
 
-  constructor(now: () => number, sleep: Sleep) {
+  constructor(now: () => number, sleep: Sleep, onDefect: (defect: unknown) => void) {
     this.now = now
     this.#sleep = sleep
+    this.#onDefect = onDefect
   }
 
   /** Due `millis` from now; a node that was armed is moved. `Infinity` only cancels. */
@@ -127,7 +129,11 @@ export class Timers {
         this.cancel(node)
         if (lane.head !== undefined) lane.key = lane.head.due
         this.#down(0)
-        node.expired()
+        try {
+          node.expired()
+        } catch (defect) {
+          this.#onDefect(defect)
+        }
       }
     }
     this.#arrange()
