@@ -167,24 +167,14 @@ export class Ask extends TimerNode {
 /** Takes a queued ask out of the mailbox or the stash. */
 const remove = (ask: Ask, reason: "timedOut" | "cancelled"): void => {
   const { target } = ask
-  let payload: unknown
-  const mine = (_: number, its: unknown, origin: unknown): boolean => {
-    if (origin !== ask) return false
-    payload = its
-    return true
-  }
-  let found = target.mailbox?.remove(mine) ?? false
   const stash = target.extra?.stash
-  if (!found && stash !== undefined) {
-    const at = stash.findIndex((entry) => entry[2] === ask)
-    if (at >= 0) {
-      payload = stash[at]![1]
-      stash.splice(at, 1)
-      found = true
-    }
+  let entry = target.mailbox?.remove((_tag, _payload, origin) => origin === ask)
+  if (entry === undefined && stash !== undefined) {
+    const at = stash.findIndex((stashed) => stashed[2] === ask)
+    if (at >= 0) entry = stash.splice(at, 1)[0]
   }
-  if (!found) return
-  target.bury(ask.tag, payload, reason)
+  if (entry === undefined) return
+  target.bury(ask.tag, entry[1], reason)
   target.admit()
 }
 

@@ -134,16 +134,11 @@ export class Cell implements Runnable, Owner {
       return "accepted"
     }
     if (policy === "dropOldest") {
-      let found = false
-      box.remove((oldTag, oldPayload, oldOrigin) => {
-        if (oldTag >= RESERVED) return false
-        found = true
-        this.drop(oldTag, oldPayload, oldOrigin, policy)
-        return true
-      })
-      if (!found) return "full"
+      const oldest = box.remove((old) => old < RESERVED)
+      if (oldest === undefined) return "full"
       box.push(tag, payload, origin)
       this.accepted++
+      this.drop(oldest[0], oldest[1], oldest[2], policy)
       return "accepted"
     }
     return "full"

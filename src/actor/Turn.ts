@@ -315,8 +315,10 @@ const commit = (
     }
   }
   if (next !== cell.state) cell.state = runtime.freezes ? freeze(next) : next
-  if (staging.stashes) Outputs.stash(cell, tag, payload, origin)
-  else cell.finished++
+  if (staging.stashes) {
+    staging.stashes = false
+    Outputs.stash(cell, tag, payload, origin)
+  } else cell.finished++
   if (answers && origin instanceof Ask && (origin.phase <= RUNNING || out instanceof Reply)) {
     origin.settle(Exit.succeed(value))
   }
