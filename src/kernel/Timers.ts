@@ -48,6 +48,12 @@ class Lane {
 /** Waits and then calls back; the answer stops it. */
 export type Sleep = (millis: number, wake: () => void) => () => void
 
+/**
+ * Due this many milliseconds early is due: sums of floating-point times miss each other by less. Without it a sleep for the
+ * missing 1e-13 ms ends at once, before its time, again and again.
+ */
+const TOLERANCE = 0.001
+
 /** How many nodes expire before the sleep is started anew, so that a million due at once do not hold the loop. */
 const BATCH = 1024
 
@@ -114,7 +120,7 @@ export class Timers {
   readonly #wake = (): void => {
     this.#stop = undefined
     this.#wakeAt = Number.POSITIVE_INFINITY
-    const now = this.now()
+    const now = this.now() + TOLERANCE
     for (let n = 0; n < BATCH && this.#heap.length > 0 && !this.#closed; n++) {
       const lane = this.#heap[0]!
       if (lane.key > now) break
@@ -145,7 +151,7 @@ export class Timers {
     if (first === undefined || this.#closed || first.key >= this.#wakeAt) return
     this.#stop?.()
     this.#wakeAt = first.key
-    this.#stop = this.#sleep(Math.max(0, first.key - this.now()), this.#wake)
+    this.#stop = this.#sleep(Math.max(TOLERANCE, first.key - this.now()), this.#wake)
   }
 
   #removeFirst(): void {

@@ -123,7 +123,7 @@ export class System implements Runtime.Runtime {
     this.scheduler.onDefect = (defect) => this.log(Effect.logError("defect of the runtime", Cause.die(defect)))
     this.fibers = new FiberScheduler(this.scheduler)
     const clock = this.#clock
-    const now = this.live ? () => this.scheduler.now() : () => Number(clock.monotonicTimeNanosUnsafe()) / 1e6
+    const now = this.live ? () => this.scheduler.now() : () => clock.currentTimeMillisUnsafe()
     this.timers = new Timers(
       now,
       (millis, wake) => {

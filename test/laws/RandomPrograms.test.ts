@@ -31,9 +31,7 @@ const Program = Actor.make("Program", {
     Rpc.make("Stop", { payload: { mode: Schema.Literals(["drain", "now", "kill"]) } })
   ]
 })
-type Ref = ActorRef<
-  typeof Program extends { behavior: unknown; at(key: string): ActorRef<infer P> } ? P : never
->
+type Ref = ActorRef<typeof Program extends { behavior: unknown; at(key: string): ActorRef<infer P> } ? P : never>
 type State = { readonly n: number }
 
 const overflows = ["fail", "suspend", "dropNewest", "dropOldest"] as const
@@ -84,7 +82,12 @@ const behavior = (overflow: (typeof overflows)[number], slowStart: boolean, peer
       },
       Later: (state, _, self) => {
         const later = self.defer<number>()
-        self.fork(Effect.andThen(Effect.sleep(9), Effect.sync(() => later.succeed(state.n))))
+        self.fork(
+          Effect.andThen(
+            Effect.sleep(9),
+            Effect.sync(() => later.succeed(state.n))
+          )
+        )
         return Actor.noReply()
       },
       Stash: (state, _, self) => {
@@ -190,6 +193,7 @@ const program = (seed: number, steps: number) => {
       if (host.state(ref) === "stopped") refs[at] = spawn(at)
     }
     yield* TestClock.adjust("2 seconds")
+    expect({ seed, ...host.snapshot().byState }).toMatchObject({ seed, connecting: 0, draining: 0 })
     for (const ref of refs) yield* Effect.forkDetach(ref.stop({ mode: modes[rand(3)]! }))
     yield* TestClock.adjust("2 seconds")
     balanced(host, `seed ${seed}, at the end`)
@@ -220,7 +224,7 @@ const program = (seed: number, steps: number) => {
 }
 
 describe("Law 4, conservation", () => {
-  it.effect.each(Array.from({ length: 100 }, (_, i) => i + 1))(
+  it.effect.each(Array.from({ length: 200 }, (_, i) => i + 1))(
     "random programs of tells, asks, suspends, failures, stops, restarts and cancellations balance at every step (seed %i)",
     (seed) => program(seed, 200)
   )
