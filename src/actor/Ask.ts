@@ -96,6 +96,13 @@ export class Ask extends TimerNode {
     })
   }
 
+  /** What its asker waits for, in words; undefined when it waits no more. */
+  get awaited(): string | undefined {
+    return this.exit === undefined
+      ? `the answer of ${this.target.address} to "${this.target.tagName(this.tag)}"`
+      : undefined
+  }
+
   /** Its handler begins. */
   begin(): void {
     this.phase = RUNNING
@@ -218,6 +225,7 @@ export class AskEffect extends PrivateFiber.Primitive<unknown, AskError> {
     if (refused !== undefined) return Exit.fail(refused)
     if (ask.exit !== undefined) return ask.exit as Exit.Exit<unknown, AskError>
     ask.fiber = fiber
+    if (asker !== undefined) asker.record().awaiting = ask
     return PrivateFiber.suspend(fiber, () => ask.resumed())
   }
 }

@@ -70,6 +70,8 @@ export class Extra {
   scope: Scope.Closeable | undefined = undefined
   idle: TimerNode | undefined = undefined
   idleMessage: readonly [tag: number, payload: unknown] | undefined = undefined
+  /** What a handler of this actor waited for last: an answer, or room in a mailbox. For the report of stuck ones. */
+  awaiting: Ask | Suspended | undefined = undefined
   teardown: Teardown | undefined = undefined
   /** The wait before a restart, or for `initial`. */
   delay: TimerNode | undefined = undefined

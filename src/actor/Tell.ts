@@ -50,6 +50,7 @@ export class Tell extends PrivateFiber.Primitive<void, TellError> {
         : Exit.fail(expired ? Refusal.full(cell, this.#tag, this.#payload) : Refusal.closed(this.#ref, runtime))
       Runtime.after(runtime, { deliver: () => PrivateFiber.resume(fiber, exit) })
     })
+    if (sender !== undefined) sender.record().awaiting = waiter
     return PrivateFiber.suspend(fiber, () => {
       if (waits) waiter.cancel()
     })

@@ -218,7 +218,10 @@ const suspended = (cell: Cell, tag: number, payload: unknown, origin: unknown, f
   const { runtime, plan } = cell.program
   const extra = cell.record()
   const since = runtime.timers.now()
-  const stuck = new Deadline(() => runtime.stuck(cell, cell.tagName(tag), runtime.timers.now() - since))
+  const stuck = new Deadline(() => {
+    const awaits = extra.awaiting?.awaited ?? "something outside of the actor system"
+    runtime.stuck(cell, cell.tagName(tag), runtime.timers.now() - since, awaits)
+  })
   const running: Running = { fiber, tag, payload, origin, staging: runtime.scratch, stuck, cancelled: false }
   runtime.scratch = new Staging()
   extra.running = running

@@ -329,10 +329,10 @@ export class System implements Runtime.Runtime {
     if (listeners.size > 0) this.#notify(listeners, { ...this.deadLetters.last!, payload })
   }
 
-  stuck(cell: Cell, tag: string, millis: number): void {
-    const since = Math.round(millis)
+  stuck(cell: Cell, tag: string, millis: number, awaits: string): void {
+    const since = `${Math.round(millis)} ms, awaits ${awaits}`
     this.log(
-      Effect.logWarning(`${cell.address}: handler of "${tag}" suspended for ${since} ms (behavior option stuckAfter)`)
+      Effect.logWarning(`${cell.address}: handler of "${tag}" suspended for ${since} (behavior option stuckAfter)`)
     )
   }
 
