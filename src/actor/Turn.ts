@@ -40,10 +40,14 @@ export const run = (cell: Cell): void => {
   const starts = (cell.status & STARTING) !== 0
   if (!starts && (cell.status & (BUSY | HELD)) !== 0) return
   cell.program.runtime.scheduler.beginTurn(cell)
-  if (starts) Startup.run(cell)
-  // an incarnation that has its state goes on with its mail in the same turn
-  if ((cell.status & (BUSY | HELD)) === 0) mail(cell)
-  end(cell)
+  try {
+    if (starts) Startup.run(cell)
+    // an incarnation that has its state goes on with its mail in the same turn
+    if ((cell.status & (BUSY | HELD)) === 0) mail(cell)
+  } finally {
+    // a defect goes to the scheduler, but the actor goes on
+    end(cell)
+  }
 }
 
 /** Handles mail until the turn's budget is used up. */
