@@ -15,7 +15,7 @@ import { room } from "./agents/room.ts"
 
 const gateway = Layer.unwrap(
   Effect.gen(function* () {
-    const port = yield* Config.withDefault(Config.Port("PORT"), 4000)
+    const port = yield* Config.withDefault(Config.Int("PORT"), 4000)
     const host = yield* Config.withDefault(Config.String("HOST"), "127.0.0.1")
     return Gateway.layer({ port, host, agents: [echo, counter, room] })
   })

@@ -71,7 +71,8 @@ export const act = (cell: Cell, op: number, a: unknown, b: unknown, c: unknown):
       ;(a as Cell).start()
       return undefined
     case Staging.CLOSE:
-      ;(a as Client).close(b as number, c as string)
+      // behind the answers of this turn, which are delivered after it
+      Runtime.after(cell.program.runtime, { deliver: () => (a as Client).close(b as number, c as string) })
       return undefined
     default:
       return undefined

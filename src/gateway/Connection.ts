@@ -76,6 +76,7 @@ export class Connection implements Client {
   #unfinished = 0
   #unfinishedBytes = 0
   #invalid = 0
+  #resuming = false
   #draining = false
   #closing = false
 
@@ -145,11 +146,15 @@ export class Connection implements Client {
 
   /** Something finished, or was sent: goes on with the backlog, then with reading. */
   #resume(): void {
+    // a frame of the backlog that is finished at once comes back here: the loop below goes on with the next
+    if (this.#resuming) return
+    this.#resuming = true
     while (this.#backlog.length > 0 && !this.#stuffed && !this.#closing) {
       const frame = this.#backlog.shift()!
       this.#backlogBytes -= frame.length
       this.#handle(frame)
     }
+    this.#resuming = false
     if (this.pausedSince === undefined) return
     if (this.#backlog.length > 0 || this.#stuffed) this.pausedSince = this.#now()
     else {
@@ -179,11 +184,10 @@ export class Connection implements Client {
     if (!params.ok) return this.#reject(id, JsonRpc.invalidParams(params.why), pending)
     const line = this.#line!
     if (id === undefined) {
-      const offer = line.notify(position, params.value)
-      if (offer !== "accepted") {
-        this.#tally.refused++
-        line.refuse(position, params.value, offer === "full" ? "mailboxFull" : "stopped")
-      }
+      const refused = line.notify(position, params.value, () => this.#finish(pending, undefined))
+      if (refused === undefined) return
+      this.#tally.refused++
+      line.refuse(position, params.value, refused instanceof MailboxFull ? "mailboxFull" : "stopped")
       return this.#finish(pending, undefined)
     }
     if (this.#requests.has(id)) return this.#reject(id, JsonRpc.invalidRequest("an id that is in use"), pending)
