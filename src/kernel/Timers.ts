@@ -112,7 +112,14 @@ export class Timers {
   readonly #wake = (): void => {
     this.#stop = undefined
     this.#wakeAt = Number.POSITIVE_INFINITY
-    const now = this.now()
+    try {
+      this.#expire(this.now())
+    } finally {
+      this.#arrange()
+    }
+  }
+
+  #expire(now: number): void {
     for (let n = 0; n < BATCH && this.#heap.length > 0 && !this.#closed; n++) {
       const lane = this.#heap[0]!
       if (lane.key > now) break
@@ -130,7 +137,6 @@ export class Timers {
         node.expired()
       }
     }
-    this.#arrange()
   }
 
   /** Sleeps until the first lane comes up, unless a sleep until then is on. */
@@ -139,7 +145,8 @@ export class Timers {
     if (first === undefined || this.#closed || first.key >= this.#wakeAt) return
     this.#stop?.()
     this.#wakeAt = first.key
-    this.#stop = this.#sleep(Math.max(0, first.key - this.now()), this.#wake)
+    // whole milliseconds: a clock that rounds a fraction down would wake too early, find nothing due, and sleep again
+    this.#stop = this.#sleep(Math.max(0, Math.ceil(first.key - this.now())), this.#wake)
   }
 
   #removeFirst(): void {
