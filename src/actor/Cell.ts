@@ -134,16 +134,17 @@ export class Cell implements Runnable, Owner {
       return "accepted"
     }
     if (policy === "dropOldest") {
-      let found = false
-      box.remove((oldTag, oldPayload, oldOrigin) => {
-        if (oldTag >= RESERVED) return false
-        found = true
-        this.drop(oldTag, oldPayload, oldOrigin, policy)
+      let oldest: readonly [tag: number, payload: unknown, origin: unknown] | undefined
+      box.remove((...old) => {
+        if (old[0] >= RESERVED) return false
+        oldest = old
         return true
       })
-      if (!found) return "full"
+      if (oldest === undefined) return "full"
       box.push(tag, payload, origin)
       this.accepted++
+      // last: it may wake the asker of the old message, who may send here again
+      this.drop(...oldest, policy)
       return "accepted"
     }
     return "full"
@@ -188,16 +189,13 @@ export class Cell implements Runnable, Owner {
     if (waiters === undefined || waiters.length === 0) return
     const { capacity } = this.program.plan
     const box = (this.mailbox ??= Mailbox.acquire(capacity))
-    let n = 0
-    while (n < waiters.length && box.size - box.reserved < capacity) {
-      const waiter = waiters[n++]!
-      box.push(waiter.tag, waiter.payload, waiter.origin)
-      this.accepted++
-      waiter.admitted()
-    }
-    waiters.splice(0, n)
+    const admitted = waiters.splice(0, Math.max(0, capacity - (box.size - box.reserved)))
     box.gate = waiters.length === 0 ? capacity : 0
+    for (const { tag, payload, origin } of admitted) box.push(tag, payload, origin)
+    this.accepted += admitted.length
     if (box.size > 0 && (this.status & (QUEUED | BUSY | HELD)) === 0) this.schedule()
+    // last: a sender that wakes may send here again, or withdraw another
+    for (const waiter of admitted) waiter.admitted()
   }
 
   schedule(): void {
