@@ -6,6 +6,7 @@
  * Failures of an actor that is being stopped are reported and not supervised. Escalation makes the failure the parent's,
  * which ends its children and starts over; a root has no parent: it stops, and a hosted one is quarantined.
  */
+import { Cause } from "effect"
 import type { Cell } from "../actor/Cell.ts"
 import * as ExitReason from "../actor/ExitReason.ts"
 import type { Failure } from "../actor/Runtime.ts"
@@ -31,7 +32,13 @@ export const failed = (cell: Cell, failure: Failure, around: Surroundings): void
   }
   const policy = extra.policy ?? cell.program.plan.policy
   const event = { at: around.now(), cause: failure.cause, random: around.random() }
-  const decision = Strategy.decide(policy, historyOf(cell), event)
+  let decision: Strategy.Decision
+  try {
+    decision = Strategy.decide(policy, historyOf(cell), event)
+  } catch (error) {
+    around.report(cell, { ...failure, cause: Cause.die(error) }, "stopped: its supervision directive threw")
+    return stop(cell, failure)
+  }
   switch (decision._tag) {
     case "resume":
       return around.report(cell, failure, "resumed")
