@@ -32,6 +32,8 @@ export interface Teardown {
   goal: "stop" | "restart"
   mode: Mode
   reason: ExitReason.ExitReason
+  /** Of the failure behind a restart: what the asker of an interrupted handler is told. */
+  incident: string | undefined
   /** Absolute, by the timers' clock. */
   expiresAt: number
   deadline: TimerNode | undefined
@@ -62,6 +64,7 @@ const make = (goal: "stop" | "restart", mode: Mode, reason: ExitReason.ExitReaso
   goal,
   mode,
   reason,
+  incident: undefined,
   expiresAt: Number.POSITIVE_INFINITY,
   deadline: undefined,
   listeners: [],
@@ -100,12 +103,11 @@ export const stop = (cell: Cell, order: Order, done: (() => void) | undefined): 
   extra.delay = undefined
   // between incarnations there is no state to handle mail with
   if (teardown.mode === "drain" && waiting && extra.running === undefined) teardown.mode = "now"
-  if (teardown.mode === "kill") kill(cell, teardown)
-  else {
-    if (teardown.mode === "now") halt(cell)
-    else Outputs.unstash(cell, Number.MAX_SAFE_INTEGER)
-    advance(cell)
-  }
+  // whoever waits for room is not accepted yet, and no longer can be
+  for (const waiter of extra.waiters?.splice(0) ?? []) waiter.refused()
+  if (teardown.mode === "drain") Outputs.unstash(cell, Number.MAX_SAFE_INTEGER)
+  else halt(cell)
+  advance(cell)
   return true
 }
 
@@ -115,6 +117,7 @@ export const restart = (cell: Cell, incident: string, delayMillis: number): void
   if (!cell.alive || extra.teardown !== undefined) return
   const teardown = (extra.teardown = make("restart", "now", ExitReason.normal))
   teardown.delayMillis = delayMillis
+  teardown.incident = incident
   teardown.scope = extra.scope
   cell.change(Lifecycle.RESTART, `failed (${incident})`)
   cell.status = (cell.status | HELD | HALTED) & ~STARTING
@@ -167,6 +170,8 @@ export const advance = (cell: Cell, atRest = false): void => {
   const { runtime } = cell.program
   const { scheduler } = runtime
   if (!atRest && scheduler.current === cell && scheduler.handling) return
+  // a kill waits for nothing but the synchronous step on the stack, which nothing can end
+  if (teardown.mode === "kill") return kill(cell, teardown)
   if (teardown.mode !== "drain" && extra.releasing !== undefined) Outputs.abandon(cell)
   if ((cell.status & BUSY) !== 0) {
     if (teardown.mode !== "drain" && !teardown.interrupted && extra.running !== undefined) {
@@ -176,7 +181,13 @@ export const advance = (cell: Cell, atRest = false): void => {
     return
   }
   if (teardown.mode === "drain" && !teardown.drained) {
-    if ((cell.status & HELD) !== 0) return
+    if ((cell.status & HELD) !== 0) {
+      if ((cell.status & STARTING) !== 0) return
+      // it failed to get a state while it was asked to drain: nobody is left to handle its mail
+      teardown.mode = "now"
+      halt(cell)
+      return advance(cell, atRest)
+    }
     if (cell.mailbox !== undefined && cell.mailbox.size > 0) {
       if ((cell.status & QUEUED) === 0) cell.schedule()
       return
@@ -189,7 +200,8 @@ export const advance = (cell: Cell, atRest = false): void => {
     if (teardown.forksInterrupted) return
     teardown.forksInterrupted = true
     for (const fork of extra.forks) fork.interruptUnsafe()
-    if (extra.forks.size > 0) return
+    // the last of them may have ended at once, and gone on from here itself
+    if (extra.forks.size > 0 || extra.teardown !== teardown) return
   }
   if (teardown.finalizer !== undefined || !finalize(cell, teardown)) return
   if (teardown.goal === "restart") again(cell, teardown)

@@ -49,9 +49,7 @@ const open = ({ zombies = 0, ...options }: TestSystemOptions) =>
     const services = yield* Layer.build(ActorSystem.layerOf({ freeze: true, ...options }))
     const opened = Context.get(services, ActorSystem)
     host = opened
-    yield* Effect.addFinalizer(() =>
-      Effect.suspend(() => complain("when the test ended", opened.imbalances(), opened))
-    )
+    yield* Effect.addFinalizer(() => Effect.suspend(() => complain("when the test ended", opened.imbalances(), opened)))
     return opened
   })
 
