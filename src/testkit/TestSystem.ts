@@ -39,7 +39,7 @@ const leftovers = (host: Host, zombies: number): ReadonlyArray<string> => {
 
 const open = ({ zombies = 0, ...options }: TestSystemOptions) =>
   Effect.gen(function* () {
-    let host: Host | undefined
+    let host = undefined as Host | undefined
     // finalizers run in reverse: this one after the system's own shutdown, the one below before it
     yield* Effect.addFinalizer(() =>
       Effect.suspend(() =>
