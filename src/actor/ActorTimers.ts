@@ -35,11 +35,17 @@ export class ActorTimer extends TimerNode {
     const { cell } = this
     const { timers } = cell.program.runtime
     if (this.repeats) timers.arm(this, this.millis)
-    else cell.extra?.timers?.delete(this.key)
     if (this.pending !== undefined) return
     const ticket: Ticket = { incarnation: cell.incarnation, timer: this, valid: true }
     if (cell.deliver(this.tag + RESERVED, this.payload, ticket)) this.pending = ticket
   }
+}
+
+/** Its firing has left the mailbox. One that fires once stays under its key until then, so that it can be cancelled. */
+export const delivered = (timer: ActorTimer): void => {
+  timer.pending = undefined
+  const timers = timer.cell.extra?.timers
+  if (!timer.repeats && timers?.get(timer.key) === timer) timers.delete(timer.key)
 }
 
 /** Arms a timer under its key, in place of the one that was there. */

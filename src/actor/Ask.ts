@@ -144,9 +144,9 @@ export class Ask extends TimerNode {
 
   /** Its fiber is evaluated again: by the outcome, or because it was interrupted. */
   resumed(): void {
-    if (this.exit !== undefined) return
+    // settled and interrupted in one turn: the outcome that is still to be delivered must find no fiber
     this.fiber = undefined
-    this.cancel()
+    if (this.exit === undefined) this.cancel()
   }
 
   #withdraw(reason: "timedOut" | "cancelled", exit: Exit.Exit<unknown, unknown>): void {

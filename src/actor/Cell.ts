@@ -183,16 +183,13 @@ export class Cell implements Runnable, Owner {
     if (waiters === undefined || waiters.length === 0) return
     const { capacity } = this.program.plan
     const box = (this.mailbox ??= Mailbox.acquire(capacity))
-    let n = 0
-    while (n < waiters.length && box.size - box.reserved < capacity) {
-      const waiter = waiters[n++]!
-      box.push(waiter.tag, waiter.payload, waiter.origin)
-      this.accepted++
-      waiter.admitted()
-    }
-    waiters.splice(0, n)
+    const admitted = waiters.splice(0, Math.max(0, capacity - (box.size - box.reserved)))
     box.gate = waiters.length === 0 ? capacity : 0
+    for (const { tag, payload, origin } of admitted) box.push(tag, payload, origin)
+    this.accepted += admitted.length
     if (box.size > 0 && (this.status & (QUEUED | BUSY | HELD)) === 0) this.schedule()
+    // last: a sender that wakes may send here again, or withdraw another
+    for (const waiter of admitted) waiter.admitted()
   }
 
   schedule(): void {

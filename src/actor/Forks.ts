@@ -55,9 +55,10 @@ export const fork = (
   forks.add(fiber)
   fiber.addObserver((exit) => {
     forks.delete(fiber)
-    if (extra.incarnation !== incarnation || !cell.alive) return
+    if (!cell.alive) return
+    // a restart waits for the forks of the incarnation that ends: its number has moved on already
     if (extra.teardown !== undefined) return cell.advance()
-    done(exit)
+    if (extra.incarnation === incarnation) done(exit)
   })
   return fiber
 }

@@ -6,7 +6,7 @@
  * `offerTimeout` at the most, so later sends stay behind it. Law 4: a send that nobody takes is a dead letter, with reason.
  */
 import { Cause, Exit } from "effect"
-import type { DeadReason } from "../kernel/Envelope.ts"
+import { type DeadReason, RESERVED } from "../kernel/Envelope.ts"
 import { AskCycle } from "../kernel/Errors.ts"
 import * as Mailbox from "../kernel/Mailbox.ts"
 import type { ActorRef } from "./ActorRef.ts"
@@ -14,6 +14,7 @@ import * as ActorTimers from "./ActorTimers.ts"
 import { Ask, findCycle, QUEUED as ASK_QUEUED } from "./Ask.ts"
 import type { Cell } from "./Cell.ts"
 import type { Client, Encoded } from "./Client.ts"
+import type { Ticket } from "./Extra.ts"
 import * as Refusal from "./Refusal.ts"
 import * as Runtime from "./Runtime.ts"
 import * as Staging from "./Staging.ts"
@@ -178,7 +179,9 @@ export const stash = (cell: Cell, tag: number, payload: unknown, origin: unknown
     cell.bury(tag, payload, "cancelled")
     return
   }
-  ;(extra.stash ??= []).push([tag, payload, origin])
+  // what came by a reserved slot gives its slot back and keeps a ticket of its own: it still dies with the incarnation
+  const ticket: Ticket = { incarnation: extra.incarnation, timer: undefined, valid: true }
+  ;(extra.stash ??= []).push([tag, payload, tag >= RESERVED ? ticket : origin])
   if (origin instanceof Ask) origin.phase = ASK_QUEUED
 }
 

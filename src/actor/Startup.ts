@@ -112,5 +112,7 @@ const ready = (cell: Cell, state: unknown, staging: Staging | undefined): void =
   if (staging !== undefined && staging.size > 0) Outputs.release(cell, staging, 0)
   const onStack = runtime.scheduler.current === cell
   if (!onStack && cell.mailbox !== undefined && (cell.status & (QUEUED | BUSY)) === 0) cell.schedule()
+  // an actor that never gets mail goes idle too
+  else if (!onStack && plan.idleMillis !== Number.POSITIVE_INFINITY) cell.rest()
   if (cell.extra?.teardown !== undefined) cell.advance()
 }

@@ -32,6 +32,8 @@ export interface Teardown {
   goal: "stop" | "restart"
   mode: Mode
   reason: ExitReason.ExitReason
+  /** Of the failure behind a restart: what the asker of an interrupted handler is told. */
+  incident: string | undefined
   /** Absolute, by the timers' clock. */
   expiresAt: number
   deadline: TimerNode | undefined
@@ -47,6 +49,8 @@ export interface Teardown {
   scope: Scope.Closeable | undefined
   finalizer: Fiber.Fiber<unknown, unknown> | undefined
   finalized: boolean
+  /** Whatever ran has been cut off. */
+  severed: boolean
   /** Wait before the next incarnation. */
   delayMillis: number
 }
@@ -62,6 +66,7 @@ const make = (goal: "stop" | "restart", mode: Mode, reason: ExitReason.ExitReaso
   goal,
   mode,
   reason,
+  incident: undefined,
   expiresAt: Number.POSITIVE_INFINITY,
   deadline: undefined,
   listeners: [],
@@ -72,6 +77,7 @@ const make = (goal: "stop" | "restart", mode: Mode, reason: ExitReason.ExitReaso
   scope: undefined,
   finalizer: undefined,
   finalized: false,
+  severed: false,
   delayMillis: 0
 })
 
@@ -100,12 +106,11 @@ export const stop = (cell: Cell, order: Order, done: (() => void) | undefined): 
   extra.delay = undefined
   // between incarnations there is no state to handle mail with
   if (teardown.mode === "drain" && waiting && extra.running === undefined) teardown.mode = "now"
-  if (teardown.mode === "kill") kill(cell, teardown)
-  else {
-    if (teardown.mode === "now") halt(cell)
-    else Outputs.unstash(cell, Number.MAX_SAFE_INTEGER)
-    advance(cell)
-  }
+  // whoever waits for room is not accepted yet, and no longer can be
+  for (const waiter of extra.waiters?.splice(0) ?? []) waiter.refused()
+  if (teardown.mode === "drain") Outputs.unstash(cell, Number.MAX_SAFE_INTEGER)
+  else halt(cell)
+  advance(cell)
   return true
 }
 
@@ -115,6 +120,7 @@ export const restart = (cell: Cell, incident: string, delayMillis: number): void
   if (!cell.alive || extra.teardown !== undefined) return
   const teardown = (extra.teardown = make("restart", "now", ExitReason.normal))
   teardown.delayMillis = delayMillis
+  teardown.incident = incident
   teardown.scope = extra.scope
   cell.change(Lifecycle.RESTART, `failed (${incident})`)
   cell.status = (cell.status | HELD | HALTED) & ~STARTING
@@ -167,6 +173,8 @@ export const advance = (cell: Cell, atRest = false): void => {
   const { runtime } = cell.program
   const { scheduler } = runtime
   if (!atRest && scheduler.current === cell && scheduler.handling) return
+  // a kill waits for nothing but the synchronous step on the stack, which nothing can end
+  if (teardown.mode === "kill") return kill(cell, teardown)
   if (teardown.mode !== "drain" && extra.releasing !== undefined) Outputs.abandon(cell)
   if ((cell.status & BUSY) !== 0) {
     if (teardown.mode !== "drain" && !teardown.interrupted && extra.running !== undefined) {
@@ -176,7 +184,13 @@ export const advance = (cell: Cell, atRest = false): void => {
     return
   }
   if (teardown.mode === "drain" && !teardown.drained) {
-    if ((cell.status & HELD) !== 0) return
+    if ((cell.status & HELD) !== 0) {
+      if ((cell.status & STARTING) !== 0) return
+      // it failed to get a state while it was asked to drain: nobody is left to handle its mail
+      teardown.mode = "now"
+      halt(cell)
+      return advance(cell, atRest)
+    }
     if (cell.mailbox !== undefined && cell.mailbox.size > 0) {
       if ((cell.status & QUEUED) === 0) cell.schedule()
       return
@@ -189,7 +203,8 @@ export const advance = (cell: Cell, atRest = false): void => {
     if (teardown.forksInterrupted) return
     teardown.forksInterrupted = true
     for (const fork of extra.forks) fork.interruptUnsafe()
-    if (extra.forks.size > 0) return
+    // the last of them may have ended at once, and gone on from here itself
+    if (extra.forks.size > 0 || extra.teardown !== teardown) return
   }
   if (teardown.finalizer !== undefined || !finalize(cell, teardown)) return
   if (teardown.goal === "restart") again(cell, teardown)
@@ -271,6 +286,8 @@ const again = (cell: Cell, teardown: Teardown): void => {
 
 /** Waits for nothing: whatever still runs is cut off and listed until it ends. */
 const kill = (cell: Cell, teardown: Teardown): void => {
+  // a child that dies in here tells its parent, which comes back to where it is already
+  if (teardown.severed) return
   cell.status = (cell.status | HELD | HALTED) & ~STARTING
   teardown.mode = "kill"
   // a handler that kills its own actor is on the stack still: its `self` has no powers any more
@@ -281,6 +298,7 @@ const kill = (cell: Cell, teardown: Teardown): void => {
 
 /** Cuts off what runs for this incarnation: children are killed, fibers interrupted and listed as zombies. */
 const sever = (cell: Cell, teardown: Teardown): void => {
+  teardown.severed = true
   const extra = cell.extra!
   for (const child of [...(extra.children ?? [])].toReversed()) stop(child, killOrder, undefined)
   teardown.children = []

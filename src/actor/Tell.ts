@@ -42,17 +42,18 @@ export class Tell extends PrivateFiber.Primitive<void, TellError> {
   #wait(fiber: Fiber.Fiber<unknown, unknown>, cell: Cell, sender: Cell | undefined): Effect.Effect<never> {
     const millis = sender === undefined ? Number.POSITIVE_INFINITY : sender.program.plan.offerMillis
     const { runtime } = cell.program
-    let waits = true
+    let suspended = true
     const waiter = new Suspended(cell, this.#tag, this.#payload, undefined, millis, (admitted, expired) => {
-      waits = false
       const exit = admitted
         ? Exit.void
         : Exit.fail(expired ? Refusal.full(cell, this.#tag, this.#payload) : Refusal.closed(this.#ref, runtime))
-      Runtime.after(runtime, { deliver: () => PrivateFiber.resume(fiber, exit) })
+      // the fiber may have been interrupted between the turn that admitted it and its end
+      Runtime.after(runtime, { deliver: () => void (suspended && PrivateFiber.resume(fiber, exit)) })
     })
     if (sender !== undefined) sender.record().awaiting = waiter
     return PrivateFiber.suspend(fiber, () => {
-      if (waits) waiter.cancel()
+      suspended = false
+      waiter.cancel()
     })
   }
 }

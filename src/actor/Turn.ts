@@ -14,12 +14,12 @@
  */
 import { Cause, Effect, Exit } from "effect"
 import { DISCONNECTED, RESERVED, SIGNAL, TERMINATED } from "../kernel/Envelope.ts"
-import { CalleeFailed, ActorStopped } from "../kernel/Errors.ts"
+import { ActorStopped, CalleeFailed, InvalidUse } from "../kernel/Errors.ts"
 import { peek } from "../kernel/Fiber.ts"
 import * as Lifecycle from "../kernel/Lifecycle.ts"
 import * as Mailbox from "../kernel/Mailbox.ts"
 import { Deadline } from "../kernel/Timers.ts"
-import type { ActorTimer } from "./ActorTimers.ts"
+import * as ActorTimers from "./ActorTimers.ts"
 import { Ask, RUNNING } from "./Ask.ts"
 import type { Cell } from "./Cell.ts"
 import type { Client, Disconnected } from "./Client.ts"
@@ -96,8 +96,14 @@ const end = (cell: Cell): void => {
   const { runtime } = cell.program
   runtime.origin = undefined
   runtime.scheduler.endTurn()
-  if ((cell.status & BUSY) === 0) rest(cell)
+  ease(cell)
   if (runtime.deliveries.length > 0) flush(cell)
+}
+
+/** Nothing of it is on the stack: it rests, or, suspended, hears of a stop that came meanwhile. */
+const ease = (cell: Cell): void => {
+  if ((cell.status & BUSY) === 0) rest(cell)
+  else if (cell.extra?.teardown !== undefined) cell.advance(true)
 }
 
 /** After its handler, before the next. */
@@ -149,8 +155,8 @@ const signal = (cell: Cell, tag: number, payload: unknown, origin: unknown): boo
   let weight = plan.handlers.length
   if (tag < SIGNAL) {
     const ticket = origin as Ticket
-    const timer = ticket.timer as ActorTimer | undefined
-    if (timer?.pending === ticket) timer.pending = undefined
+    const { timer } = ticket
+    if (timer?.pending === ticket) ActorTimers.delivered(timer)
     if (!ticket.valid || ticket.incarnation !== cell.incarnation) {
       cell.bury(tag, payload, "stale")
       return true
@@ -214,6 +220,7 @@ const effectful = (
       return false
     }
   }
+  if ((cell.status & HALTED) !== 0) return discard(cell, origin, runtime.scratch)
   return completed(cell, tag, payload, origin, exit, runtime.scratch)
 }
 
@@ -238,7 +245,6 @@ const suspended = (cell: Cell, tag: number, payload: unknown, origin: unknown, f
     running.cancelled = true
     fiber.interruptUnsafe()
   }
-  if (extra.teardown !== undefined) cell.advance()
 }
 
 /** A suspended handler has ended; we are inside a task of its actor. */
@@ -251,7 +257,7 @@ const resumed = (cell: Cell, running: Running, exit: Exit.Exit<unknown, unknown>
     runtime.counts.cancelled++
     discard(cell, running.origin, running.staging)
   } else completed(cell, running.tag, running.payload, running.origin, exit, running.staging)
-  if ((cell.status & BUSY) === 0) rest(cell)
+  ease(cell)
 }
 
 /** A fiber task of this actor has run. */
@@ -321,11 +327,16 @@ const commit = (
       return false
     }
   }
-  if (next !== cell.state) cell.state = runtime.freezes ? freeze(next) : next
   if (staging.stashes) {
+    if (tag >= SIGNAL) {
+      const error = new InvalidUse({ address: cell.address, reason: `${cell.tagName(tag)} cannot be stashed` })
+      crashed(cell, tag, origin, Cause.die(error), staging)
+      return false
+    }
     staging.stashes = false
     Outputs.stash(cell, tag, payload, origin)
   } else cell.finished++
+  if (next !== cell.state) cell.state = runtime.freezes ? freeze(next) : next
   if (answers && origin instanceof Ask && (origin.phase <= RUNNING || out instanceof Reply)) {
     origin.settle(Exit.succeed(value))
   }
@@ -336,7 +347,13 @@ const commit = (
 const discard = (cell: Cell, origin: unknown, staging: Staging): boolean => {
   cell.finished++
   Outputs.discard(cell, staging)
-  if (origin instanceof Ask) origin.settle(Exit.fail(new ActorStopped({ address: cell.address, draining: false })))
+  if (origin instanceof Ask) {
+    const { address } = cell
+    const incident = cell.extra?.teardown?.incident
+    const error =
+      incident === undefined ? new ActorStopped({ address, draining: false }) : new CalleeFailed({ address, incident })
+    origin.settle(Exit.fail(error))
+  }
   return false
 }
 

@@ -56,8 +56,10 @@ class FiberTask implements Runnable {
 export class FiberScheduler implements EffectScheduler.Scheduler {
   readonly executionMode = "async"
   readonly #scheduler: Scheduler
-  /** The fiber that was last seen on the current stack. */
+  /** The fiber that was last seen, and whose turn it was found to belong to. */
   #fiber: Fiber.Fiber<unknown, unknown> | undefined = undefined
+  #owner: Owner | undefined = undefined
+  #handling = false
 
   constructor(scheduler: Scheduler) {
     this.#scheduler = scheduler
@@ -68,12 +70,16 @@ export class FiberScheduler implements EffectScheduler.Scheduler {
     const current = scheduler.current
     if (current === undefined) {
       this.#fiber = fiber
+      this.#owner = undefined
       return true
     }
-    if (fiber !== this.#fiber) {
-      this.#fiber = fiber
+    if (fiber !== this.#fiber || current !== this.#owner || scheduler.handling !== this.#handling) {
       const strand = fiber.getRef(CurrentStrand)
-      if (strand === undefined || strand.owner !== current || strand.handling !== scheduler.handling) return true
+      const own = strand !== undefined && strand.owner === current && strand.handling === scheduler.handling
+      this.#fiber = fiber
+      this.#owner = own ? current : undefined
+      this.#handling = scheduler.handling
+      if (!own) return true
     }
     return --scheduler.credit <= 0 && scheduler.fiberSpent()
   }
