@@ -12,7 +12,7 @@
  */
 import { Deferred, Effect, Layer, Logger, Schema } from "effect"
 import { Rpc } from "effect/rpc"
-import { Actor, ActorRef, ActorSystem } from "troupe"
+import { Actor, ActorSystem } from "troupe"
 
 const Work = Rpc.make("Work", { payload: { fail: Schema.Boolean }, success: Schema.Int })
 const Worker = Actor.make("Worker", { state: Schema.Int, protocol: [Work] })
@@ -41,7 +41,8 @@ const boss = Boss.behavior({
       return Actor.reply(child)
     }
   },
-  onTerminated: (_, { ref, reason }) => void Deferred.doneUnsafe(ended, Effect.succeed(`${ref} ended: ${reason._tag}`))
+  onTerminated: (_, { ref, reason }) =>
+    void Deferred.doneUnsafe(ended, Effect.succeed(`${ref.address} ended: ${reason._tag}`))
 })
 
 const program = Effect.gen(function* () {

@@ -61,7 +61,7 @@ export class Definition<S, in out P extends Rpc.Any, E extends Rpc.Any = never> 
 
   /** The ref of a hosted actor: it need not live yet, the first message makes it. */
   at(key: string): ActorRef<P> {
-    return new ActorRef<P>(this.protocol, Address.checkKey(key), undefined, undefined)
+    return new ActorRef<P>(this.protocol, Address.checkKey(key), undefined)
   }
 }
 

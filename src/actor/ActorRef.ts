@@ -32,37 +32,49 @@ export const defaultAskMillis = 5000
 export class ActorRef<in P extends Rpc.Any = never> implements Equal.Equal {
   readonly protocol: Protocol
   readonly key: string | number
-  /** The parent's address; undefined for a root, and for a ref that knows its cell. */
-  readonly parent: Address.Address | undefined
-  /** The cell it last reached. Internal. */
-  cell: Cell | undefined
+  /** The cell it last reached; until then the parent's address, undefined for a root. Internal. */
+  #home: Cell | Address.Address | undefined
   declare readonly "~P": (_: P) => void
 
-  constructor(protocol: Protocol, key: string | number, parent: Address.Address | undefined, cell: Cell | undefined) {
+  constructor(protocol: Protocol, key: string | number, home: Cell | Address.Address | undefined) {
     this.protocol = protocol
     this.key = key
-    this.parent = parent
-    this.cell = cell
+    this.#home = home
+  }
+
+  /** The cell it last reached. Internal. */
+  get cell(): Cell | undefined {
+    const home = this.#home
+    return typeof home === "string" ? undefined : home
+  }
+
+  /** Whether it names a root. Internal. */
+  get isRoot(): boolean {
+    const home = this.#home
+    return typeof home === "string" ? false : home === undefined || home.parent === undefined
   }
 
   get address(): Address.Address {
-    if (this.cell !== undefined) return this.cell.address
-    return Address.child(this.parent, this.protocol.type, this.key)
+    const home = this.#home
+    if (home !== undefined && typeof home !== "string") return home.address
+    return Address.child(home, this.protocol.type, this.key)
   }
 
   /**
    * Sends a message. Succeeds when the actor's mailbox has taken it (for overflow `suspend`: waits for room).
    * Fails: `MailboxFull` (hands the payload back), `ActorStopped`, `NoSuchActor`, `Quarantined`.
    */
-  tell<T extends P["_tag"]>(tag: T, ...payload: PayloadArgs<WithTag<P, T>>): Effect.Effect<void, TellError> {
+  tell<T extends P["_tag"]>(tag: T, ...payload: PayloadArgs<WithTag<P, T>>): Effect.Effect<void, TellError>
+  tell(tag: string, payload?: unknown): Effect.Effect<void, TellError> {
     const at = this.protocol.position(tag)
-    return new Tell(this, at, this.protocol.construct(at, payload[0]))
+    return new Tell(this, at, this.protocol.construct(at, payload))
   }
 
   /** `tell` without an Effect: for hot producers. "full" and "closed" leave the message with the sender. */
-  tellUnsafe<T extends P["_tag"]>(tag: T, ...payload: PayloadArgs<WithTag<P, T>>): Offer {
+  tellUnsafe<T extends P["_tag"]>(tag: T, ...payload: PayloadArgs<WithTag<P, T>>): Offer
+  tellUnsafe(tag: string, payload?: unknown): Offer {
     const at = this.protocol.position(tag)
-    return this.offer(at, this.protocol.construct(at, payload[0]), undefined, Runtime.only)
+    return this.offer(at, this.protocol.construct(at, payload), undefined, Runtime.only)
   }
 
   /**
@@ -73,12 +85,12 @@ export class ActorRef<in P extends Rpc.Any = never> implements Equal.Equal {
   ask<T extends P["_tag"]>(
     tag: T,
     ...args: PayloadThen<WithTag<P, T>, AskOptions>
-  ): Effect.Effect<Rpc.Success<WithTag<P, T>>, Rpc.Error<WithTag<P, T>> | AskError> {
+  ): Effect.Effect<Rpc.Success<WithTag<P, T>>, Rpc.Error<WithTag<P, T>> | AskError>
+  ask(tag: string, payload?: unknown, options?: AskOptions): Effect.Effect<unknown, unknown> {
     const at = this.protocol.position(tag)
-    const [payload, options] = args as unknown as readonly [unknown, AskOptions?]
     const timeout = options?.timeout
     const millis = timeout === "infinity" ? Infinity : Options.millis("ask.timeout", timeout, defaultAskMillis)
-    return new AskEffect(this, at, this.protocol.construct(at, payload), millis) as never
+    return new AskEffect(this, at, this.protocol.construct(at, payload), millis)
   }
 
   /** Stops the actor and waits until its life has ended; succeeds at once for one that does not live. */
@@ -132,7 +144,7 @@ export class ActorRef<in P extends Rpc.Any = never> implements Equal.Equal {
     const home = cell === undefined ? runtime() : cell.program.runtime
     const found = home?.locate(this, make)
     // a ref that a system gave out stays with it; one made of a name alone is looked up each time
-    if (found !== undefined && cell !== undefined) this.cell = found
+    if (found !== undefined && cell !== undefined) this.#home = found
     return found
   }
 
@@ -160,5 +172,5 @@ export const fromAddress = (protocol: Protocol, address: Address.Address): Actor
   if (last.type !== protocol.type) throw new InvalidUse({ address, reason: `is no address of a ${protocol.type}` })
   const parent = segments.slice(0, -1)
   const path = parent.reduce<string | undefined>((at, s) => Address.child(at, s.type, s.key), undefined)
-  return new ActorRef<never>(protocol, last.key, path, undefined)
+  return new ActorRef<never>(protocol, last.key, path)
 }

@@ -96,6 +96,13 @@ export class Ask extends TimerNode {
     })
   }
 
+  /** What its asker waits for, in words; undefined when it waits no more. */
+  get awaited(): string | undefined {
+    return this.exit === undefined
+      ? `the answer of ${this.target.address} to "${this.target.tagName(this.tag)}"`
+      : undefined
+  }
+
   /** Its handler begins. */
   begin(): void {
     this.phase = RUNNING
@@ -155,31 +162,26 @@ export class Ask extends TimerNode {
       }
     }
     this.settle(exit)
-    if (phase === TAKEN) onCancel?.()
+    if (phase !== TAKEN || onCancel === undefined) return
+    try {
+      onCancel()
+    } catch (defect) {
+      target.program.runtime.scheduler.onDefect(defect)
+    }
   }
 }
 
 /** Takes a queued ask out of the mailbox or the stash. */
 const remove = (ask: Ask, reason: "timedOut" | "cancelled"): void => {
   const { target } = ask
-  let payload: unknown
-  const mine = (_: number, its: unknown, origin: unknown): boolean => {
-    if (origin !== ask) return false
-    payload = its
-    return true
-  }
-  let found = target.mailbox?.remove(mine) ?? false
   const stash = target.extra?.stash
-  if (!found && stash !== undefined) {
-    const at = stash.findIndex((entry) => entry[2] === ask)
-    if (at >= 0) {
-      payload = stash[at]![1]
-      stash.splice(at, 1)
-      found = true
-    }
+  let entry = target.mailbox?.remove((_tag, _payload, origin) => origin === ask)
+  if (entry === undefined && stash !== undefined) {
+    const at = stash.findIndex((stashed) => stashed[2] === ask)
+    if (at >= 0) entry = stash.splice(at, 1)[0]
   }
-  if (!found) return
-  target.bury(ask.tag, payload, reason)
+  if (entry === undefined) return
+  target.bury(ask.tag, entry[1], reason)
   target.admit()
 }
 
@@ -223,6 +225,7 @@ export class AskEffect extends PrivateFiber.Primitive<unknown, AskError> {
     if (refused !== undefined) return Exit.fail(refused)
     if (ask.exit !== undefined) return ask.exit as Exit.Exit<unknown, AskError>
     ask.fiber = fiber
+    if (asker !== undefined) asker.record().awaiting = ask
     return PrivateFiber.suspend(fiber, () => ask.resumed())
   }
 }

@@ -59,7 +59,7 @@ export class Cell implements Runnable, Owner {
   }
 
   get ref(): ActorRef<never> {
-    return (this.#ref ??= new ActorRef<never>(this.program.plan.protocol, this.key, undefined, this))
+    return (this.#ref ??= new ActorRef<never>(this.program.plan.protocol, this.key, this))
   }
 
   get address(): Address.Address {
@@ -134,17 +134,11 @@ export class Cell implements Runnable, Owner {
       return "accepted"
     }
     if (policy === "dropOldest") {
-      let oldest: readonly [tag: number, payload: unknown, origin: unknown] | undefined
-      box.remove((...old) => {
-        if (old[0] >= RESERVED) return false
-        oldest = old
-        return true
-      })
+      const oldest = box.remove((old) => old < RESERVED)
       if (oldest === undefined) return "full"
       box.push(tag, payload, origin)
       this.accepted++
-      // last: it may wake the asker of the old message, who may send here again
-      this.drop(...oldest, policy)
+      this.drop(oldest[0], oldest[1], oldest[2], policy)
       return "accepted"
     }
     return "full"

@@ -122,10 +122,12 @@ export class ActorContext<P extends Rpc.Any, E extends Rpc.Any = never> {
   }
 
   /** Sends a message. A refusal then is a dead letter `mailboxFull`; a full `suspend` mailbox holds this actor up. */
-  send<Q extends Rpc.Any, T extends Q["_tag"]>(ref: ActorRef<Q>, tag: T, ...payload: PayloadArgs<WithTag<Q, T>>): void {
+  send<Q extends Rpc.Any, T extends Q["_tag"]>(ref: ActorRef<Q>, tag: T, ...payload: PayloadArgs<WithTag<Q, T>>): void
+  // not a rest parameter: it would cost an array a message
+  send(ref: ActorRef<never>, tag: string, payload?: unknown): void {
     const { protocol } = ref
     const at = protocol.position(tag)
-    const message = protocol.construct(at, payload[0])
+    const message = protocol.construct(at, payload)
     const { runtime } = this.#home.program
     if (runtime.handler === this) runtime.scratch.add(Staging.SEND, ref, at, message)
     else this.#stage(Staging.SEND, ref, at, message)
@@ -172,7 +174,7 @@ export class ActorContext<P extends Rpc.Any, E extends Rpc.Any = never> {
     ...[options]: SpawnArgs<In>
   ): ActorRef<Q> {
     const cell = this.#live
-    if (cell === undefined) return new ActorRef<Q>(behavior.plan.protocol, key ?? "revoked", undefined, undefined)
+    if (cell === undefined) return new ActorRef<Q>(behavior.plan.protocol, key ?? "revoked", undefined)
     const child = this.#runtime.spawnChild(cell, behavior.plan, key, options)
     const staging = this.#staging(cell)
     if (staging === undefined) cell.act(Staging.START, child, undefined, undefined)

@@ -6,6 +6,7 @@
  * Law 3: every collection is bounded where it is added to, by the plan's `held`, `stash` or `capacity`.
  */
 import type { Context, Fiber, Scope } from "effect"
+import type { Entry } from "../kernel/Mailbox.ts"
 import type { TimerNode } from "../kernel/Timers.ts"
 import type { ActorTimer } from "./ActorTimers.ts"
 import type { Ask } from "./Ask.ts"
@@ -62,13 +63,15 @@ export class Extra {
   watchers: Set<Cell | ((reason: ExitReason) => void)> | undefined = undefined
   watching: Set<Cell> | undefined = undefined
   timers: Map<string, ActorTimer> | undefined = undefined
-  stash: Array<readonly [tag: number, payload: unknown, origin: unknown]> | undefined = undefined
+  stash: Array<Entry> | undefined = undefined
   forks: Set<Fiber.Fiber<unknown, unknown>> | undefined = undefined
   deferred: Set<Ask> | undefined = undefined
   clients: Set<Client> | undefined = undefined
   scope: Scope.Closeable | undefined = undefined
   idle: TimerNode | undefined = undefined
   idleMessage: readonly [tag: number, payload: unknown] | undefined = undefined
+  /** What a handler of this actor waited for last: an answer, or room in a mailbox. For the report of stuck ones. */
+  awaiting: Ask | Suspended | undefined = undefined
   teardown: Teardown | undefined = undefined
   /** The wait before a restart, or for `initial`. */
   delay: TimerNode | undefined = undefined

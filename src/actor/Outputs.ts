@@ -5,7 +5,7 @@
  * as a whole on failure. Law 2: a send to a full `suspend` mailbox makes this actor wait for room, in the receiver's line,
  * `offerTimeout` at the most, so later sends stay behind it. Law 4: a send that nobody takes is a dead letter, with reason.
  */
-import { Exit } from "effect"
+import { Cause, Exit } from "effect"
 import { type DeadReason, RESERVED } from "../kernel/Envelope.ts"
 import { AskCycle } from "../kernel/Errors.ts"
 import * as Mailbox from "../kernel/Mailbox.ts"
@@ -50,8 +50,7 @@ export const act = (cell: Cell, op: number, a: unknown, b: unknown, c: unknown):
     case Staging.FORWARD:
       return forward(cell, a as ActorRef<never>, b as number, c as readonly [unknown, unknown])
     case Staging.PUSH:
-      ;(a as Client).sendNow(b as string, c)
-      return undefined
+      return push(cell, [a as Client], b as string, c)
     case Staging.BROADCAST:
       return broadcast(cell, a as ReadonlyArray<Client>, b as string, c)
     case Staging.TIMER:
@@ -73,7 +72,8 @@ export const act = (cell: Cell, op: number, a: unknown, b: unknown, c: unknown):
       ;(a as Cell).start()
       return undefined
     case Staging.CLOSE:
-      ;(a as Client).close(b as number, c as string)
+      // behind the answers of this turn, which are delivered after it
+      Runtime.after(cell.program.runtime, { deliver: () => (a as Client).close(b as number, c as string) })
       return undefined
     default:
       return undefined
@@ -156,9 +156,18 @@ const forward = (
 }
 
 const broadcast = (cell: Cell, except: ReadonlyArray<Client>, event: string, payload: unknown): undefined => {
+  const clients = [...(cell.extra?.clients ?? [])]
+  return push(cell, except.length === 0 ? clients : clients.filter((c) => !except.includes(c)), event, payload)
+}
+
+/** Sends an event, encoded once. One that its Schema refuses is reported: the turn has been committed. */
+const push = (cell: Cell, clients: ReadonlyArray<Client>, event: string, payload: unknown): undefined => {
   const shared: Encoded = { frame: undefined }
-  for (const client of cell.extra?.clients ?? []) {
-    if (!except.includes(client)) client.sendShared(event, payload, shared)
+  try {
+    for (const client of clients) client.sendShared(event, payload, shared)
+  } catch (error) {
+    const { runtime } = cell.program
+    runtime.reported(cell, { incident: runtime.incident(), tag: event, cause: Cause.die(error) })
   }
   return undefined
 }

@@ -88,7 +88,7 @@ export interface Runtime {
   changed(cell: Cell, from: number, to: number, why: string): void
   dead(address: Address, tag: string, payload: unknown, reason: DeadReason): void
   /** A handler suspended for longer than the behaviour's `stuckAfter`. */
-  stuck(cell: Cell, tag: string, millis: number): void
+  stuck(cell: Cell, tag: string, millis: number, awaits: string): void
   /** What could not be ended when an actor was killed; `ended` is called when it does end. */
   zombie(cell: Cell, what: string): () => void
 }

@@ -15,6 +15,7 @@ import type { Cell } from "./Cell.ts"
 import { INITIAL, type Running } from "./Extra.ts"
 import * as Forks from "./Forks.ts"
 import { freeze } from "./Freeze.ts"
+import * as Outputs from "./Outputs.ts"
 import { Staging } from "./Staging.ts"
 import { BUSY, HALTED, HELD, QUEUED, STARTING } from "./Status.ts"
 
@@ -25,7 +26,7 @@ export const start = (cell: Cell): void => {
   if (!cell.alive || cell.extra?.teardown !== undefined) return
   cell.status &= ~HALTED
   const { initial } = cell.program.plan
-  if (typeof initial !== "function" && !Effect.isEffect(initial)) return ready(cell, initial)
+  if (typeof initial !== "function" && !Effect.isEffect(initial)) return ready(cell, initial, undefined)
   cell.status |= STARTING
   if ((cell.status & QUEUED) === 0) cell.schedule()
 }
@@ -39,10 +40,10 @@ export const run = (cell: Cell): void => {
   try {
     out = typeof initial === "function" ? initial(String(cell.key), cell.context(), cell.input) : initial
   } catch (error) {
-    return failed(cell, Cause.die(error))
+    return failed(cell, Cause.die(error), cell.program.runtime.scratch)
   }
   if (Effect.isEffect(out)) effectful(cell, out as Effect.Effect<unknown, unknown>)
-  else ready(cell, out)
+  else ready(cell, out, cell.program.runtime.scratch)
 }
 
 const effectful = (cell: Cell, effect: Effect.Effect<unknown, unknown>): void => {
@@ -50,7 +51,7 @@ const effectful = (cell: Cell, effect: Effect.Effect<unknown, unknown>): void =>
   runtime.fibers.forget()
   const fiber = Effect.runForkWith(Forks.handlerContext(cell))(effect)
   const exit = fiber.pollUnsafe()
-  if (exit !== undefined) return done(cell, exit)
+  if (exit !== undefined) return done(cell, exit, runtime.scratch)
   const extra = cell.record()
   const deadline = new Deadline(() => {
     running.cancelled = true
@@ -61,10 +62,11 @@ const effectful = (cell: Cell, effect: Effect.Effect<unknown, unknown>): void =>
     tag: INITIAL,
     payload: undefined,
     origin: undefined,
-    staging: new Staging(),
+    staging: runtime.scratch,
     stuck: deadline,
     cancelled: false
   }
+  runtime.scratch = new Staging()
   extra.running = running
   cell.status |= BUSY
   runtime.timers.arm(deadline, plan.connectMillis)
@@ -75,25 +77,26 @@ const effectful = (cell: Cell, effect: Effect.Effect<unknown, unknown>): void =>
     runtime.timers.cancel(deadline)
     if (running.cancelled && extra.teardown === undefined) {
       const late = new Error(`initial took longer than ${plan.connectMillis} ms (behavior option connectTimeout)`)
-      failed(cell, Cause.die(late))
-    } else done(cell, end)
+      failed(cell, Cause.die(late), running.staging)
+    } else done(cell, end, running.staging)
     cell.rest()
   })
 }
 
-const done = (cell: Cell, exit: Exit.Exit<unknown, unknown>): void => {
-  if ((cell.status & HALTED) !== 0) return
-  if (Exit.isSuccess(exit)) ready(cell, exit.value)
-  else failed(cell, exit.cause)
+const done = (cell: Cell, exit: Exit.Exit<unknown, unknown>, staging: Staging): void => {
+  if ((cell.status & HALTED) !== 0) Outputs.discard(cell, staging)
+  else if (Exit.isSuccess(exit)) ready(cell, exit.value, staging)
+  else failed(cell, exit.cause, staging)
 }
 
-const failed = (cell: Cell, cause: Cause.Cause<unknown>): void => {
+const failed = (cell: Cell, cause: Cause.Cause<unknown>, staging: Staging): void => {
   const { runtime } = cell.program
+  Outputs.discard(cell, staging)
   runtime.counts.failed++
   runtime.failed(cell, { incident: runtime.incident(), tag: "initial", cause })
 }
 
-const ready = (cell: Cell, state: unknown): void => {
+const ready = (cell: Cell, state: unknown, staging: Staging | undefined): void => {
   const { runtime, plan } = cell.program
   cell.state = runtime.freezes ? freeze(state) : state
   cell.status &= ~HELD
@@ -106,6 +109,7 @@ const ready = (cell: Cell, state: unknown): void => {
       cell.accepted++
     }
   }
+  if (staging !== undefined && staging.size > 0) Outputs.release(cell, staging, 0)
   const onStack = runtime.scheduler.current === cell
   if (!onStack && cell.mailbox !== undefined && (cell.status & (QUEUED | BUSY)) === 0) cell.schedule()
   // an actor that never gets mail goes idle too

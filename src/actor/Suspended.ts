@@ -40,6 +40,11 @@ export class Suspended {
     target.enqueue(this)
   }
 
+  /** What its sender waits for, in words; undefined when it waits no more. */
+  get awaited(): string | undefined {
+    return this.#over ? undefined : `room in the mailbox of ${this.target.address}`
+  }
+
   /** The receiver took the message. */
   admitted(): void {
     this.#finish(true, false)

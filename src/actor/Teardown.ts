@@ -49,6 +49,8 @@ export interface Teardown {
   scope: Scope.Closeable | undefined
   finalizer: Fiber.Fiber<unknown, unknown> | undefined
   finalized: boolean
+  /** It is being killed: what ends on the way must not go on from there. */
+  severed: boolean
   /** Wait before the next incarnation. */
   delayMillis: number
 }
@@ -75,6 +77,7 @@ const make = (goal: "stop" | "restart", mode: Mode, reason: ExitReason.ExitReaso
   scope: undefined,
   finalizer: undefined,
   finalized: false,
+  severed: false,
   delayMillis: 0
 })
 
@@ -152,6 +155,7 @@ const expire = (cell: Cell, teardown: Teardown): void => {
     teardown.reason = ExitReason.killed
     return kill(cell, teardown)
   }
+  teardown.severed = true
   sever(cell, teardown)
   again(cell, teardown)
 }
@@ -171,6 +175,7 @@ export const advance = (cell: Cell, atRest = false): void => {
   const { scheduler } = runtime
   if (!atRest && scheduler.current === cell && scheduler.handling) return
   // a kill waits for nothing but the synchronous step on the stack, which nothing can end
+  if (teardown.severed) return
   if (teardown.mode === "kill") return kill(cell, teardown)
   if (teardown.mode !== "drain" && extra.releasing !== undefined) Outputs.abandon(cell)
   if ((cell.status & BUSY) !== 0) {
@@ -285,6 +290,7 @@ const again = (cell: Cell, teardown: Teardown): void => {
 const kill = (cell: Cell, teardown: Teardown): void => {
   cell.status = (cell.status | HELD | HALTED) & ~STARTING
   teardown.mode = "kill"
+  teardown.severed = true
   // a handler that kills its own actor is on the stack still: its `self` has no powers any more
   if (cell.program.runtime.handler === cell.self) cell.program.runtime.handler = undefined
   sever(cell, teardown)

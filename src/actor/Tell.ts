@@ -50,6 +50,7 @@ export class Tell extends PrivateFiber.Primitive<void, TellError> {
       // the fiber may have been interrupted between the turn that admitted it and its end
       Runtime.after(runtime, { deliver: () => void (suspended && PrivateFiber.resume(fiber, exit)) })
     })
+    if (sender !== undefined) sender.record().awaiting = waiter
     return PrivateFiber.suspend(fiber, () => {
       suspended = false
       waiter.cancel()

@@ -40,10 +40,14 @@ export const run = (cell: Cell): void => {
   const starts = (cell.status & STARTING) !== 0
   if (!starts && (cell.status & (BUSY | HELD)) !== 0) return
   cell.program.runtime.scheduler.beginTurn(cell)
-  if (starts) Startup.run(cell)
-  // an incarnation that has its state goes on with its mail in the same turn
-  if ((cell.status & (BUSY | HELD)) === 0) mail(cell)
-  end(cell)
+  try {
+    if (starts) Startup.run(cell)
+    // an incarnation that has its state goes on with its mail in the same turn
+    if ((cell.status & (BUSY | HELD)) === 0) mail(cell)
+  } finally {
+    // a defect goes to the scheduler, but the actor goes on
+    end(cell)
+  }
 }
 
 /** Handles mail until the turn's budget is used up. */
@@ -118,8 +122,14 @@ export const rest = (cell: Cell): void => {
 }
 
 const flush = (cell: Cell): void => {
-  const { deliveries } = cell.program.runtime
-  for (let i = 0; i < deliveries.length; i++) deliveries[i]!.deliver()
+  const { deliveries, scheduler } = cell.program.runtime
+  for (let i = 0; i < deliveries.length; i++) {
+    try {
+      deliveries[i]!.deliver()
+    } catch (defect) {
+      scheduler.onDefect(defect)
+    }
+  }
   deliveries.length = 0
 }
 
@@ -219,7 +229,10 @@ const suspended = (cell: Cell, tag: number, payload: unknown, origin: unknown, f
   const { runtime, plan } = cell.program
   const extra = cell.record()
   const since = runtime.timers.now()
-  const stuck = new Deadline(() => runtime.stuck(cell, cell.tagName(tag), runtime.timers.now() - since))
+  const stuck = new Deadline(() => {
+    const awaits = extra.awaiting?.awaited ?? "something outside of the actor system"
+    runtime.stuck(cell, cell.tagName(tag), runtime.timers.now() - since, awaits)
+  })
   const running: Running = { fiber, tag, payload, origin, staging: runtime.scratch, stuck, cancelled: false }
   runtime.scratch = new Staging()
   extra.running = running
@@ -294,6 +307,11 @@ const commit = (
   staging: Staging
 ): boolean => {
   const { runtime } = cell.program
+  if (runtime.freezes && out instanceof Promise) {
+    const error = new Error("a handler returned a Promise: return an Effect (Effect.promise) or be a generator")
+    crashed(cell, tag, origin, Cause.die(error), staging)
+    return false
+  }
   let next = out
   let value: unknown
   let answers = true

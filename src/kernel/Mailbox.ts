@@ -26,6 +26,9 @@ const makeSlots = (size: number): Array<unknown> => {
   return slots.fill(undefined)
 }
 
+/** A message taken out of the middle. */
+export type Entry = readonly [tag: number, payload: unknown, origin: unknown]
+
 export class Mailbox {
   /** How many messages without a reserved slot may lie here before an offer is refused. */
   gate = 0
@@ -90,13 +93,14 @@ export class Mailbox {
     if (tag >= RESERVED) this.reserved++
   }
 
-  /** Removes the first message for which `test` holds, and tells whether there was one. */
-  remove(test: (tag: number, payload: unknown, origin: unknown) => boolean): boolean {
+  /** Takes out the first message for which `test` holds. `test` must touch nothing: the ring is being walked. */
+  remove(test: (tag: number, payload: unknown, origin: unknown) => boolean): Entry | undefined {
     const slots = this.#slots
     const length = slots.length
     for (let i = 0; i < this.size; i++) {
       const at = (this.#head + i * WORDS) % length
-      if (!test(slots[at] as number, slots[at + 1], slots[at + 2])) continue
+      const entry: Entry = [slots[at] as number, slots[at + 1], slots[at + 2]]
+      if (!test(entry[0], entry[1], entry[2])) continue
       if ((slots[at] as number) >= RESERVED) this.reserved--
       for (let j = i; j < this.size - 1; j++) {
         const to = (this.#head + j * WORDS) % length
@@ -110,9 +114,9 @@ export class Mailbox {
       slots[this.#tail + 1] = undefined
       slots[this.#tail + 2] = undefined
       this.size--
-      return true
+      return entry
     }
-    return false
+    return undefined
   }
 
   /** Back to the size it had when new, ready for the pool. Only when empty. */

@@ -16,11 +16,13 @@ export interface DeadLetter {
   readonly at: number
 }
 
-export type Listener = (letter: DeadLetter, payload: unknown) => void
+/** What a listener is given, and must not keep: the message too. */
+export type Listener = (letter: DeadLetter & { readonly payload: unknown }) => void
 
 export class DeadLetters {
   readonly counts: Partial<Record<DeadReason, number>> = {}
   total = 0
+  last: DeadLetter | undefined = undefined
   readonly #capacity: number
   readonly #ring: Array<DeadLetter> = []
   readonly #listeners = new Set<Listener>()
@@ -29,13 +31,15 @@ export class DeadLetters {
     this.#capacity = capacity
   }
 
-  add(address: Address, tag: string, payload: unknown, reason: DeadReason, at: number): void {
+  /** Counts and lists one; answers with who wants to hear of it. */
+  add(address: Address, tag: string, reason: DeadReason, at: number): ReadonlySet<Listener> {
     const letter: DeadLetter = { address, tag, reason, at }
     if (this.#ring.length < this.#capacity) this.#ring.push(letter)
     else if (this.#capacity > 0) this.#ring[this.total % this.#capacity] = letter
     this.total++
     this.counts[reason] = (this.counts[reason] ?? 0) + 1
-    for (const listener of this.#listeners) listener(letter, payload)
+    this.last = letter
+    return this.#listeners
   }
 
   /** The latest, oldest first. */

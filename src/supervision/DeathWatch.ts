@@ -34,11 +34,10 @@ export const unwatch = (watcher: Cell, ref: ActorRef<never>, target: Cell | unde
     target.extra?.watchers?.delete(watcher)
   }
   const { address } = ref
-  watcher.mailbox?.remove((tag, payload) => {
-    if (tag !== TERMINATED || (payload as ExitReason.Terminated).ref.address !== address) return false
-    watcher.bury(tag, payload, "unwatched")
-    return true
-  })
+  const entry = watcher.mailbox?.remove(
+    (tag, payload) => tag === TERMINATED && (payload as ExitReason.Terminated).ref.address === address
+  )
+  if (entry !== undefined) watcher.bury(TERMINATED, entry[1], "unwatched")
 }
 
 /** A life has ended: its watchers hear of it, and it watches no more. */

@@ -7,13 +7,13 @@
  * gateway's to count (`refuse`). Law 8: `cancel` withdraws a request that is queued and interrupts its handler.
  * Cost: a request is one `Ask` object and its deadline; no fiber.
  */
-import type { Exit } from "effect"
+import { Exit } from "effect"
 import type { ActorRef } from "../actor/ActorRef.ts"
 import { Ask } from "../actor/Ask.ts"
 import type { Cell } from "../actor/Cell.ts"
 import type { Client, Disconnected } from "../actor/Client.ts"
 import * as Refusal from "../actor/Refusal.ts"
-import { CONNECTED, type DeadReason, DISCONNECTED, type Offer } from "../kernel/Envelope.ts"
+import { CONNECTED, type DeadReason, DISCONNECTED } from "../kernel/Envelope.ts"
 import type { AskCycle, TellError } from "../kernel/Errors.ts"
 import type { System } from "./System.ts"
 
@@ -54,9 +54,19 @@ export class Line {
     return ask.send(payload) ?? { cancel: () => ask.cancel() }
   }
 
-  /** Sends a notification: a tell whose `self.caller` is the client. */
-  notify(position: number, payload: unknown): Offer {
-    return this.#cell.offer(position, payload, this.#client)
+  /**
+   * Sends a notification: a tell whose `self.caller` is the client. `onDone` is called once, when it has been handled: until
+   * then it counts against its connection's window. It is never cancelled. Answers with a refusal, or undefined.
+   */
+  notify(position: number, payload: unknown, onDone: () => void): TellError | AskCycle | undefined {
+    const cell = this.#cell
+    if (!cell.alive) return Refusal.closed(cell.ref, this.#system)
+    const ask = new Ask(cell.ref, cell, position, Number.POSITIVE_INFINITY, undefined, this.#client)
+    ask.onExit = (exit) => {
+      if (Exit.isFailure(exit)) this.#system.counts.unheardErrors++
+      onDone()
+    }
+    return ask.send(payload)
   }
 
   /** A notification that was not accepted, for good: a dead letter. */

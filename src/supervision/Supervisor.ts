@@ -35,8 +35,12 @@ export const failed = (cell: Cell, failure: Failure, around: Surroundings): void
   let decision: Strategy.Decision
   try {
     decision = Strategy.decide(policy, historyOf(cell), event)
-  } catch (error) {
-    around.report(cell, { ...failure, cause: Cause.die(error) }, "stopped: its supervision directive threw")
+  } catch (defect) {
+    around.report(
+      cell,
+      { ...failure, cause: Cause.combine(failure.cause, Cause.die(defect)) },
+      "its directive threw, stopped"
+    )
     return stop(cell, failure)
   }
   switch (decision._tag) {

@@ -123,16 +123,31 @@ export class System implements Runtime.Runtime {
     this.scheduler.onDefect = (defect) => this.log(Effect.logError("defect of the runtime", Cause.die(defect)))
     this.fibers = new FiberScheduler(this.scheduler)
     const clock = this.#clock
-    const now = this.live ? () => this.scheduler.now() : () => Number(clock.monotonicTimeNanosUnsafe()) / 1e6
-    this.timers = new Timers(now, (millis, wake) => {
-      const fiber = Effect.runForkWith(services)(Effect.map(clock.sleep(Duration.millis(millis)), wake))
-      return () => fiber.interruptUnsafe()
-    })
+    const now = this.live ? () => this.scheduler.now() : () => clock.currentTimeMillisUnsafe()
+    this.timers = new Timers(
+      now,
+      (millis, wake) => {
+        const fiber = Effect.runForkWith(services)(Effect.map(clock.sleep(Duration.millis(millis)), wake))
+        return () => fiber.interruptUnsafe()
+      },
+      this.scheduler.onDefect
+    )
     Runtime.open(this)
   }
 
   log(effect: Effect.Effect<void>): void {
     Effect.runForkWith(this.services)(effect)
+  }
+
+  /** A listener that throws is a defect of its own: the actor it heard of goes on. */
+  #notify<A>(listeners: ReadonlySet<(a: A) => void>, news: A): void {
+    for (const listener of listeners) {
+      try {
+        listener(news)
+      } catch (defect) {
+        this.scheduler.onDefect(defect)
+      }
+    }
   }
 
   // ---- actors
@@ -198,7 +213,7 @@ export class System implements Runtime.Runtime {
   }
 
   locate(ref: ActorRef<never>, make: boolean): Cell | undefined {
-    if (ref.cell?.parent !== undefined || ref.parent !== undefined) return this.find(ref.address)
+    if (!ref.isRoot) return this.find(ref.address)
     const kind = this.registry.kinds.get(ref.protocol.type)
     if (kind === undefined) return undefined
     const cell = kind.cells.get(ref.key)
@@ -283,7 +298,7 @@ export class System implements Runtime.Runtime {
     const { address, incarnation } = cell
     if (decision.startsWith("restarts")) this.restarts++
     const error = new ActorFailed({ address, incarnation, tag, incident, cause })
-    for (const listener of this.onFailure) listener({ error, decision })
+    this.#notify(this.onFailure, { error, decision })
     this.log(Effect.logWarning(`${error.message}: ${decision}`, cause))
   }
 
@@ -305,18 +320,19 @@ export class System implements Runtime.Runtime {
       at: this.timers.now(),
       why
     }
-    for (const listener of this.onChange) listener(change)
+    this.#notify(this.onChange, change)
     if (this.#debug) this.log(Effect.logDebug(`${cell.address}: ${change.from} -> ${change.to} (${why})`))
   }
 
   dead(address: Address.Address, tag: string, payload: unknown, reason: DeadReason): void {
-    this.deadLetters.add(address, tag, payload, reason, this.timers.now())
+    const listeners = this.deadLetters.add(address, tag, reason, this.timers.now())
+    if (listeners.size > 0) this.#notify(listeners, { ...this.deadLetters.last!, payload })
   }
 
-  stuck(cell: Cell, tag: string, millis: number): void {
-    const since = Math.round(millis)
+  stuck(cell: Cell, tag: string, millis: number, awaits: string): void {
+    const since = `${Math.round(millis)} ms, awaits ${awaits}`
     this.log(
-      Effect.logWarning(`${cell.address}: handler of "${tag}" suspended for ${since} ms (behavior option stuckAfter)`)
+      Effect.logWarning(`${cell.address}: handler of "${tag}" suspended for ${since} (behavior option stuckAfter)`)
     )
   }
 

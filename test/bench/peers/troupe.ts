@@ -12,13 +12,7 @@ import type { Handler, Peer, Ref } from "../Peer.ts"
 const Message = Rpc.make("M", { payload: Schema.Unknown })
 const Question = Rpc.make("Ask", { payload: Schema.Number, success: Schema.Number })
 
-interface Callback {
-  readonly handler: Handler
-}
-
-interface Answers {
-  readonly answer: (question: number) => number
-}
+type Answer = (question: number) => number
 
 type Client = ActorRef<typeof Message>
 
@@ -28,15 +22,15 @@ let current: Self<typeof Message> | undefined
 const mailbox = { capacity: 1024, overflow: "fail" } as const
 
 const callback = Actor.make("A", {
-  state: Schema.declare((u: unknown): u is Callback => typeof u === "object"),
+  state: Schema.declare((u: unknown): u is Handler => typeof u === "function"),
   protocol: [Message]
 }).behavior({
-  initial: (_key, _self, input: Callback) => input,
+  initial: (_key, _self, input: Handler) => input,
   mailbox,
   on: {
     M: (state, message, self) => {
       current = self
-      state.handler(message, self.ref)
+      state(message, self.ref)
       current = undefined
       return state
     }
@@ -44,12 +38,12 @@ const callback = Actor.make("A", {
 })
 
 const server = Actor.make("Server", {
-  state: Schema.declare((u: unknown): u is Answers => typeof u === "object"),
+  state: Schema.declare((u: unknown): u is Answer => typeof u === "function"),
   protocol: [Question]
 }).behavior({
-  initial: (_key, _self, input: Answers) => input,
+  initial: (_key, _self, input: Answer) => input,
   mailbox,
-  on: { Ask: (state, question) => Actor.reply(state.answer(question)) }
+  on: { Ask: (state, question) => Actor.reply(state(question)) }
 })
 
 const runtime = ManagedRuntime.make(ActorSystem.layer)
@@ -62,14 +56,14 @@ const system = await runtime.runPromise(
 export const peer: Peer = {
   name: "troupe",
   spawn: (handler, number) =>
-    system.spawnUnsafe(callback, number === undefined ? undefined : "a" + number, { input: { handler } }),
+    system.spawnUnsafe(callback, number === undefined ? undefined : "a" + number, { input: handler }),
   tell: (to: Ref, message: unknown) => {
     if (current !== undefined) return current.send(to as Client, "M", message)
     const offer = (to as Client).tellUnsafe("M", message)
     if (offer !== "accepted") throw new Error(`a message was refused: ${offer}`)
   },
   stop: () => current?.stop(),
-  server: (answer) => system.spawnUnsafe(server, undefined, { input: { answer } }),
+  server: (answer) => system.spawnUnsafe(server, undefined, { input: answer }),
   client: (to, questions) =>
     runtime.runPromise(
       Effect.gen(function* () {

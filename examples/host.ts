@@ -1,0 +1,46 @@
+/**
+ * The demo host: Echo, Counter and Room agents over WebSockets.
+ *
+ * Run: npm start            PORT (default 4000) and HOST (default 127.0.0.1) from the environment
+ *
+ * Prints one line with its URL when it listens. SIGTERM and SIGINT drain it: what was read is answered, then the
+ * connections are closed with 1012, then the agents stop.
+ */
+import { Config, Effect, Layer, Logger, References } from "effect"
+import { ActorSystem } from "troupe"
+import { Gateway } from "troupe/gateway"
+import { counter } from "./agents/counter.ts"
+import { echo } from "./agents/echo.ts"
+import { room } from "./agents/room.ts"
+
+const gateway = Layer.unwrap(
+  Effect.gen(function* () {
+    const port = yield* Config.withDefault(Config.Int("PORT"), 4000)
+    const host = yield* Config.withDefault(Config.String("HOST"), "127.0.0.1")
+    return Gateway.layer({ port, host, agents: [echo, counter, room] })
+  })
+)
+
+const host = Effect.gen(function* () {
+  const { url } = yield* Gateway
+  yield* Effect.logInfo(`listening on ${url}/agents/{Echo,Counter,Room}/{key}`)
+  yield* Effect.addFinalizer(() => Effect.logInfo("draining"))
+  return yield* Effect.never
+})
+
+const level = Config.LogLevel("LOG_LEVEL").pipe(Config.withDefault("Info" as const))
+const logging = Layer.effect(References.MinimumLogLevel, level).pipe(
+  Layer.merge(Logger.layer([Logger.consolePretty()]))
+)
+const program = host.pipe(
+  Effect.scoped,
+  Effect.provide(gateway.pipe(Layer.provideMerge(ActorSystem.layer), Layer.provideMerge(logging)))
+)
+
+const fiber = Effect.runFork(program)
+for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, () => fiber.interruptUnsafe())
+fiber.addObserver((exit) => {
+  const stopped = exit._tag === "Success" || exit.cause.reasons.every((reason) => reason._tag === "Interrupt")
+  if (!stopped) console.error(String(exit.cause))
+  process.exitCode = stopped ? 0 : 1
+})

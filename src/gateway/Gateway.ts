@@ -1,0 +1,260 @@
+/**
+ * The WebSocket edge: hosts agents at `ws://host:port/agents/{Type}/{key}`, JSON-RPC 2.0 in text frames.
+ *
+ * ```ts
+ * Gateway.layer({ port: 4000, agents: [room] })   // needs ActorSystem, and the services of the agents' handlers
+ * ```
+ *
+ * Floor 3; an Effect service with a lifetime: opened with its scope, drained when it closes or when the system shuts down,
+ * whichever comes first. Beside it `GET /healthz` answers the counters as JSON; other paths 404.
+ * Drain: no new connections; nothing more is read; what was read is answered; then close 1012, last. A request without a
+ * reply after a clean 1012 was never accepted.
+ * One heartbeat for all connections, on the system's timers: ping every 25 s, two unanswered pings end a connection; a
+ * paused one gets no pong and misses none, but is closed 1013 when nothing of it finishes for 60 s.
+ * Sources: RFC 6455 (close codes 7.4.1), JSON-RPC 2.0.
+ */
+import { Context, Effect, Layer, Schema } from "effect"
+import type { Rpc } from "effect/rpc"
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http"
+import type { AddressInfo } from "node:net"
+import type { Duplex } from "node:stream"
+import { WebSocketServer } from "ws"
+import { ActorRef } from "../actor/ActorRef.ts"
+import type { Behavior } from "../actor/Behavior.ts"
+import * as Address from "../kernel/Address.ts"
+import { InvalidOption } from "../kernel/Errors.ts"
+import * as Options from "../kernel/Options.ts"
+import { Deadline } from "../kernel/Timers.ts"
+import { ActorSystem, type Host } from "../supervision/ActorSystem.ts"
+import * as Edge from "../supervision/Edge.ts"
+import * as Codec from "./Codec.ts"
+import { Connection, type Tally } from "./Connection.ts"
+import { check, type LimitOptions, type Limits } from "./Limits.ts"
+
+export interface GatewayOptions<A> extends LimitOptions {
+  /** Default 4000; 0 takes a free one. */
+  readonly port?: number
+  /** Default 127.0.0.1. */
+  readonly host?: string
+  /** The behaviours of agents. A type that is not hosted yet is hosted. */
+  readonly agents: ReadonlyArray<A>
+}
+
+/** The port could not be opened. */
+export class ListenError extends Schema.TaggedError<ListenError>()("ListenError", {
+  host: Schema.String,
+  port: Schema.Int,
+  reason: Schema.String
+}) {
+  override get message(): string {
+    return `cannot listen on ${this.host}:${this.port}: ${this.reason}`
+  }
+}
+
+export interface GatewayStats {
+  readonly connections: number
+  readonly paused: number
+  /** Bytes not yet taken by sockets. */
+  readonly queuedBytes: number
+  readonly framesIn: number
+  readonly framesOut: number
+  /** Messages that were no valid call. */
+  readonly invalid: number
+  /** Calls that the agent did not take. */
+  readonly refused: number
+  /** Connections closed so far, by close code. */
+  readonly closed: Readonly<Record<number, number>>
+}
+
+/** An open gateway. */
+export interface OpenGateway {
+  readonly host: string
+  readonly port: number
+  /** `ws://host:port` */
+  readonly url: string
+  readonly stats: () => GatewayStats
+}
+
+/** A behaviour of any protocol and any needs. */
+type AnyAgent = Behavior<Rpc.Any, unknown>
+
+type ServicesOf<A> = A extends Behavior<infer _P, infer R> ? R : never
+
+export class Gateway extends Context.Service<Gateway, OpenGateway>()("troupe/Gateway") {
+  static layer<const A extends AnyAgent>(
+    options: GatewayOptions<A>
+  ): Layer.Layer<Gateway, ListenError, ActorSystem | ServicesOf<A>> {
+    return Layer.effect(
+      Gateway,
+      Effect.gen(function* () {
+        const services = yield* Effect.context<ActorSystem | ServicesOf<A>>()
+        const host = Context.get(services as Context.Context<ActorSystem>, ActorSystem)
+        const edge = new Listener(host, options)
+        for (const agent of options.agents) yield* edge.host(agent, services as Context.Context<unknown>)
+        const drain = yield* Effect.cached(edge.drain)
+        return yield* Effect.acquireRelease(
+          Effect.tap(edge.listen, () => Effect.sync(() => host.system.edges.add(drain))),
+          () =>
+            Effect.ensuring(
+              drain,
+              Effect.sync(() => host.system.edges.delete(drain))
+            )
+        )
+      })
+    )
+  }
+}
+
+const route = /^\/agents\/([^/]+)\/([^/]+)$/
+
+/** The server and its connections. */
+class Listener {
+  readonly #host: Host
+  readonly #limits: Limits
+  readonly #port: number
+  readonly #address: string
+  readonly #server: Server
+  readonly #sockets: WebSocketServer
+  readonly #codecs = new Map<string, Codec.Codec>()
+  readonly #connections = new Set<Connection>()
+  readonly #tally: Tally = { framesIn: 0, framesOut: 0, invalid: 0, refused: 0, closed: {} }
+  readonly #beat = new Deadline(() => this.#heartbeat())
+  #ids = 0
+  #draining = false
+
+  constructor(host: Host, options: GatewayOptions<unknown>) {
+    this.#host = host
+    this.#limits = check(options)
+    this.#port = Options.integer("gateway.port", options.port, 4000, 0, 65_535)
+    this.#address = options.host ?? "127.0.0.1"
+    this.#server = createServer((request, response) => this.#respond(request, response))
+    this.#sockets = new WebSocketServer({
+      noServer: true,
+      perMessageDeflate: false,
+      clientTracking: false,
+      maxPayload: this.#limits.maxFrameBytes
+    })
+    this.#server.on("upgrade", (request, socket, head) => this.#upgrade(request, socket, head))
+  }
+
+  host(agent: AnyAgent, services: Context.Context<unknown>): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      const { protocol } = agent.plan
+      if (protocol.clients.size === 0) {
+        const range = "an agent, made by Agent.make with clients"
+        return Effect.die(new InvalidOption({ field: "gateway.agents", value: protocol.type, range }))
+      }
+      this.#codecs.set(protocol.type, Codec.of(protocol))
+      if (this.#host.system.registry.kind(protocol.type).hosted !== undefined) return Effect.void
+      return Effect.orDie(this.#host.hostWith(agent, services))
+    })
+  }
+
+  readonly listen: Effect.Effect<OpenGateway, ListenError> = Effect.callback((resume) => {
+    const server = this.#server
+    const failed = (error: Error): void =>
+      resume(Effect.fail(new ListenError({ host: this.#address, port: this.#port, reason: error.message })))
+    server.once("error", failed)
+    server.listen({ port: this.#port, host: this.#address, backlog: 4096 }, () => {
+      server.off("error", failed)
+      server.on("error", (error) => this.#host.system.log(Effect.logError("gateway", error)))
+      const { timers } = this.#host.system
+      timers.arm(this.#beat, this.#limits.heartbeatMillis)
+      const { port } = server.address() as AddressInfo
+      const name = this.#address.includes(":") ? `[${this.#address}]` : this.#address
+      resume(Effect.succeed({ host: this.#address, port, url: `ws://${name}:${port}`, stats: () => this.#stats() }))
+    })
+  })
+
+  /** Closes the edge: see the header. Within `drainTimeout`; then the rest is cut. */
+  get drain(): Effect.Effect<void> {
+    return Effect.gen({ self: this }, function* () {
+      this.#draining = true
+      this.#host.system.timers.cancel(this.#beat)
+      this.#server.close()
+      this.#server.closeIdleConnections()
+      for (const connection of this.#connections) connection.drain()
+      const { system } = this.#host
+      const until = system.timers.now() + this.#limits.drainMillis
+      while (this.#connections.size > 0 && system.timers.now() < until) yield* Effect.sleep(1)
+      for (const connection of this.#connections) connection.terminate()
+      this.#server.closeAllConnections()
+    })
+  }
+
+  #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
+    socket.on("error", () => socket.destroy())
+    const refuse = (status: string): void => {
+      socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`)
+    }
+    if (this.#draining) return refuse("503 Service Unavailable")
+    const [, type, encodedKey] = route.exec((request.url ?? "").split("?", 1)[0]!) ?? []
+    const codec = type === undefined ? undefined : this.#codecs.get(type)
+    if (codec === undefined || encodedKey === undefined) return refuse("404 Not Found")
+    let key: string
+    try {
+      key = Address.checkKey(decodeURIComponent(encodedKey))
+    } catch {
+      return refuse("400 Bad Request")
+    }
+    if (this.#connections.size >= this.#limits.maxConnections) return refuse("503 Service Unavailable")
+    this.#sockets.handleUpgrade(request, socket, head, (webSocket) => {
+      const { system } = this.#host
+      const id = `c${++this.#ids}`
+      const limits = this.#limits
+      const connection = new Connection(id, webSocket, socket, codec, limits, this.#tally, system.timers.now)
+      const line = Edge.connect(system, new ActorRef(codec.protocol, key, undefined), connection)
+      if (!(line instanceof Edge.Line)) {
+        this.#tally.refused++
+        return connection.close(1013, "agent unavailable")
+      }
+      this.#connections.add(connection)
+      connection.open(line, () => this.#connections.delete(connection))
+    })
+  }
+
+  #respond(request: IncomingMessage, response: ServerResponse): void {
+    if (request.method !== "GET" || request.url !== "/healthz") {
+      response.writeHead(404, { "content-length": 0 }).end()
+      return
+    }
+    const { system } = this.#host
+    const imbalances = this.#host.imbalances()
+    const body = JSON.stringify({
+      status: this.#draining ? "draining" : "ok",
+      balanced: imbalances.length === 0,
+      gateway: this.#stats(),
+      system: this.#host.snapshot(),
+      memory: process.memoryUsage(),
+      now: system.timers.now()
+    })
+    response.writeHead(200, { "content-type": "application/json", "cache-control": "no-store" }).end(body)
+  }
+
+  #heartbeat(): void {
+    const { timers } = this.#host.system
+    const stalledBefore = timers.now() - this.#limits.stallMillis
+    for (const connection of this.#connections) {
+      connection.stalled(stalledBefore)
+      if (connection.pausedSince === undefined && connection.missed++ >= 2) connection.terminate()
+      else connection.ping()
+    }
+    timers.arm(this.#beat, this.#limits.heartbeatMillis)
+  }
+
+  #stats(): GatewayStats {
+    let paused = 0
+    let queuedBytes = 0
+    for (const connection of this.#connections) {
+      if (connection.pausedSince !== undefined) paused++
+      queuedBytes += connection.outbox.bytes
+    }
+    return {
+      connections: this.#connections.size,
+      paused,
+      queuedBytes,
+      ...this.#tally,
+      closed: { ...this.#tally.closed }
+    }
+  }
+}

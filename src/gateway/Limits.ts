@@ -1,0 +1,75 @@
+/**
+ * The gateway's limits: one line each, with unit, default and range.
+ *
+ * Floor 3; read by Gateway and Connection; checked once, when the layer is built (law 12).
+ * Law 3: everything a client can make the server hold is in this list. Defaults are safe for strangers; raise
+ * `maxConnections` with the open-files limit, the rest with measurements.
+ */
+import type { Duration } from "effect"
+import * as Options from "../kernel/Options.ts"
+
+export interface LimitOptions {
+  /** Open connections; one more gets HTTP 503. 1-1,000,000, default 16,384. */
+  readonly maxConnections?: number
+  /** Bytes of a frame; a larger one closes 1009. 64-16,777,216, default 65,536. */
+  readonly maxFrameBytes?: number
+  /** Messages in a batch. 1-1,000, default 32. */
+  readonly maxBatch?: number
+  /** Messages of a connection begun and not finished; then it is not read. 1-65,536, default 32. */
+  readonly maxUnfinished?: number
+  /** The same in bytes of wire. 64-1,073,741,824, default 262,144. */
+  readonly maxUnfinishedBytes?: number
+  /** Bytes of frames that arrive although it is paused; more close 1008. 64-1,073,741,824, default 65,536. */
+  readonly maxBacklogBytes?: number
+  /** Invalid messages of a connection; one more closes 1008. 0-1,000,000, default 100. */
+  readonly maxInvalid?: number
+  /** Bytes not yet taken by the socket; then events close 1013 and nothing is read. Default 1,048,576. */
+  readonly maxOutboxBytes?: number
+  /** The same in frames. Default 256. */
+  readonly maxOutboxFrames?: number
+  /** A request is answered with a timeout after this. Default 30 seconds. */
+  readonly requestTimeout?: Duration.Input
+  /** Pings are sent so often; two unanswered ones end the connection. Default 25 seconds. */
+  readonly heartbeat?: Duration.Input
+  /** A connection paused so long with nothing finished is closed 1013. Default 60 seconds. */
+  readonly stallTimeout?: Duration.Input
+  /** A drain waits so long for answers, then cuts. Default 10 seconds. */
+  readonly drainTimeout?: Duration.Input
+}
+
+export interface ConnectionLimits {
+  readonly maxBatch: number
+  readonly maxUnfinished: number
+  readonly maxUnfinishedBytes: number
+  readonly maxBacklogBytes: number
+  readonly maxInvalid: number
+  readonly maxBytes: number
+  readonly maxFrames: number
+  readonly requestMillis: number
+}
+
+export interface Limits extends ConnectionLimits {
+  readonly maxConnections: number
+  readonly maxFrameBytes: number
+  readonly heartbeatMillis: number
+  readonly stallMillis: number
+  readonly drainMillis: number
+}
+
+const GIB = 1_073_741_824
+
+export const check = (o: LimitOptions): Limits => ({
+  maxConnections: Options.integer("gateway.maxConnections", o.maxConnections, 16_384, 1, 1_000_000),
+  maxFrameBytes: Options.integer("gateway.maxFrameBytes", o.maxFrameBytes, 65_536, 64, 16_777_216),
+  maxBatch: Options.integer("gateway.maxBatch", o.maxBatch, 32, 1, 1000),
+  maxUnfinished: Options.integer("gateway.maxUnfinished", o.maxUnfinished, 32, 1, 65_536),
+  maxUnfinishedBytes: Options.integer("gateway.maxUnfinishedBytes", o.maxUnfinishedBytes, 262_144, 64, GIB),
+  maxBacklogBytes: Options.integer("gateway.maxBacklogBytes", o.maxBacklogBytes, 65_536, 64, GIB),
+  maxInvalid: Options.integer("gateway.maxInvalid", o.maxInvalid, 100, 0, 1_000_000),
+  maxBytes: Options.integer("gateway.maxOutboxBytes", o.maxOutboxBytes, 1_048_576, 64, GIB),
+  maxFrames: Options.integer("gateway.maxOutboxFrames", o.maxOutboxFrames, 256, 1, 1_000_000),
+  requestMillis: Options.millis("gateway.requestTimeout", o.requestTimeout, 30_000),
+  heartbeatMillis: Options.millis("gateway.heartbeat", o.heartbeat, 25_000),
+  stallMillis: Options.millis("gateway.stallTimeout", o.stallTimeout, 60_000),
+  drainMillis: Options.millis("gateway.drainTimeout", o.drainTimeout, 10_000)
+})

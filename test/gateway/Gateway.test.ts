@@ -1,0 +1,44 @@
+import { Effect, Exit, Layer, Schema } from "effect"
+import { Rpc } from "effect/rpc"
+import { Actor, ActorSystem, Agent } from "troupe"
+import { Gateway } from "troupe/gateway"
+import { describe, expect, it } from "vitest"
+
+const Silent = Agent.make("Silent", { state: Schema.Struct({}), clients: [Rpc.make("Hush")] })
+const silent = Silent.behavior({ initial: {}, on: { Hush: (state) => state } })
+const Inner = Actor.make("Inner", { state: Schema.Struct({}), protocol: [Rpc.make("Hush")] })
+const inner = Inner.behavior({ initial: {}, on: { Hush: (state) => state } })
+
+const opened = <A, E>(gateway: Layer.Layer<Gateway, A, ActorSystem>, then: Effect.Effect<E, never, Gateway>) =>
+  Effect.runPromiseExit(then.pipe(Effect.provide(gateway.pipe(Layer.provide(ActorSystem.layer)))))
+
+const cause = (exit: Exit.Exit<unknown, unknown>): string => (Exit.isFailure(exit) ? String(exit.cause) : "succeeded")
+
+describe("Gateway.layer", () => {
+  it.each([
+    ["gateway.port", { port: 70_000 }],
+    ["gateway.maxFrameBytes", { maxFrameBytes: 1 }],
+    ["gateway.maxBatch", { maxBatch: 0 }],
+    ["gateway.heartbeat", { heartbeat: 0 }],
+    ["gateway.maxConnections", { maxConnections: 1.5 }]
+  ] as const)("refuses %s out of its range by name", async (field, options) => {
+    const exit = await opened(Gateway.layer({ agents: [silent], port: 0, ...options }), Effect.void)
+    expect(cause(exit)).toContain("InvalidOption")
+    expect(cause(exit)).toContain(field)
+  })
+
+  it("refuses an actor that is no agent by name", async () => {
+    const exit = await opened(Gateway.layer({ agents: [inner], port: 0 }), Effect.void)
+    expect(cause(exit)).toContain("Agent.make")
+  })
+
+  it("fails with ListenError when the port is taken", async () => {
+    const program = Effect.gen(function* () {
+      const { port } = yield* Gateway
+      const second = Gateway.layer({ agents: [silent], port })
+      return yield* Effect.promise(() => opened(second, Effect.void))
+    })
+    const exit = await opened(Gateway.layer({ agents: [silent], port: 0 }), program)
+    expect(Exit.isSuccess(exit) && cause(exit.value)).toContain("ListenError")
+  })
+})

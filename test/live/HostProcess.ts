@@ -1,0 +1,83 @@
+/**
+ * The demo host as a child process on a free port, for live tests and the swarm.
+ *
+ * Starts `examples/host.ts` on the Node that runs this, waits for its line with the URL, reads its `/healthz`, ends it by its
+ * id. Used only where real sockets are the point.
+ */
+import { type ChildProcess, spawn } from "node:child_process"
+import { fileURLToPath } from "node:url"
+
+const root = fileURLToPath(new URL("../..", import.meta.url))
+
+export interface Health {
+  readonly status: string
+  readonly balanced: boolean
+  readonly gateway: {
+    readonly connections: number
+    readonly paused: number
+    readonly framesIn: number
+    readonly framesOut: number
+    readonly invalid: number
+    readonly refused: number
+    readonly closed: Readonly<Record<string, number>>
+  }
+  readonly system: {
+    readonly actors: number
+    readonly accepted: number
+    readonly finished: number
+    readonly deadLettered: number
+    readonly deadLetters: Readonly<Record<string, number>>
+    readonly queued: number
+    readonly running: number
+  }
+  readonly memory: { readonly rss: number; readonly heapUsed: number; readonly external: number }
+}
+
+export class HostProcess {
+  readonly url: string
+  readonly output: () => string
+  readonly #child: ChildProcess
+
+  constructor(url: string, output: () => string, child: ChildProcess) {
+    this.url = url
+    this.output = output
+    this.#child = child
+  }
+
+  get pid(): number {
+    return this.#child.pid!
+  }
+
+  async health(): Promise<Health> {
+    const response = await fetch(`${this.url.replace(/^ws/, "http")}/healthz`)
+    return (await response.json()) as Health
+  }
+
+  /** Asks it to drain; answers with its exit code. */
+  async stop(): Promise<number | null> {
+    const ended = new Promise<number | null>((resolve) => this.#child.once("exit", resolve))
+    if (this.#child.exitCode !== null) return this.#child.exitCode
+    this.#child.kill("SIGTERM")
+    return ended
+  }
+}
+
+export const start = (environment: Record<string, string> = {}): Promise<HostProcess> =>
+  new Promise((resolve, reject) => {
+    const args = ["--no-warnings", "--min-semi-space-size=16", `${root}examples/host.ts`]
+    const child = spawn(process.execPath, args, {
+      cwd: root,
+      env: { ...process.env, PORT: "0", HOST: "127.0.0.1", NO_COLOR: "1", ...environment },
+      stdio: ["ignore", "pipe", "pipe"]
+    })
+    let output = ""
+    const read = (chunk: Buffer): void => {
+      output += chunk.toString()
+      const url = /listening on (ws:\/\/[^/]+)\//.exec(output)?.[1]
+      if (url !== undefined) resolve(new HostProcess(url, () => output, child))
+    }
+    child.stdout.on("data", read)
+    child.stderr.on("data", read)
+    child.once("error", reject)
+    child.once("exit", (code) => reject(new Error(`the host ended with ${code}: ${output}`)))
+  })
