@@ -155,6 +155,7 @@ const expire = (cell: Cell, teardown: Teardown): void => {
     teardown.reason = ExitReason.killed
     return kill(cell, teardown)
   }
+  teardown.severed = true
   sever(cell, teardown)
   again(cell, teardown)
 }
@@ -174,6 +175,7 @@ export const advance = (cell: Cell, atRest = false): void => {
   const { scheduler } = runtime
   if (!atRest && scheduler.current === cell && scheduler.handling) return
   // a kill waits for nothing but the synchronous step on the stack, which nothing can end
+  if (teardown.severed) return
   if (teardown.mode === "kill") return kill(cell, teardown)
   if (teardown.mode !== "drain" && extra.releasing !== undefined) Outputs.abandon(cell)
   if ((cell.status & BUSY) !== 0) {
@@ -290,6 +292,7 @@ const kill = (cell: Cell, teardown: Teardown): void => {
   if (teardown.severed) return
   cell.status = (cell.status | HELD | HALTED) & ~STARTING
   teardown.mode = "kill"
+  teardown.severed = true
   // a handler that kills its own actor is on the stack still: its `self` has no powers any more
   if (cell.program.runtime.handler === cell.self) cell.program.runtime.handler = undefined
   sever(cell, teardown)
