@@ -26,11 +26,15 @@ import { Reply } from "./Outcome.ts"
 import { Protocol } from "./Protocol.ts"
 
 type Fields<E> = Omit<E, "type">
-type EventPayload<E> = [keyof Fields<E>] extends [never] ? void : Fields<E>
+
+/** A payload schema of which only the type is known: events are not validated between local actors. */
+interface EventPayload<A> extends Schema.Codec<A, unknown> {
+  readonly "~type.make.in": A
+}
 
 /** The Rpc of one event: asked, it answers with the state value that follows. */
 export type EventRpc<E extends { readonly type: string }> = E extends { readonly type: infer T extends string }
-  ? Rpc.Rpc<T, Schema.Codec<EventPayload<E>, unknown>, Schema.Codec<unknown, unknown>>
+  ? Rpc.Rpc<T, EventPayload<[keyof Fields<E>] extends [never] ? void : Fields<E>>, Schema.Codec<unknown, unknown>>
   : never
 
 /** What the machine's own delays send: not for callers. */
