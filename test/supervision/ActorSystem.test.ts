@@ -2,7 +2,7 @@ import { describe, expect, it } from "@effect/vitest"
 import { Effect, Fiber, Schema, Stream } from "effect"
 import { Rpc } from "effect/rpc"
 import { TestClock } from "effect/testing"
-import { Actor, ActorRef, ActorSystem, Agent, type Client, NameTaken, Quarantined } from "troupe"
+import { Actor, type ActorRef, ActorSystem, Agent, type Client, NameTaken, Quarantined } from "troupe"
 import { TestSystem } from "troupe/testkit"
 import * as Edge from "../../src/supervision/Edge.ts"
 
