@@ -9,6 +9,8 @@ import type { Rpc } from "effect/rpc"
 
 /** An answer, with the next state where there is one. */
 export class Reply<A, S> {
+  // without it a Reply of the wrong type would pass for a NoReply, which has a part of its fields
+  declare readonly "~outcome": "reply"
   readonly value: A
   readonly state: S | undefined
   readonly changes: boolean
@@ -21,6 +23,7 @@ export class Reply<A, S> {
 
 /** No answer from this handler: it deferred, forwarded or stashed the message. */
 export class NoReply<S> {
+  declare readonly "~outcome": "none"
   readonly state: S | undefined
   readonly changes: boolean
   constructor(state: S | undefined, changes: boolean) {

@@ -173,17 +173,19 @@ describe("self", () => {
     }).pipe(Effect.provide(TestSystem.layer))
   )
 
-  it.effect("idleTimeout comes once the actor has had no mail for idleAfter; one that never had any goes idle too", () =>
-    Effect.gen(function* () {
-      const host = yield* ActorSystem
-      const { behavior, log } = scripted({ idleAfter: 20 })
-      const fresh = yield* ActorSystem.spawn(behavior, "fresh")
-      const ref = yield* ActorSystem.spawn(behavior, "a")
-      yield* run(ref, (self) => self.idleTimeout(...note("idle")))
-      yield* TestClock.adjust(20)
-      expect(host.state(fresh)).toBe("idle")
-      expect(log).toEqual(["idle"])
-    }).pipe(Effect.provide(TestSystem.layer))
+  it.effect(
+    "idleTimeout comes once the actor has had no mail for idleAfter; one that never had any goes idle too",
+    () =>
+      Effect.gen(function* () {
+        const host = yield* ActorSystem
+        const { behavior, log } = scripted({ idleAfter: 20 })
+        const fresh = yield* ActorSystem.spawn(behavior, "fresh")
+        const ref = yield* ActorSystem.spawn(behavior, "a")
+        yield* run(ref, (self) => self.idleTimeout(...note("idle")))
+        yield* TestClock.adjust(20)
+        expect(host.state(fresh)).toBe("idle")
+        expect(log).toEqual(["idle"])
+      }).pipe(Effect.provide(TestSystem.layer))
   )
 })
 
@@ -194,7 +196,9 @@ describe("ask", () => {
       const [a, b] = [yield* ActorSystem.spawn(behavior, "a"), yield* ActorSystem.spawn(behavior, "b")]
       const answer = run(a, (self) =>
         Effect.map(
-          self.ask(b, "Run", (inner: Me) => Effect.map(Effect.flip(inner.ask(a, "Run", () => 1)), (e) => Actor.reply(e))),
+          self.ask(b, "Run", (inner: Me) =>
+            Effect.map(Effect.flip(inner.ask(a, "Run", () => 1)), (e) => Actor.reply(e))
+          ),
           (e) => Actor.reply(e)
         )
       )
@@ -207,11 +211,13 @@ describe("ask", () => {
       const ref = yield* ActorSystem.spawn(scripted().behavior, "a")
       const late: Array<string> = []
       const asked = (n: number) =>
-        Effect.onInterrupt(run(ref, () => Actor.reply(n)), () =>
-          Effect.andThen(
-            Effect.sleep(10),
-            Effect.sync(() => void late.push("finalizer done"))
-          )
+        Effect.onInterrupt(
+          run(ref, () => Actor.reply(n)),
+          () =>
+            Effect.andThen(
+              Effect.sleep(10),
+              Effect.sync(() => void late.push("finalizer done"))
+            )
         )
       const racing = yield* Effect.forkChild(Effect.raceFirst(asked(1), asked(2)), { startImmediately: true })
       for (let i = 0; i < 20; i++) yield* Effect.yieldNow

@@ -13,10 +13,7 @@ describe("stop", () => {
       const host = yield* ActorSystem
       const { behavior, log } = scripted()
       const ref = yield* ActorSystem.spawn(behavior, "a")
-      const asker = yield* Effect.forkChild(
-        Effect.flip(run(ref, () => Effect.never)),
-        { startImmediately: true }
-      )
+      const asker = yield* Effect.forkChild(Effect.flip(run(ref, () => Effect.never)), { startImmediately: true })
       yield* ref.tell("Note", "late")
       yield* waitUntil(() => host.snapshot().running === 1, "the handler runs")
       yield* ref.stop()
@@ -133,7 +130,8 @@ describe("stop", () => {
   it.effect("children end before their parent, the last started first", () =>
     Effect.gen(function* () {
       const order: Array<string> = []
-      const child = (key: string) => scripted({ type: key, onStop: () => Effect.sync(() => void order.push(key)) }).behavior
+      const child = (key: string) =>
+        scripted({ type: key, onStop: () => Effect.sync(() => void order.push(key)) }).behavior
       const parent = scripted({ onStop: () => Effect.sync(() => void order.push("parent")) }).behavior
       const ref = yield* ActorSystem.spawn(parent, "p")
       yield* run(ref, (self) => {
@@ -251,7 +249,10 @@ describe("A restart", () => {
         Effect.flip(
           run(ref, (self) => {
             const later = self.defer()
-            Deferred.doneUnsafe(handle, Effect.succeed(() => later.succeed(1)))
+            Deferred.doneUnsafe(
+              handle,
+              Effect.succeed(() => later.succeed(1))
+            )
             return Actor.noReply()
           })
         ),
