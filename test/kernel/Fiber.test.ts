@@ -1,4 +1,4 @@
-import { Effect, Exit, Fiber } from "effect"
+import { Effect, Exit, type Fiber } from "effect"
 import { describe, expect, it } from "vitest"
 import * as PrivateFiber from "../../src/kernel/Fiber.ts"
 
