@@ -2,6 +2,7 @@ import { execFile } from "node:child_process"
 import { readdirSync, readFileSync } from "node:fs"
 import { fileURLToPath } from "node:url"
 import { promisify } from "node:util"
+import { Lifecycle } from "troupe"
 import { describe, expect, it } from "vitest"
 
 const root = fileURLToPath(new URL("..", import.meta.url))
@@ -36,6 +37,10 @@ describe("README", () => {
     const source = readFileSync(`${root}examples/10-hello.ts`, "utf8")
     const code = source.slice(source.indexOf("*/") + 3).trim()
     expect(readme).toContain(code)
+  })
+
+  it("shows the lifecycle as the machine has it", () => {
+    expect(readFileSync(`${root}README.md`, "utf8")).toContain(Lifecycle.diagram())
   })
 
   it("shows the second example's handlers, word for word", () => {

@@ -9,7 +9,7 @@ import { Actor, ActorSystem, Agent } from "troupe"
 
 const Status = Schema.Struct({ uptimeMillis: Schema.Finite, messages: Schema.Int, state: Schema.String })
 
-export const Echo = Agent.make("Echo", {
+const Echo = Agent.make("Echo", {
   state: Schema.Struct({ since: Schema.Finite, messages: Schema.Int }),
   clients: [
     Rpc.make("Hi", { success: Schema.String }),

@@ -27,7 +27,7 @@ export interface AskOptions {
   readonly timeout?: Duration.Input | "infinity"
 }
 
-export const defaultAskMillis = 5000
+const defaultAskMillis = 5000
 
 export class ActorRef<in P extends Rpc.Any = never> implements Equal.Equal {
   readonly protocol: Protocol

@@ -26,16 +26,15 @@ import { Reply } from "./Outcome.ts"
 import { Protocol } from "./Protocol.ts"
 
 type Fields<E> = Omit<E, "type">
-type EventPayload<E> = [keyof Fields<E>] extends [never] ? typeof Schema.Void : Schema.declare<Fields<E>>
+
+/** A payload schema of which only the type is known: events are not validated between local actors. */
+interface EventPayload<A> extends Schema.Codec<A, unknown> {
+  readonly "~type.make.in": A
+}
 
 /** The Rpc of one event: asked, it answers with the state value that follows. */
 export type EventRpc<E extends { readonly type: string }> = E extends { readonly type: infer T extends string }
-  ? Tagged<T, E>
-  : never
-
-/** One Rpc a name, also where one event type stands for several names. */
-type Tagged<T extends string, E> = T extends string
-  ? Rpc.Rpc<T, EventPayload<E>, Schema.Codec<unknown, unknown>>
+  ? Rpc.Rpc<T, EventPayload<[keyof Fields<E>] extends [never] ? void : Fields<E>>, Schema.Codec<unknown, unknown>>
   : never
 
 /** What the machine's own delays send: not for callers. */
@@ -91,8 +90,7 @@ export const fromMachine = <M extends AnyStateMachine>(
       if (action.type === "xstate.raise" && raise?.delay !== undefined) {
         const message = [AFTER, raise.event] as never
         self.timers.once(raise.id ?? raise.event.type, Math.max(raise.delay, 0.001), ...(message as [never]))
-      } else if (action.type === "xstate.cancel")
-        self.timers.cancel((action.params as { readonly sendId: string }).sendId)
+      } else if (action.type === "xstate.cancel") self.timers.cancel(String(action.params))
       else if (action.type === "xstate.spawnChild") {
         throw new InvalidOption({
           field: `${type}.spawnChild`,

@@ -49,7 +49,7 @@ export interface Teardown {
   scope: Scope.Closeable | undefined
   finalizer: Fiber.Fiber<unknown, unknown> | undefined
   finalized: boolean
-  /** It is being killed: what ends on the way must not go on from there. */
+  /** Whatever ran has been cut off. */
   severed: boolean
   /** Wait before the next incarnation. */
   delayMillis: number
@@ -288,6 +288,8 @@ const again = (cell: Cell, teardown: Teardown): void => {
 
 /** Waits for nothing: whatever still runs is cut off and listed until it ends. */
 const kill = (cell: Cell, teardown: Teardown): void => {
+  // a child that dies in here tells its parent, which comes back to where it is already
+  if (teardown.severed) return
   cell.status = (cell.status | HELD | HALTED) & ~STARTING
   teardown.mode = "kill"
   teardown.severed = true
@@ -299,6 +301,7 @@ const kill = (cell: Cell, teardown: Teardown): void => {
 
 /** Cuts off what runs for this incarnation: children are killed, fibers interrupted and listed as zombies. */
 const sever = (cell: Cell, teardown: Teardown): void => {
+  teardown.severed = true
   const extra = cell.extra!
   for (const child of [...(extra.children ?? [])].toReversed()) stop(child, killOrder, undefined)
   teardown.children = []

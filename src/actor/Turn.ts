@@ -358,13 +358,7 @@ const discard = (cell: Cell, origin: unknown, staging: Staging): boolean => {
 }
 
 /** The handler failed: outputs discarded, the asker told at once, the rest is supervision's. */
-export const crashed = (
-  cell: Cell,
-  tag: number,
-  origin: unknown,
-  cause: Cause.Cause<unknown>,
-  staging: Staging
-): void => {
+const crashed = (cell: Cell, tag: number, origin: unknown, cause: Cause.Cause<unknown>, staging: Staging): void => {
   const { runtime } = cell.program
   const incident = runtime.incident()
   cell.finished++

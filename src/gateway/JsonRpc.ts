@@ -43,7 +43,7 @@ export interface Frame {
   readonly messages: ReadonlyArray<Call | Invalid>
 }
 
-export const parseError: Failure = { code: -32700, message: "Parse error" }
+const parseError: Failure = { code: -32700, message: "Parse error" }
 export const invalidRequest = (why: string): Failure => ({ code: -32600, message: "Invalid Request", data: why })
 export const methodNotFound = (method: string): Failure => ({
   code: -32601,

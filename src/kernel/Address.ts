@@ -19,7 +19,7 @@ export interface Segment {
   readonly key: string | number
 }
 
-export const maxKeyLength = 256
+const maxKeyLength = 256
 const typePattern = /^[A-Za-z][A-Za-z0-9_.-]{0,63}$/
 // eslint-disable-next-line no-control-regex
 const unsafe = /[/%\u0000-\u001f\u007f]/g

@@ -16,7 +16,7 @@
 export const RESERVED = 0x1_0000
 /** Signals start here; all of them are reserved. */
 export const SIGNAL = 0x2_0000
-export const TERMINATED = SIGNAL
+export const TERMINATED = SIGNAL + 0
 export const CONNECTED = SIGNAL + 1
 export const DISCONNECTED = SIGNAL + 2
 

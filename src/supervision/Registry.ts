@@ -10,7 +10,7 @@
 import type { Cell } from "../actor/Cell.ts"
 import type { Program } from "../actor/Plan.ts"
 
-export const maxQuarantined = 10_000
+const maxQuarantined = 10_000
 const minQuarantineMillis = 60_000
 const maxQuarantineMillis = 600_000
 

@@ -1,53 +1,146 @@
+// @effect-diagnostics missingEffectError:off missingEffectContext:off -- what is wrong here is wrong on purpose
 import { Context, Effect, Schema } from "effect"
 import { Rpc } from "effect/rpc"
-import { describe, expect, it } from "vitest"
-import { Actor, type ActorRef, ActorSystem } from "troupe"
+import { Actor, type ActorRef, ActorSystem, Agent } from "troupe"
+import { describe, expectTypeOf, it } from "vitest"
 
-class Clock extends Context.Service<Clock, { readonly tick: number }>()("test/Clock") {}
+class Muted extends Schema.TaggedError<Muted>()("Muted", {}) {}
+class Store extends Context.Service<Store, { readonly load: Effect.Effect<number> }>()("test/Store") {}
 
 const Counter = Actor.make("Counter", {
   state: Schema.Struct({ count: Schema.Int }),
-  protocol: [Rpc.make("Increment", { payload: { by: Schema.Int } }), Rpc.make("Read", { success: Schema.Int })]
+  protocol: [
+    Rpc.make("Increment", { payload: { by: Schema.Int } }),
+    Rpc.make("Read", { success: Schema.Int, error: Muted })
+  ]
 })
-const state = { count: 0 }
-
-/** Never run: that it compiles, with an error where one is expected, is the test. `npm run typecheck` holds it. */
-export const checked = (clicks: ActorRef<Rpc.Rpc<"Read", typeof Schema.Void, typeof Schema.Int>>) => {
-  const counter = Counter.at("a")
-  // @ts-expect-error no such tag
-  counter.tellUnsafe("Decrement")
-  // @ts-expect-error wrong payload
-  counter.tellUnsafe("Increment", { by: "1" })
-  // @ts-expect-error missing payload
-  counter.tellUnsafe("Increment")
-  const read: Effect.Effect<number, unknown> = counter.ask("Read")
-  // @ts-expect-error the answer is a number
-  const wrong: Effect.Effect<string, unknown> = counter.ask("Read")
-
-  const Increment = (s: { readonly count: number }) => s
-  const Read = (s: { readonly count: number }) => Actor.reply(s.count)
-  Counter.behavior({ initial: state, on: { Increment, Read } })
-  // @ts-expect-error a handler is missing
-  Counter.behavior({ initial: state, on: { Increment } })
-  // @ts-expect-error the reply has the wrong type
-  Counter.behavior({ initial: state, on: { Increment, Read: () => Actor.reply("1") } })
-  // @ts-expect-error the initial state has the wrong type
-  Counter.behavior({ initial: { count: "0" }, on: { Increment, Read } })
-
-  const needy = Counter.behavior({
-    initial: state,
-    on: { Increment, Read: (s) => Effect.map(Clock, ({ tick }) => Actor.reply(s.count + tick)) }
-  })
-  const spawned = ActorSystem.spawn(needy, "a")
-  type Needs = typeof spawned extends Effect.Effect<infer _A, infer _E, infer R> ? R : never
-  const asked: [ActorSystem | Clock] extends [Needs] ? true : false = true
-  // @ts-expect-error the service of a handler is asked for at spawn
-  const without: ReadonlyArray<ActorSystem> = [] as ReadonlyArray<Needs>
-  return [read, wrong, asked, without, clicks]
+const on = {
+  Increment: (state: { readonly count: number }) => state,
+  Read: () => Actor.reply(1)
 }
+const counter = Counter.behavior({ initial: { count: 0 }, on })
 
-describe("Types", () => {
-  it("a wrong tag, payload, reply, a missing handler and a missing service are compile errors", () => {
-    expect(checked).toBeTypeOf("function")
+/** Checked by the compiler, never run. */
+const never = (_: () => unknown): void => {}
+
+describe("types", () => {
+  it("a ref takes the messages of its protocol, with their payloads", () => {
+    never(() => {
+      const ref = Counter.at("a")
+      // @ts-expect-error an unknown tag
+      void ref.tell("Decrement", { by: 1 })
+      // @ts-expect-error a payload of another shape
+      void ref.tell("Increment", { by: "1" })
+      // @ts-expect-error a payload that is missing
+      void ref.tell("Increment")
+      // @ts-expect-error a payload where there is none
+      void ref.ask("Read", { by: 1 })
+      // @ts-expect-error the same for the twin without an Effect
+      ref.tellUnsafe("Increment", {})
+      return ref.ask("Read", undefined, { timeout: "1 second" })
+    })
+  })
+
+  it("an ask has the answer's type, and the Rpc's error among its own", () => {
+    never(() => {
+      const answer = Counter.at("a").ask("Read")
+      expectTypeOf<Effect.Success<typeof answer>>().toEqualTypeOf<number>()
+      expectTypeOf<Muted>().toExtend<Effect.Error<typeof answer>>()
+      expectTypeOf<Effect.Services<typeof answer>>().toEqualTypeOf<never>()
+      return answer
+    })
+  })
+
+  it("a behaviour handles every message, with the right state, payload and reply", () => {
+    never(() => {
+      // @ts-expect-error a missing handler
+      Counter.behavior({ initial: { count: 0 }, on: { Increment: on.Increment } })
+      // @ts-expect-error a reply of another type
+      Counter.behavior({ initial: { count: 0 }, on: { ...on, Read: () => Actor.reply("one") } })
+      // @ts-expect-error a plain state where an answer is due
+      Counter.behavior({ initial: { count: 0 }, on: { ...on, Read: (state: { readonly count: number }) => state } })
+      // @ts-expect-error a next state of another shape
+      Counter.behavior({ initial: { count: 0 }, on: { ...on, Increment: () => ({ total: 1 }) } })
+      // @ts-expect-error an initial state of another shape
+      Counter.behavior({ initial: { total: 0 }, on })
+      const mute = () => Effect.fail(new Muted())
+      // @ts-expect-error an error that the Rpc does not have
+      Counter.behavior({ initial: { count: 0 }, on: { ...on, Increment: mute } })
+      return Counter.behavior({ initial: { count: 0 }, on: { ...on, Read: () => Effect.fail(new Muted()) } })
+    })
+  })
+
+  it("the services that handlers need are inferred and asked for at spawn", () => {
+    never(() => {
+      const needy = Counter.behavior({
+        initial: Effect.map(
+          Effect.flatMap(Store, (store) => store.load),
+          (count) => ({ count })
+        ),
+        on: {
+          ...on,
+          *Increment(state, { by }) {
+            const store = yield* Store
+            return { count: state.count + by + (yield* store.load) }
+          }
+        }
+      })
+      const spawned = ActorSystem.spawn(needy, "a")
+      expectTypeOf<Effect.Services<typeof spawned>>().toEqualTypeOf<ActorSystem | Store>()
+      const provided = spawned.pipe(Effect.provide(ActorSystem.layer))
+      // @ts-expect-error the service is missing
+      const complete: Effect.Effect<unknown, unknown> = provided
+      void complete
+      const free = ActorSystem.spawn(counter, "a")
+      expectTypeOf<Effect.Services<typeof free>>().toEqualTypeOf<ActorSystem>()
+      return Effect.runPromise(free.pipe(Effect.provide(ActorSystem.layer)))
+    })
+  })
+
+  it("an input that initial takes is required at spawn", () => {
+    never(() => {
+      const seeded = Counter.behavior({ initial: (_key, _self, input: number) => ({ count: input }), on })
+      // @ts-expect-error the input is missing
+      void ActorSystem.spawn(seeded, "a")
+      // @ts-expect-error an input of another type
+      void ActorSystem.spawn(seeded, "a", { input: "1" })
+      return ActorSystem.spawn(seeded, "a", { input: 1 })
+    })
+  })
+
+  it("a ref of a wider protocol serves where a narrower one is asked for, and not the other way round", () => {
+    never(() => {
+      const Increment = Rpc.make("Increment", { payload: { by: Schema.Int } })
+      const narrow = Actor.make("Narrow", { state: Schema.Int, protocol: [Increment] })
+      const wide = Actor.make("Wide", { state: Schema.Int, protocol: [Increment, Rpc.make("Extra")] })
+      const takesNarrow = (_: ActorRef<typeof Increment>): void => {}
+      takesNarrow(wide.at("a"))
+      const takesExtra = (ref: ReturnType<typeof wide.at>) => ref.tellUnsafe("Extra")
+      // @ts-expect-error it does not understand Extra
+      return takesExtra(narrow.at("a"))
+    })
+  })
+
+  it("an agent sends its clients the events it declares", () => {
+    never(() => {
+      const Room = Agent.make("Room", {
+        state: Schema.Int,
+        clients: [Rpc.make("Say", { payload: { text: Schema.String } })],
+        events: [Rpc.make("Said", { payload: { text: Schema.String } })]
+      })
+      return Room.behavior({
+        initial: 0,
+        on: {
+          Say: (state, { text }, self) => {
+            self.broadcast("Said", { text }, { except: self.client })
+            // @ts-expect-error an event that is not declared
+            self.broadcast("Heard", { text })
+            // @ts-expect-error a payload of another shape
+            self.broadcast("Said", { line: text })
+            return state
+          }
+        }
+      })
+    })
   })
 })

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest"
 import { DeadLetters } from "../../src/supervision/DeadLetters.ts"
-import { Kind, maxQuarantined, Registry } from "../../src/supervision/Registry.ts"
+import { Kind, Registry } from "../../src/supervision/Registry.ts"
 
 describe("Registry", () => {
   it("has one Kind a type", () => {
@@ -29,7 +29,7 @@ describe("Registry", () => {
 
   it("remembers 10,000 quarantined keys; the oldest is let go first", () => {
     const kind = new Kind("A")
-    for (let i = 0; i <= maxQuarantined; i++) kind.quarantine(`k${i}`, 0)
+    for (let i = 0; i <= 10_000; i++) kind.quarantine(`k${i}`, 0)
     expect([kind.remaining("k0", 1), kind.remaining("k1", 1)]).toEqual([0, 59_999])
   })
 })

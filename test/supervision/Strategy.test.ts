@@ -1,60 +1,73 @@
 import { Cause } from "effect"
-import * as fc from "fast-check"
+import fc from "fast-check"
 import { describe, expect, it } from "vitest"
 import * as Policy from "../../src/actor/Policy.ts"
 import * as Strategy from "../../src/supervision/Strategy.ts"
 
-const cause = Cause.die("x")
-const policy = (options: Policy.PolicyOptions = {}) => Policy.make("p", options)
-const at = (time: number, random = 1): Strategy.Failed => ({ at: time, cause, random })
+const cause = Cause.die(new Error("x"))
+const failed = (at: number, random = 1): Strategy.Failed => ({ at, cause, random })
 
-describe("Strategy.decide", () => {
+/** Feeds failures at the given times; answers with the decisions. */
+const run = (policy: Policy.Policy, times: ReadonlyArray<number>): ReadonlyArray<Strategy.Decision> => {
+  let history = Strategy.empty
+  return times.map((at) => {
+    const decision = Strategy.decide(policy, history, failed(at))
+    if (decision._tag === "restart") history = decision.history
+    return decision
+  })
+}
+
+describe("Strategy", () => {
   it.each([
-    ["temporary", "restart", "stop"],
-    ["temporary", "resume", "stop"],
-    ["transient", "restart", "restart"],
-    ["transient", "resume", "resume"],
-    ["transient", "stop", "stop"],
-    ["transient", "escalate", "escalate"],
-    ["permanent", "restart", "restart"],
-    ["permanent", "stop", "stop"]
-  ] as const)("restart type %s and directive %s: %s", (restart, directive, expected) => {
-    const decision = Strategy.decide(policy({ restart, directive: () => directive }), Strategy.empty, at(0))
-    expect(decision._tag).toBe(expected)
+    ["permanent", "restart"],
+    ["transient", "restart"],
+    ["temporary", "stop"]
+  ] as const)("a %s actor that fails: %s", (restart, expected) => {
+    expect(Strategy.decide(Policy.make("p", { restart }), Strategy.empty, failed(0))._tag).toBe(expected)
   })
 
-  it("never more than `restarts` within `within`, and one is allowed again as soon as there is room", () => {
-    const gaps = fc.array(fc.nat(40), { minLength: 1, maxLength: 60 })
+  it.each(["resume", "stop", "escalate"] as const)("takes the directive %s from the cause", (directive) => {
+    const policy = Policy.make("p", { directive: (c) => (c === cause ? directive : "restart") })
+    expect(Strategy.decide(policy, Strategy.empty, failed(0))._tag).toBe(directive)
+  })
+
+  it("allows as many restarts within the period as the intensity says, and not one more", () => {
+    const policy = Policy.make("p", { intensity: { restarts: 3, within: "10 seconds" } })
+    expect(run(policy, [0, 1, 2, 3]).map((d) => d._tag)).toEqual(["restart", "restart", "restart", "exhausted"])
+    expect(run(policy, [0, 1, 2, 10_000]).map((d) => d._tag)).toEqual(["restart", "restart", "restart", "restart"])
+    expect(run(policy, [0, 1, 2, 9999]).at(-1)).toEqual({ _tag: "exhausted", instead: "stop" })
+    const proud = Policy.make("p", { intensity: { restarts: 0 }, exhausted: "escalate" })
+    expect(run(proud, [0])).toEqual([{ _tag: "exhausted", instead: "escalate" }])
+  })
+
+  it("never restarts more often in any period than the intensity says (property)", () => {
+    const times = fc
+      .array(fc.nat(500), { maxLength: 60 })
+      .map((gaps) => gaps.map((_, i) => gaps.slice(0, i + 1).reduce((a, b) => a + b, 0)))
     fc.assert(
-      fc.property(gaps, fc.integer({ min: 0, max: 5 }), (times, restarts) => {
-        const rules = policy({ intensity: { restarts, within: 100 } })
-        let history = Strategy.empty
-        const restarted: Array<number> = []
-        let now = 0
-        for (const gap of times) {
-          now += gap
-          const recent = restarted.filter((then) => now - then < 100).length
-          const decision = Strategy.decide(rules, history, at(now))
-          expect(decision._tag).toBe(recent < restarts ? "restart" : "exhausted")
-          if (decision._tag !== "restart") continue
-          history = decision.history
-          restarted.push(now)
-          expect(history.restarts.length).toBeLessThanOrEqual(restarts)
-        }
+      fc.property(times, fc.integer({ min: 1, max: 6 }), (at, restarts) => {
+        const policy = Policy.make("p", { intensity: { restarts, within: 1000 } })
+        const decisions = run(policy, at)
+        const restarted = at.filter((_, i) => decisions[i]!._tag === "restart")
+        return restarted.every((t) => restarted.filter((u) => u >= t && u - t < 1000).length <= restarts)
       })
     )
   })
 
-  it("backs off 100 ms doubling to 10 s, times the jitter, and starts over after resetAfter", () => {
-    const rules = policy({ intensity: { restarts: 1000 } })
-    let history = Strategy.empty
-    const delays = Array.from({ length: 9 }, (_, i) => {
-      const decision = Strategy.decide(rules, history, at(i, i === 8 ? 0.5 : 1))
-      if (decision._tag !== "restart") throw new Error(decision._tag)
-      history = decision.history
-      return decision.delayMillis
+  it("backs off from min by factor to max, and starts over after resetAfter without failure", () => {
+    const policy = Policy.make("p", {
+      backoff: { min: 100, max: 1000, factor: 2, jitter: false },
+      intensity: { restarts: 100 },
+      resetAfter: "60 seconds"
     })
-    expect(delays).toEqual([100, 200, 400, 800, 1600, 3200, 6400, 10_000, 5000])
-    expect(Strategy.decide(rules, history, at(8 + 60_000))).toMatchObject({ delayMillis: 100 })
+    const delays = run(policy, [0, 1, 2, 3, 4, 5, 60_006]).map((d) => (d._tag === "restart" ? d.delayMillis : -1))
+    expect(delays).toEqual([100, 200, 400, 800, 1000, 1000, 100])
+  })
+
+  it("spreads the wait over the whole of it by jitter", () => {
+    const policy = Policy.make("p", { backoff: { min: 100 } })
+    for (const random of [0, 0.25, 0.999]) {
+      expect(Strategy.decide(policy, Strategy.empty, failed(0, random))).toMatchObject({ delayMillis: 100 * random })
+    }
   })
 })
