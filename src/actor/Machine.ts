@@ -90,8 +90,9 @@ export const fromMachine = <M extends AnyStateMachine>(
       if (action.type === "xstate.raise" && raise?.delay !== undefined) {
         const message = [AFTER, raise.event] as never
         self.timers.once(raise.id ?? raise.event.type, Math.max(raise.delay, 0.001), ...(message as [never]))
-      } else if (action.type === "xstate.cancel") self.timers.cancel(String(action.params))
-      else if (action.type === "xstate.spawnChild") {
+      } else if (action.type === "xstate.cancel") {
+        self.timers.cancel((action.params as { readonly sendId: string }).sendId)
+      } else if (action.type === "xstate.spawnChild") {
         throw new InvalidOption({
           field: `${type}.spawnChild`,
           value: "a spawned actor",

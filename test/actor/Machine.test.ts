@@ -60,6 +60,17 @@ describe("Actor.fromMachine", () => {
     }).pipe(Effect.provide(TestSystem.layer))
   )
 
+  it.effect("leaving a state cancels its delay: no timer is left armed", () =>
+    Effect.gen(function* () {
+      const host = yield* ActorSystem
+      const front = host.spawnUnsafe(Actor.fromMachine("Door", door), "front")
+      yield* front.ask("OPEN")
+      expect(host.snapshot().timers).toBe(1)
+      yield* front.ask("CLOSE")
+      expect(host.snapshot().timers).toBe(0)
+    }).pipe(Effect.provide(TestSystem.layer))
+  )
+
   it.effect("stops in a final state, and restarts when an action throws", () =>
     Effect.gen(function* () {
       const host = yield* ActorSystem
