@@ -32,9 +32,13 @@ interface EventPayload<A> extends Schema.Codec<A, unknown> {
   readonly "~type.make.in": A
 }
 
-/** The Rpc of one event: asked, it answers with the state value that follows. */
+type Named<T extends string, F> = T extends string
+  ? Rpc.Rpc<T, EventPayload<[keyof F] extends [never] ? void : F>, Schema.Codec<unknown, unknown>>
+  : never
+
+/** The Rpc of each event, also where one event has several names: asked, it answers with the state value that follows. */
 export type EventRpc<E extends { readonly type: string }> = E extends { readonly type: infer T extends string }
-  ? Rpc.Rpc<T, EventPayload<[keyof Fields<E>] extends [never] ? void : Fields<E>>, Schema.Codec<unknown, unknown>>
+  ? Named<T, Fields<E>>
   : never
 
 /** What the machine's own delays send: not for callers. */

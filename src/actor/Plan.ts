@@ -130,10 +130,7 @@ export class Plan {
     this.connectMillis = Options.millis(`${at}.connectTimeout`, limits.connectTimeout, 30_000)
     this.stuckMillis = Options.millis(`${at}.stuckAfter`, limits.stuckAfter, 30_000)
     this.offerMillis = Options.millis(`${at}.offerTimeout`, limits.offerTimeout, 5000)
-    this.shutdownMillis =
-      limits.shutdown === "infinity"
-        ? Number.POSITIVE_INFINITY
-        : Options.millis(`${at}.shutdown`, limits.shutdown, 5000)
+    this.shutdownMillis = Options.millis(`${at}.shutdown`, limits.shutdown, 5000)
     this.policy = Policy.make(`${at}.supervision`, limits.supervision)
   }
 }

@@ -1,7 +1,7 @@
 // @effect-diagnostics missingEffectError:off missingEffectContext:off -- what is wrong here is wrong on purpose
 import { Context, Effect, Schema } from "effect"
 import { Rpc } from "effect/rpc"
-import { Actor, type ActorRef, ActorSystem, Agent } from "troupe"
+import { Actor, type ActorRef, ActorSystem, Agent, type Behavior, Lifecycle } from "troupe"
 import { describe, expectTypeOf, it } from "vitest"
 
 class Muted extends Schema.TaggedError<Muted>()("Muted", {}) {}
@@ -118,6 +118,15 @@ describe("types", () => {
       const takesExtra = (ref: ReturnType<typeof wide.at>) => ref.tellUnsafe("Extra")
       // @ts-expect-error it does not understand Extra
       return takesExtra(narrow.at("a"))
+    })
+  })
+
+  it("a machine's events are messages, also where one event has several names", () => {
+    never(() => {
+      const life = Actor.fromMachine("Life", Lifecycle.machine)
+      type Messages = typeof life extends Behavior<infer P, infer _R, infer _In> ? P["_tag"] : never
+      expectTypeOf<Messages>().toEqualTypeOf<(typeof Lifecycle.events)[number]>()
+      return life
     })
   })
 
