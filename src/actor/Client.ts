@@ -5,6 +5,25 @@
  * `send` inside a handler is staged with the handler's other outputs; `sendNow` is not. Neither ever suspends or fails: a
  * client past its outbound budget gets its event policy, which the gateway counts.
  */
+import { InvalidOption } from "../kernel/Errors.ts"
+
+/** Bytes that a close frame has left for its reason (RFC 6455, 5.5). */
+const maxReasonBytes = 123
+
+/** Refuses what no endpoint may send in a close frame (RFC 6455, 7.4): reserved codes, a reason over 123 bytes. */
+export const checkClose = (code: number, reason: string): void => {
+  const registered = code >= 1000 && code <= 1014 && code !== 1004 && code !== 1005 && code !== 1006
+  if (!Number.isInteger(code) || !(registered || (code >= 3000 && code <= 4999))) {
+    throw new InvalidOption({
+      field: "close.code",
+      value: String(code),
+      range: "1000-1014 but 1004-1006, or 3000-4999"
+    })
+  }
+  if (Buffer.byteLength(reason) > maxReasonBytes) {
+    throw new InvalidOption({ field: "close.reason", value: reason, range: `text of up to ${maxReasonBytes} bytes` })
+  }
+}
 
 /** An event, encoded once however many clients it goes to. The gateway decides what lies in `frame`. */
 export interface Encoded {
@@ -22,7 +41,7 @@ export interface Client {
   sendNow(event: string, payload: unknown): boolean
   /** For broadcasts: `shared` keeps the encoded frame between clients. */
   sendShared(event: string, payload: unknown, shared: Encoded): boolean
-  /** Closes the connection after what was sent to it. */
+  /** Closes the connection after what was sent to it. Throws `InvalidOption` for what `checkClose` refuses. */
   close(code: number, reason: string): void
 }
 

@@ -18,7 +18,7 @@ import type { AskError } from "../kernel/Errors.ts"
 import { Ask, TAKEN } from "./Ask.ts"
 import type { Behavior } from "./Behavior.ts"
 import type { Cell } from "./Cell.ts"
-import type { Client } from "./Client.ts"
+import { checkClose, type Client } from "./Client.ts"
 import * as Deferral from "./Deferral.ts"
 import * as Forks from "./Forks.ts"
 import type { Ticket } from "./Extra.ts"
@@ -298,6 +298,7 @@ export class ActorContext<P extends Rpc.Any, E extends Rpc.Any = never> {
 
   /** Closes a client's connection after what was sent to it. Codes 4000-4999 are the application's (RFC 6455, 7.4.2). */
   close(client: Client, code = 1000, reason = ""): void {
+    checkClose(code, reason)
     this.#stage(Staging.CLOSE, client, code, reason)
   }
 

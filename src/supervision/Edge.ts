@@ -13,6 +13,7 @@ import { Ask } from "../actor/Ask.ts"
 import type { Cell } from "../actor/Cell.ts"
 import type { Client, Disconnected } from "../actor/Client.ts"
 import * as Refusal from "../actor/Refusal.ts"
+import type { Address } from "../kernel/Address.ts"
 import { CONNECTED, type DeadReason, DISCONNECTED } from "../kernel/Envelope.ts"
 import type { AskCycle, TellError } from "../kernel/Errors.ts"
 import type { System } from "./System.ts"
@@ -35,6 +36,11 @@ export class Line {
     this.#client = client
   }
 
+  /** The agent's. */
+  get address(): Address {
+    return this.#cell.address
+  }
+
   /** Whether the agent's life goes on. */
   get open(): boolean {
     return this.#cell.alive
@@ -51,7 +57,7 @@ export class Line {
     if (!cell.alive) return Refusal.closed(cell.ref, this.#system)
     const ask = new Ask(cell.ref, cell, position, millis, undefined, this.#client)
     ask.onExit = onExit
-    return ask.send(payload) ?? { cancel: () => ask.cancel() }
+    return ask.send(payload) ?? ask
   }
 
   /**

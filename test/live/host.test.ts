@@ -2,6 +2,7 @@ import { JSONRPCClient, type JSONRPCResponse } from "json-rpc-2.0"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import { WebSocket } from "ws"
 import { type HostProcess, start } from "./HostProcess.ts"
+import { call, type Frame, Raw } from "./Raw.ts"
 
 let host: HostProcess
 
@@ -12,65 +13,11 @@ afterAll(async () => {
   await host.stop()
 })
 
-interface Frame {
-  readonly id?: number | string | null
-  readonly method?: string
-  readonly params?: unknown
-  readonly result?: unknown
-  readonly error?: { readonly code: number; readonly message: string; readonly data?: unknown }
-}
-
-/** The bare `ws` client, with what it has received. */
-class Raw {
-  readonly socket: WebSocket
-  readonly frames: Array<Frame | ReadonlyArray<Frame>> = []
-  readonly closed: Promise<number>
-  #waiting: Array<() => void> = []
-
-  private constructor(socket: WebSocket) {
-    this.socket = socket
-    this.closed = new Promise((resolve) => socket.once("close", resolve))
-    socket.on("message", (data) => {
-      this.frames.push(JSON.parse((data as Buffer).toString()) as Frame)
-      for (const wake of this.#waiting.splice(0)) wake()
-    })
-    void this.closed.then(() => {
-      for (const wake of this.#waiting.splice(0)) wake()
-    })
-    socket.on("error", () => {})
-  }
-
-  static open(path: string): Promise<Raw> {
-    const socket = new WebSocket(`${host.url}${path}`)
-    const raw = new Raw(socket)
-    return new Promise((resolve, reject) => {
-      socket.once("open", () => resolve(raw))
-      socket.once("error", reject)
-    })
-  }
-
-  send(message: unknown): void {
-    this.socket.send(typeof message === "string" ? message : JSON.stringify(message))
-  }
-
-  /** The first frame for which `test` holds, now or later; fails when the socket closes first. */
-  async frame(test: (frame: Frame) => boolean): Promise<Frame> {
-    for (;;) {
-      const found = this.frames.flat().find((f) => test(f as Frame))
-      if (found !== undefined) return found as Frame
-      if (this.socket.readyState === WebSocket.CLOSED) throw new Error("the socket closed first")
-      await new Promise<void>((wake) => this.#waiting.push(wake))
-    }
-  }
-
-  answer(id: number | string | null): Promise<Frame> {
-    return this.frame((frame) => frame.id === id && frame.method === undefined)
-  }
-}
+const open = (path: string): Promise<Raw> => Raw.open(`${host.url}${path}`)
 
 /** A JSON-RPC client that this project did not write, over one socket. */
 const jsonRpc = async (path: string): Promise<{ readonly client: JSONRPCClient; readonly raw: Raw }> => {
-  const raw = await Raw.open(path)
+  const raw = await open(path)
   const client = new JSONRPCClient((request) => raw.send(request))
   raw.socket.on("message", (data) => {
     const message = JSON.parse((data as Buffer).toString()) as JSONRPCResponse & { readonly method?: string }
@@ -78,8 +25,6 @@ const jsonRpc = async (path: string): Promise<{ readonly client: JSONRPCClient; 
   })
   return { client, raw }
 }
-
-const call = (id: number, method: string, params?: unknown) => ({ jsonrpc: "2.0", id, method, params })
 
 /** Waits on a fact of the host's. */
 const until = async (what: string, fact: () => Promise<boolean>): Promise<void> => {
@@ -146,7 +91,7 @@ describe("bad input, sent by the bare ws client", () => {
     ["a batch that is too long", JSON.stringify(Array.from({ length: 33 }, (_, i) => call(i, "Hi"))), null, -32600]
   ]
   it.each(cases)("%s gets its error, and the connection goes on", async (_name, message, id, code) => {
-    const raw = await Raw.open("/agents/Echo/bad")
+    const raw = await open("/agents/Echo/bad")
     raw.send(message)
     expect((await raw.answer(id)).error?.code).toBe(code)
     raw.send(call(99, "Hi"))
@@ -155,7 +100,7 @@ describe("bad input, sent by the bare ws client", () => {
   })
 
   it("answers a mixed batch as one array, without its notifications", async () => {
-    const raw = await Raw.open("/agents/Echo/batch")
+    const raw = await open("/agents/Echo/batch")
     raw.send([call(1, "Hi"), { jsonrpc: "2.0", method: "Hi" }, 3, call(2, "Nope")])
     await raw.answer(1)
     const [batch] = raw.frames as ReadonlyArray<ReadonlyArray<Frame>>
@@ -171,29 +116,29 @@ describe("bad input, sent by the bare ws client", () => {
   })
 
   it("closes 1009 on a frame over 64 KiB, 1003 on a binary one, 1008 past a hundred invalid messages", async () => {
-    const large = await Raw.open("/agents/Echo/large")
+    const large = await open("/agents/Echo/large")
     large.send("x".repeat(70_000))
     expect(await large.closed).toBe(1009)
-    const binary = await Raw.open("/agents/Echo/binary")
+    const binary = await open("/agents/Echo/binary")
     binary.socket.send(Buffer.from([1, 2, 3]))
     expect(await binary.closed).toBe(1003)
-    const stubborn = await Raw.open("/agents/Echo/stubborn")
+    const stubborn = await open("/agents/Echo/stubborn")
     for (let i = 0; i <= 100; i++) stubborn.send("nonsense")
     expect(await stubborn.closed).toBe(1008)
   })
 
   it("refuses an unknown agent type, another path and a bad key before the upgrade", async () => {
-    await expect(Raw.open("/agents/Nobody/x")).rejects.toThrow("404")
-    await expect(Raw.open("/elsewhere")).rejects.toThrow("404")
-    await expect(Raw.open("/agents/Echo/%ZZ")).rejects.toThrow("400")
-    await expect(Raw.open(`/agents/Echo/${"k".repeat(300)}`)).rejects.toThrow("400")
+    await expect(open("/agents/Nobody/x")).rejects.toThrow("404")
+    await expect(open("/elsewhere")).rejects.toThrow("404")
+    await expect(open("/agents/Echo/%ZZ")).rejects.toThrow("400")
+    await expect(open(`/agents/Echo/${"k".repeat(300)}`)).rejects.toThrow("400")
   })
 })
 
 describe("bad company", () => {
   it("a client that vanishes in the middle of its requests leaves nothing behind", async () => {
     const before = (await host.health()).gateway.connections
-    const raw = await Raw.open("/agents/Counter/vanish")
+    const raw = await open("/agents/Counter/vanish")
     for (let i = 0; i < 20; i++) raw.send(call(i, "Increment", { by: 1 }))
     raw.socket.terminate()
     await until("the connection is gone", async () => (await host.health()).gateway.connections === before)
@@ -206,8 +151,8 @@ describe("bad company", () => {
   })
 
   it("a flooder in a shared room slows itself: nothing of the polite client's is lost", async () => {
-    const flooder = await Raw.open("/agents/Room/flooded")
-    const polite = await Raw.open("/agents/Room/flooded")
+    const flooder = await open("/agents/Room/flooded")
+    const polite = await open("/agents/Room/flooded")
     flooder.socket.on("close", () => {})
     for (let i = 0; i < 5000; i++) flooder.send({ jsonrpc: "2.0", method: "Say", params: { text: `spam ${i}` } })
     for (let i = 0; i < 50; i++) {
