@@ -3,18 +3,26 @@
  *
  * Floor 3; one a protocol, shared by all its connections. Only Rpcs that stand in `clients` have one: nothing else is
  * callable. Types that JSON lacks (dates, maps, big integers) travel by their Schema's JSON codec.
- * Law 12: a payload that its Schema refuses is refused by name, with the path; the text is cut at 500 characters.
+ * Law 12: a payload that its Schema refuses is refused by name, with the path; the text is cut at 500 characters. A Schema
+ * that throws, or suspends, is a defect of the agent's: it is told apart, and never thrown on.
  * Cost: a closure call a payload; no Schema is walked a message.
  */
-import { Result, Schema, SchemaAST } from "effect"
+import { Cause, Result, Schema, SchemaAST } from "effect"
 import type { Rpc } from "effect/rpc"
 import type { Protocol } from "../actor/Protocol.ts"
 
-export type Decoded = { readonly ok: true; readonly value: unknown } | { readonly ok: false; readonly why: string }
+/** `defect`: the Schema itself threw, which is no fault of the sender's; `why` is not for the wire then. */
+export type Decoded =
+  | { readonly ok: true; readonly value: unknown }
+  | { readonly ok: false; readonly why: string; readonly defect?: boolean }
 
 type Coder = (value: unknown) => Decoded
 
 const maxReasonLength = 500
+
+/** Effect wraps what a Schema threw in an Error whose cause is an Effect Cause. */
+const describe = (error: unknown): string =>
+  error instanceof Error && Cause.isCause(error.cause) ? Cause.pretty(error.cause) : String(error)
 
 const nothing: Coder = (value) =>
   value === undefined || (typeof value === "object" && value !== null && Object.keys(value).length === 0)
@@ -23,9 +31,14 @@ const nothing: Coder = (value) =>
 
 const coder = <E extends { readonly message: string }>(code: (value: unknown) => Result.Result<unknown, E>): Coder => {
   return (value) => {
-    const result = code(value)
-    if (Result.isSuccess(result)) return { ok: true, value: result.success }
-    return { ok: false, why: result.failure.message.slice(0, maxReasonLength) }
+    try {
+      const result = code(value)
+      if (Result.isSuccess(result)) return { ok: true, value: result.success }
+      return { ok: false, why: result.failure.message.slice(0, maxReasonLength) }
+    } catch (error) {
+      // a filter that throws, or a Schema that suspends: it must cost a request its answer, not everybody the process
+      return { ok: false, why: describe(error), defect: true }
+    }
   }
 }
 

@@ -10,12 +10,14 @@
  * as one. Law 8: when the socket goes, its requests are cancelled and the agent hears `onDisconnect` behind them.
  * So a flooder slows itself: it is not read while it has 32 unfinished messages. A full mailbox nonetheless answers a
  * request -32001 and makes a notification a dead letter.
- * Cost: an ask a request; no fiber, no timer of its own.
+ * Law 12: what is wrong with a message is answered by name; what is wrong with the agent (a Schema that throws, an answer
+ * that does not fit its own) is answered with an incident, whose text is in the log only.
+ * Cost: an ask and its callback a request; no fiber, no timer of its own; listeners are shared by all connections.
  */
 import { Cause, type Exit } from "effect"
 import type { Duplex } from "node:stream"
 import type { RawData, WebSocket } from "ws"
-import type { Client, Encoded } from "../actor/Client.ts"
+import { checkClose, type Client, type Encoded } from "../actor/Client.ts"
 import {
   ActorStopped,
   AskCycle,
@@ -30,7 +32,7 @@ import type { Line, Request } from "../supervision/Edge.ts"
 import type { Codec } from "./Codec.ts"
 import * as JsonRpc from "./JsonRpc.ts"
 import type { ConnectionLimits } from "./Limits.ts"
-import { Outbox } from "./Outbox.ts"
+import { Outbox, type OutboxOwner } from "./Outbox.ts"
 
 /** What the gateway counts over all its connections. */
 export interface Tally {
@@ -41,36 +43,85 @@ export interface Tally {
   readonly closed: Record<number, number>
 }
 
+/** What all connections of a gateway share. */
+export interface House {
+  readonly limits: ConnectionLimits
+  readonly tally: Tally
+  /** The system clock's time, in ms. */
+  readonly now: () => number
+  /** Logs a fault of an agent's; answers with the incident that the client is told. */
+  readonly fault: (text: string) => string
+  /** The connection has closed. */
+  readonly left: (connection: Connection) => void
+}
+
 /** The unfinished messages of one frame. */
 interface Pending {
-  readonly batch: boolean
   readonly bytes: number
-  readonly answers: Array<string>
+  /** Of a batch. */
+  readonly answers: Array<string> | undefined
   left: number
 }
 
 /** RFC 6455, 7.4.1, and the registry's later codes. */
+const GOING_AWAY = 1001
+const PROTOCOL = 1002
 const UNSUPPORTED = 1003
+const INVALID_DATA = 1007
 const POLICY = 1008
+const TOO_BIG = 1009
 const RESTART = 1012
 const TRY_LATER = 1013
 
-export class Connection implements Client {
-  readonly id: string
+/** What `ws` calls the violations that have a close code of their own. */
+const TOO_LONG = "WS_ERR_UNSUPPORTED_MESSAGE_LENGTH"
+const BAD_TEXT = "WS_ERR_INVALID_UTF8"
+
+/** Bytes of wire of a masked frame's head (RFC 6455, 5.2). */
+const headBytes = (length: number): number => (length < 126 ? 6 : length < 65_536 ? 8 : 14)
+
+/** A socket that knows its connection, so that listeners need no closures. */
+interface Owned extends WebSocket {
+  connection: Connection
+}
+
+const connectionOf = (socket: WebSocket): Connection => (socket as Owned).connection
+
+const onMessage = function (this: WebSocket, data: RawData, binary: boolean): void {
+  // `ws` hands a text frame over as one Buffer, unless told otherwise
+  connectionOf(this).receive(data as Buffer, binary)
+}
+const onPong = function (this: WebSocket): void {
+  connectionOf(this).missed = 0
+}
+/** `ws` has sent the close frame that fits, or destroyed the socket; cutting it here would overtake that frame. */
+const onError = function (this: WebSocket, error: Error & { readonly code?: string }): void {
+  const { code = "" } = error
+  if (!code.startsWith("WS_ERR_")) return
+  connectionOf(this).closeCode = code === TOO_LONG ? TOO_BIG : code === BAD_TEXT ? INVALID_DATA : PROTOCOL
+}
+const onClose = function (this: WebSocket, code: number, reason: Buffer): void {
+  connectionOf(this).closed(code, reason)
+}
+
+let ids = 0
+
+export class Connection implements Client, OutboxOwner {
+  readonly id = `c${++ids}`
   readonly principal: unknown = undefined
   readonly session: string | undefined = undefined
   /** Pings not answered since the last pong. */
   missed = 0
   /** The system clock's time when this connection was paused with nothing finished since; undefined when it reads. */
   pausedSince: number | undefined = undefined
+  /** The code that this side closed with, where it did. */
+  closeCode: number | undefined = undefined
   readonly outbox: Outbox
   readonly #socket: WebSocket
   readonly #codec: Codec
-  readonly #limits: ConnectionLimits
-  readonly #tally: Tally
-  readonly #now: () => number
+  readonly #house: House
   readonly #requests = new Map<JsonRpc.Id, Request>()
-  readonly #backlog: Array<Buffer> = []
+  #backlog: Array<Buffer> | undefined = undefined
   #line: Line | undefined = undefined
   #backlogBytes = 0
   #unfinished = 0
@@ -80,83 +131,87 @@ export class Connection implements Client {
   #draining = false
   #closing = false
 
-  constructor(
-    id: string,
-    socket: WebSocket,
-    raw: Duplex,
-    codec: Codec,
-    limits: ConnectionLimits,
-    tally: Tally,
-    now: () => number
-  ) {
-    this.id = id
+  constructor(socket: WebSocket, raw: Duplex, codec: Codec, house: House) {
     this.#socket = socket
     this.#codec = codec
-    this.#limits = limits
-    this.#tally = tally
-    this.#now = now
-    this.outbox = new Outbox(socket, raw, limits, () => this.#resume())
+    this.#house = house
+    this.outbox = new Outbox(this, raw, house.limits)
+    ;(socket as Owned).connection = this
+    socket.on("error", onError)
+    socket.on("close", onClose)
   }
 
   /** Begins to read for the agent behind `line`. */
-  open(line: Line, gone: () => void): void {
+  open(line: Line): void {
     this.#line = line
-    const socket = this.#socket
-    socket.on("message", (data: RawData, binary: boolean) => this.#receive(data, binary))
-    socket.on("pong", () => (this.missed = 0))
-    socket.on("error", () => socket.terminate())
-    socket.once("close", (code, reason) => {
-      this.#closing = true
-      this.#tally.closed[code] = (this.#tally.closed[code] ?? 0) + 1
-      for (const request of this.#requests.values()) request.cancel()
-      this.#requests.clear()
-      this.#backlog.length = 0
-      line.disconnect({ code, reason: reason.toString() })
-      gone()
-    })
+    this.#socket.on("message", onMessage)
+    this.#socket.on("pong", onPong)
+  }
+
+  /** The socket is gone. Internal: called by its listener. */
+  closed(heard: number, reason: Buffer): void {
+    const { tally, left } = this.#house
+    const code = this.closeCode ?? heard
+    this.#closing = true
+    tally.closed[code] = (tally.closed[code] ?? 0) + 1
+    for (const request of this.#requests.values()) request.cancel()
+    this.#requests.clear()
+    this.#backlog = undefined
+    this.#line?.disconnect({ code, reason: reason.toString() })
+    left(this)
   }
 
   // ---- in
 
-  #receive(data: RawData, binary: boolean): void {
+  /** A frame has come. Internal: called by its listener. */
+  receive(frame: Buffer, binary: boolean): void {
     if (this.#closing || this.#draining) return
-    this.#tally.framesIn++
+    this.#house.tally.framesIn++
     if (binary) return this.close(UNSUPPORTED, "text frames only")
-    // `ws` hands a text frame over as one Buffer, unless told otherwise
-    const frame = data as Buffer
-    if (this.#stuffed || this.#backlog.length > 0) {
-      this.#backlogBytes += frame.length
-      if (this.#backlogBytes > this.#limits.maxBacklogBytes) return this.close(POLICY, "backlog full")
-      this.#backlog.push(frame)
-      this.#pause()
-    } else this.#handle(frame)
+    if (!this.#stuffed && this.#backlog === undefined) return this.#handle(frame)
+    // what a chunk of the socket's holds behind the frame that filled the window: at most a chunk, 64 KiB
+    this.#backlogBytes += frame.length + headBytes(frame.length)
+    if (this.#backlogBytes > this.#house.limits.maxBacklogBytes) return this.close(POLICY, "backlog full")
+    ;(this.#backlog ??= []).push(frame)
+    this.#pause()
   }
 
   /** Whether no more may be begun. */
   get #stuffed(): boolean {
-    const { maxUnfinished, maxUnfinishedBytes } = this.#limits
+    const { maxUnfinished, maxUnfinishedBytes } = this.#house.limits
     return this.#unfinished >= maxUnfinished || this.#unfinishedBytes >= maxUnfinishedBytes || this.outbox.full
   }
 
   #pause(): void {
     if (this.pausedSince !== undefined) return
-    this.pausedSince = this.#now()
+    this.pausedSince = this.#house.now()
     this.#socket.pause()
   }
 
-  /** Something finished, or was sent: goes on with the backlog, then with reading. */
+  /** The socket has taken what was sent: goes on. */
+  drained(): void {
+    if (this.pausedSince !== undefined) this.#resume()
+  }
+
+  /** Something finished, or was taken: goes on with the backlog, then with reading. */
   #resume(): void {
     // a frame of the backlog that is finished at once comes back here: the loop below goes on with the next
     if (this.#resuming) return
-    this.#resuming = true
-    while (this.#backlog.length > 0 && !this.#stuffed && !this.#closing) {
-      const frame = this.#backlog.shift()!
-      this.#backlogBytes -= frame.length
-      this.#handle(frame)
+    if (this.#backlog !== undefined) {
+      this.#resuming = true
+      const backlog = this.#backlog
+      let n = 0
+      while (n < backlog.length && !this.#stuffed && !this.#closing) {
+        const frame = backlog[n++]!
+        this.#backlogBytes -= frame.length + headBytes(frame.length)
+        this.#handle(frame)
+      }
+      this.#resuming = false
+      if (n === backlog.length) this.#backlog = undefined
+      else backlog.splice(0, n)
     }
-    this.#resuming = false
-    if (this.pausedSince === undefined) return
-    if (this.#backlog.length > 0 || this.#stuffed) this.pausedSince = this.#now()
+    if (this.pausedSince === undefined || this.#closing) return
+    if (this.#backlog !== undefined || this.#stuffed) this.pausedSince = this.#house.now()
     else {
       this.pausedSince = undefined
       if (!this.#draining) this.#socket.resume()
@@ -164,8 +219,8 @@ export class Connection implements Client {
   }
 
   #handle(frame: Buffer): void {
-    const { batch, messages } = JsonRpc.parse(frame.toString("utf8"), this.#limits.maxBatch)
-    const pending: Pending = { batch, bytes: frame.length, answers: [], left: messages.length }
+    const { batch, messages } = JsonRpc.parse(frame.toString("utf8"), this.#house.limits.maxBatch)
+    const pending: Pending = { bytes: frame.length, answers: batch ? [] : undefined, left: messages.length }
     this.#unfinished += messages.length
     this.#unfinishedBytes += frame.length
     for (const message of messages) {
@@ -181,72 +236,113 @@ export class Connection implements Client {
     const position = this.#codec.position(method)
     if (position < 0) return this.#reject(id, JsonRpc.methodNotFound(method), pending)
     const params = this.#codec.params(position, call.params)
-    if (!params.ok) return this.#reject(id, JsonRpc.invalidParams(params.why), pending)
-    const line = this.#line!
-    if (id === undefined) {
-      const refused = line.notify(position, params.value, () => this.#finish(pending, undefined))
-      if (refused === undefined) return
-      this.#tally.refused++
-      line.refuse(position, params.value, refused instanceof MailboxFull ? "mailboxFull" : "stopped")
-      return this.#finish(pending, undefined)
+    if (!params.ok) {
+      if (params.defect === undefined) return this.#reject(id, JsonRpc.invalidParams(params.why), pending)
+      const failure = this.#fault(`the Schema of "${method}" threw: ${params.why}`)
+      return this.#finish(pending, id === undefined ? undefined : JsonRpc.error(id, failure))
     }
-    if (this.#requests.has(id)) return this.#reject(id, JsonRpc.invalidRequest("an id that is in use"), pending)
+    if (id === undefined) this.#notify(position, params.value, pending)
+    else if (this.#requests.has(id)) this.#reject(id, JsonRpc.invalidRequest("an id that is in use"), pending)
+    else this.#request(id, position, params.value, pending)
+  }
+
+  #notify(position: number, payload: unknown, pending: Pending): void {
+    const line = this.#line!
+    const refused = line.notify(position, payload, () => this.#finish(pending, undefined))
+    if (refused === undefined) return
+    line.refuse(position, payload, refused instanceof MailboxFull ? "mailboxFull" : "stopped")
+    this.#refused(pending, undefined)
+  }
+
+  #request(id: JsonRpc.Id, position: number, payload: unknown, pending: Pending): void {
     let settled = false
-    const request = line.request(position, params.value, this.#limits.requestMillis, (exit) => {
+    const request = this.#line!.request(position, payload, this.#house.limits.requestMillis, (exit) => {
       settled = true
       this.#requests.delete(id)
-      this.#finish(pending, this.#answer(id, position, exit))
+      // without a socket there is nobody to encode an answer for
+      this.#finish(pending, this.#closing ? undefined : this.#answer(id, position, exit))
     })
-    if (!("cancel" in request)) {
-      this.#tally.refused++
-      this.#finish(pending, JsonRpc.error(id, failureOf(request)))
-    } else if (!settled) this.#requests.set(id, request)
+    if (!("cancel" in request)) this.#refused(pending, JsonRpc.error(id, failureOf(request)))
+    else if (!settled) this.#requests.set(id, request)
+  }
+
+  /** The agent did not take it. One whose life has ended takes nothing any more: the client may connect to its next. */
+  #refused(pending: Pending, answer: string | undefined): void {
+    this.#house.tally.refused++
+    this.#finish(pending, answer)
+    if (!this.#line!.open) this.close(GOING_AWAY, "agent stopped")
   }
 
   #control(call: JsonRpc.Call, pending: Pending): void {
-    if (call.method !== "$/cancel") return this.#reject(call.id, JsonRpc.methodNotFound(call.method), pending)
-    const params = call.params as { readonly id?: JsonRpc.Id } | undefined
-    this.#requests.get(params?.id ?? null)?.cancel()
-    this.#finish(pending, call.id === undefined ? undefined : JsonRpc.result(call.id, undefined))
+    const { id, method } = call
+    if (method !== "$/cancel") return this.#reject(id, JsonRpc.methodNotFound(method), pending)
+    const params = call.params as { readonly id?: unknown } | undefined
+    if (!JsonRpc.isId(params?.id))
+      return this.#reject(id, JsonRpc.invalidParams("id of the request to cancel"), pending)
+    this.#requests.get(params.id)?.cancel()
+    this.#finish(pending, id === undefined ? undefined : JsonRpc.result(id, undefined))
   }
 
   #answer(id: JsonRpc.Id, position: number, exit: Exit.Exit<unknown, unknown>): string {
-    if (exit._tag === "Success") {
-      const encoded = this.#codec.success(position, exit.value)
-      return encoded.ok ? JsonRpc.result(id, encoded.value) : JsonRpc.error(id, JsonRpc.internalError(undefined))
+    try {
+      if (exit._tag === "Success") {
+        const encoded = this.#codec.success(position, exit.value)
+        return encoded.ok ? JsonRpc.result(id, encoded.value) : this.#unfit(id, position, encoded.why)
+      }
+      const reason = exit.cause.reasons.find(Cause.isFailReason)
+      if (reason === undefined) return JsonRpc.error(id, JsonRpc.cancelled)
+      const typed = isOurs(reason.error) ? undefined : this.#codec.error(position, reason.error)
+      if (typed === undefined) return JsonRpc.error(id, failureOf(reason.error))
+      if (!typed.ok) return this.#unfit(id, position, typed.why)
+      return JsonRpc.error(id, JsonRpc.applicationError(nameOf(reason.error), typed.value))
+    } catch (error) {
+      // what a Schema lets pass and JSON does not: a bigint, a circle
+      return this.#unfit(id, position, String(error))
     }
-    const reason = exit.cause.reasons.find(Cause.isFailReason)
-    if (reason === undefined) return JsonRpc.error(id, JsonRpc.cancelled)
-    const typed = isOurs(reason.error) ? undefined : this.#codec.error(position, reason.error)
-    if (typed === undefined || !typed.ok) return JsonRpc.error(id, failureOf(reason.error))
-    return JsonRpc.error(id, { code: -32000, message: nameOf(reason.error), data: typed.value })
+  }
+
+  #unfit(id: JsonRpc.Id, position: number, why: string): string {
+    return JsonRpc.error(
+      id,
+      this.#fault(`the answer of "${this.#codec.protocol.tag(position)}" is unfit to send: ${why}`)
+    )
+  }
+
+  #fault(text: string): JsonRpc.Failure {
+    return JsonRpc.internalError(this.#house.fault(`${this.#line!.address}: ${text}`))
   }
 
   /** A message that could not be begun: counted against the connection. */
   #reject(id: JsonRpc.Id | undefined, failure: JsonRpc.Failure, pending: Pending): void {
-    this.#tally.invalid++
+    this.#house.tally.invalid++
     this.#invalid++
     this.#finish(pending, id === undefined ? undefined : JsonRpc.error(id, failure))
-    if (this.#invalid > this.#limits.maxInvalid) this.close(POLICY, "too many invalid messages")
+    if (this.#invalid > this.#house.limits.maxInvalid) this.close(POLICY, "too many invalid messages")
   }
 
   #finish(pending: Pending, answer: string | undefined): void {
     this.#unfinished--
     pending.left--
-    if (answer !== undefined) pending.answers.push(answer)
+    if (answer !== undefined) {
+      if (pending.answers === undefined) this.#send(answer)
+      else pending.answers.push(answer)
+    }
     if (pending.left > 0) return
     this.#unfinishedBytes -= pending.bytes
-    if (pending.answers.length > 0) {
-      this.#send(pending.batch ? `[${pending.answers.join(",")}]` : pending.answers[0]!)
-    }
-    this.#resume()
+    if (pending.answers !== undefined && pending.answers.length > 0) this.#send(`[${pending.answers.join(",")}]`)
+    if (this.pausedSince !== undefined) this.#resume()
     if (this.#draining) this.#drained()
   }
 
   // ---- out
 
+  get writable(): boolean {
+    return this.#socket.readyState === this.#socket.OPEN
+  }
+
   #send(frame: string | Buffer): void {
-    this.#tally.framesOut++
+    if (this.#closing || !this.writable) return
+    this.#house.tally.framesOut++
     this.outbox.send(frame)
   }
 
@@ -255,7 +351,7 @@ export class Connection implements Client {
   }
 
   sendShared(event: string, payload: unknown, shared: Encoded): boolean {
-    if (this.#closing) return false
+    if (this.#closing || !this.writable) return false
     if (this.outbox.full) {
       this.close(TRY_LATER, "too slow for its events")
       return false
@@ -273,8 +369,12 @@ export class Connection implements Client {
   }
 
   close(code: number, reason: string): void {
+    checkClose(code, reason)
     if (this.#closing) return
+    this.outbox.flush()
     this.#closing = true
+    this.closeCode = code
+    // a paused socket would not see its peer's close frame
     this.#socket.resume()
     this.#socket.close(code, reason)
   }
@@ -282,10 +382,6 @@ export class Connection implements Client {
   /** Cuts the connection: its peer is gone, or will not close. */
   terminate(): void {
     this.#socket.terminate()
-  }
-
-  ping(): void {
-    if (this.#socket.readyState === this.#socket.OPEN) this.#socket.ping()
   }
 
   /** Reads nothing more, answers what was read, then closes 1012. */
@@ -297,12 +393,16 @@ export class Connection implements Client {
   }
 
   #drained(): void {
-    if (this.#unfinished === 0 && this.#backlog.length === 0) this.close(RESTART, "service restart")
+    if (this.#unfinished === 0 && this.#backlog === undefined) this.close(RESTART, "service restart")
   }
 
-  /** Gives up a connection that has been paused with nothing finished since `before`. */
-  stalled(before: number): void {
-    if (this.pausedSince !== undefined && this.pausedSince < before) this.close(TRY_LATER, "stalled")
+  /** Once a heartbeat: pings, unless the peer has not answered two; gives up one paused since before `stalledBefore`. */
+  beat(stalledBefore: number): void {
+    this.#invalid = 0
+    if (this.pausedSince === undefined) {
+      if (this.missed++ >= 2) return this.terminate()
+    } else if (this.pausedSince < stalledBefore) return this.close(TRY_LATER, "stalled")
+    if (this.writable) this.#socket.ping()
   }
 }
 

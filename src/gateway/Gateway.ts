@@ -28,7 +28,7 @@ import { Deadline } from "../kernel/Timers.ts"
 import { ActorSystem, type Host } from "../supervision/ActorSystem.ts"
 import * as Edge from "../supervision/Edge.ts"
 import * as Codec from "./Codec.ts"
-import { Connection, type Tally } from "./Connection.ts"
+import { Connection, type House, type Tally } from "./Connection.ts"
 import { check, type LimitOptions, type Limits } from "./Limits.ts"
 
 export interface GatewayOptions<A> extends LimitOptions {
@@ -105,6 +105,14 @@ export class Gateway extends Context.Service<Gateway, OpenGateway>()("troupe/Gat
   }
 }
 
+/** Sockets that have not been upgraded, besides `maxConnections`; how long they may take. */
+const maxHandshakes = 1024
+const handshakeMillis = 10_000
+
+const destroy = function (this: Duplex): void {
+  this.destroy()
+}
+
 const route = /^\/agents\/([^/]+)\/([^/]+)$/
 
 /** The server and its connections. */
@@ -118,8 +126,8 @@ class Listener {
   readonly #codecs = new Map<string, Codec.Codec>()
   readonly #connections = new Set<Connection>()
   readonly #tally: Tally = { framesIn: 0, framesOut: 0, invalid: 0, refused: 0, closed: {} }
+  readonly #house: House
   readonly #beat = new Deadline(() => this.#heartbeat())
-  #ids = 0
   #draining = false
 
   constructor(host: Host, options: GatewayOptions<unknown>) {
@@ -127,7 +135,24 @@ class Listener {
     this.#limits = check(options)
     this.#port = Options.integer("gateway.port", options.port, 4000, 0, 65_535)
     this.#address = options.host ?? "127.0.0.1"
-    this.#server = createServer((request, response) => this.#respond(request, response))
+    const { system } = host
+    this.#house = {
+      limits: this.#limits,
+      tally: this.#tally,
+      now: system.timers.now,
+      fault: (text) => {
+        const incident = system.incident()
+        system.log(Effect.logWarning(`${text} (incident ${incident})`))
+        return incident
+      },
+      left: (connection) => void this.#connections.delete(connection)
+    }
+    // sockets that have not become connections are bounded too: in number, and in the time they may take for it
+    this.#server = createServer(
+      { headersTimeout: handshakeMillis, requestTimeout: handshakeMillis },
+      (request, response) => this.#respond(request, response)
+    )
+    this.#server.maxConnections = this.#limits.maxConnections + maxHandshakes
     this.#sockets = new WebSocketServer({
       noServer: true,
       perMessageDeflate: false,
@@ -183,8 +208,10 @@ class Listener {
   }
 
   #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
-    socket.on("error", () => socket.destroy())
+    socket.on("error", destroy)
     const refuse = (status: string): void => {
+      // a peer that never hangs up itself must not hold a half-open socket
+      socket.once("finish", destroy)
       socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`)
     }
     if (this.#draining) return refuse("503 Service Unavailable")
@@ -199,17 +226,12 @@ class Listener {
     }
     if (this.#connections.size >= this.#limits.maxConnections) return refuse("503 Service Unavailable")
     this.#sockets.handleUpgrade(request, socket, head, (webSocket) => {
-      const { system } = this.#host
-      const id = `c${++this.#ids}`
-      const limits = this.#limits
-      const connection = new Connection(id, webSocket, socket, codec, limits, this.#tally, system.timers.now)
-      const line = Edge.connect(system, new ActorRef(codec.protocol, key, undefined), connection)
-      if (!(line instanceof Edge.Line)) {
-        this.#tally.refused++
-        return connection.close(1013, "agent unavailable")
-      }
+      const connection = new Connection(webSocket, socket, codec, this.#house)
+      const line = Edge.connect(this.#host.system, new ActorRef(codec.protocol, key, undefined), connection)
       this.#connections.add(connection)
-      connection.open(line, () => this.#connections.delete(connection))
+      if (line instanceof Edge.Line) return connection.open(line)
+      this.#tally.refused++
+      connection.close(1013, "agent unavailable")
     })
   }
 
@@ -234,11 +256,7 @@ class Listener {
   #heartbeat(): void {
     const { timers } = this.#host.system
     const stalledBefore = timers.now() - this.#limits.stallMillis
-    for (const connection of this.#connections) {
-      connection.stalled(stalledBefore)
-      if (connection.pausedSince === undefined && connection.missed++ >= 2) connection.terminate()
-      else connection.ping()
-    }
+    for (const connection of this.#connections) connection.beat(stalledBefore)
     timers.arm(this.#beat, this.#limits.heartbeatMillis)
   }
 

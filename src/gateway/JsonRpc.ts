@@ -56,13 +56,14 @@ export const internalError = (incident: string | undefined): Failure => ({
   message: "Internal error",
   ...(incident !== undefined && { data: { incident } })
 })
+export const applicationError = (message: string, data: unknown): Failure => ({ code: -32000, message, data })
 export const busy: Failure = { code: -32001, message: "Busy", data: { retryable: true } }
 export const unavailable: Failure = { code: -32002, message: "Unavailable" }
 export const cancelled: Failure = { code: -32004, message: "Cancelled" }
 
 const isRecord = (u: unknown): u is Record<string, unknown> => typeof u === "object" && u !== null && !Array.isArray(u)
 
-const isId = (u: unknown): u is Id =>
+export const isId = (u: unknown): u is Id =>
   typeof u === "string" || u === null || (typeof u === "number" && Number.isFinite(u))
 
 const invalid = (id: unknown, why: string): Invalid => ({ id: isId(id) ? id : null, error: invalidRequest(why) })

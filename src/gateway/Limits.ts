@@ -21,7 +21,7 @@ export interface LimitOptions {
   readonly maxUnfinishedBytes?: number
   /** Bytes of frames that arrive although it is paused; more close 1008. 64-1,073,741,824, default 65,536. */
   readonly maxBacklogBytes?: number
-  /** Invalid messages of a connection; one more closes 1008. 0-1,000,000, default 100. */
+  /** Invalid messages of a connection from one heartbeat to the next; one more closes 1008. 0-1,000,000, default 100. */
   readonly maxInvalid?: number
   /** Bytes not yet taken by the socket; then events close 1013 and nothing is read. Default 1,048,576. */
   readonly maxOutboxBytes?: number

@@ -1,36 +1,80 @@
 /**
- * The way out of one connection: counted, corked, and never silently short.
+ * The way out of one connection: counted, written in one piece a turn of the event loop, and never silently short.
+ *
+ *   send, send, send -> [ head text | head text | head text ] -> one write      a shared frame over 1 KiB: its own chunk
  *
  * Floor 3; owned by Connection, which owns the socket. Law 3: bytes and frames that the socket has not taken are bounded:
  * an event past the budget is refused (the caller closes 1013), a reply never is, and while the budget is exceeded the
  * connection reads nothing, so that replies cannot pile up either.
- * Counting by the callback of each send: `ws` gives no drain signal, and `bufferedAmount` alone is not to be trusted.
- * Frames of one turn leave in one write: the raw socket is corked at the first and uncorked when the turn's microtasks run.
+ * Counting by the callback of each write: `ws` gives no drain signal, and `bufferedAmount` alone is not to be trusted.
+ * It writes frames to the raw socket itself: server frames are unmasked (RFC 6455, 5.2), deflate is off and no Blob is ever
+ * sent, so `ws` keeps none back, and its own pings and close frames go between whole frames of ours. `flush` before a close.
+ * Cost: a copy of each small frame, one buffer, one callback and one write a connection and turn, and one microtask for all
+ * connections. A frame that a broadcast shares is not copied: a thousand slow clients hold it once.
  */
 import type { Duplex } from "node:stream"
-import type { WebSocket } from "ws"
 
 export interface OutboxLimits {
   readonly maxBytes: number
   readonly maxFrames: number
 }
 
+/** What an outbox needs of its connection. */
+export interface OutboxOwner {
+  /** Whether frames may still be written. */
+  readonly writable: boolean
+  /** The budget has room. */
+  drained(): void
+}
+
+/** Frames of at most so many bytes are copied together. */
+const copiedBytes = 1024
+
+const TEXT = 0x81
+
+const headBytes = (length: number): number => (length < 126 ? 2 : length < 65_536 ? 4 : 10)
+
+/** Writes the head of a text frame; answers with the offset behind it. */
+const writeHead = (into: Buffer, at: number, length: number): number => {
+  into[at] = TEXT
+  if (length < 126) {
+    into[at + 1] = length
+    return at + 2
+  }
+  if (length < 65_536) {
+    into[at + 1] = 126
+    into.writeUInt16BE(length, at + 2)
+    return at + 4
+  }
+  into[at + 1] = 127
+  into.writeUInt32BE(Math.floor(length / 0x1_0000_0000), at + 2)
+  into.writeUInt32BE(length >>> 0, at + 6)
+  return at + 10
+}
+
+/** Outboxes with something to write when the stack is empty. */
+let waiting: Array<Outbox> = []
+
+const flushAll = (): void => {
+  const outboxes = waiting
+  waiting = []
+  for (const outbox of outboxes) outbox.flush()
+}
+
 export class Outbox {
-  /** Not yet taken by the socket. */
+  /** Not yet taken by the socket: payload bytes, frames. */
   bytes = 0
   frames = 0
-  sent = 0
-  readonly #socket: WebSocket
+  readonly #owner: OutboxOwner
   readonly #raw: Duplex
   readonly #limits: OutboxLimits
-  readonly #onDrained: () => void
-  #corked = false
+  #unwritten: Array<string | Buffer> | undefined = undefined
+  #unwrittenBytes = 0
 
-  constructor(socket: WebSocket, raw: Duplex, limits: OutboxLimits, onDrained: () => void) {
-    this.#socket = socket
+  constructor(owner: OutboxOwner, raw: Duplex, limits: OutboxLimits) {
+    this.#owner = owner
     this.#raw = raw
     this.#limits = limits
-    this.#onDrained = onDrained
   }
 
   /** Whether the budget is used up. */
@@ -38,28 +82,84 @@ export class Outbox {
     return this.bytes >= this.#limits.maxBytes || this.frames >= this.#limits.maxFrames
   }
 
-  /** Sends a text frame. */
+  /** Sends a text frame with what else this turn sends. */
   send(frame: string | Buffer): void {
-    const socket = this.#socket
-    if (socket.readyState !== socket.OPEN) return
     const bytes = typeof frame === "string" ? Buffer.byteLength(frame) : frame.length
-    const wasFull = this.full
     this.bytes += bytes
     this.frames++
-    this.sent++
-    if (!this.#corked) {
-      this.#corked = true
-      this.#raw.cork()
-      queueMicrotask(() => {
-        this.#corked = false
-        this.#raw.uncork()
-      })
+    this.#unwrittenBytes += bytes
+    if (this.#unwritten !== undefined) {
+      this.#unwritten.push(frame)
+      return
     }
-    socket.send(frame, { binary: false }, () => {
-      this.bytes -= bytes
-      this.frames--
-      if (!this.full) this.#onDrained()
-    })
-    if (!wasFull && this.full) this.#raw.uncork()
+    this.#unwritten = [frame]
+    if (waiting.push(this) === 1) queueMicrotask(flushAll)
   }
+
+  /** Writes now what was sent. */
+  flush(): void {
+    const frames = this.#unwritten
+    if (frames === undefined) return
+    const bytes = this.#unwrittenBytes
+    const count = frames.length
+    this.#unwritten = undefined
+    this.#unwrittenBytes = 0
+    const taken = (): void => {
+      this.bytes -= bytes
+      this.frames -= count
+      if (!this.full) this.#owner.drained()
+    }
+    // the peer has begun to close: RFC 6455, 5.5.1, allows no more data
+    if (this.#owner.writable) write(this.#raw, frames, taken)
+    else taken()
+  }
+}
+
+const write = (raw: Duplex, frames: ReadonlyArray<string | Buffer>, taken: () => void): void => {
+  if (frames.length > 1) raw.cork()
+  for (let at = 0; at < frames.length;) {
+    const from = at
+    while (at < frames.length && isSmall(frames[at]!)) at++
+    if (at > from) {
+      send(raw, together(frames, from, at), at === frames.length ? taken : undefined)
+      continue
+    }
+    const frame = frames[at++] as Buffer
+    const head = Buffer.allocUnsafe(headBytes(frame.length))
+    writeHead(head, 0, frame.length)
+    raw.write(head)
+    send(raw, frame, at === frames.length ? taken : undefined)
+  }
+  if (frames.length > 1) raw.uncork()
+}
+
+const send = (raw: Duplex, bytes: Buffer, taken: (() => void) | undefined): void => {
+  if (taken === undefined) raw.write(bytes)
+  else raw.write(bytes, taken)
+}
+
+/** A string has to be encoded anyhow; only shared frames are worth a chunk of their own. */
+const isSmall = (frame: string | Buffer): boolean => typeof frame === "string" || frame.length <= copiedBytes
+
+const together = (frames: ReadonlyArray<string | Buffer>, from: number, to: number): Buffer => {
+  let size = 0
+  for (let i = from; i < to; i++) {
+    const frame = frames[i]!
+    const bytes = typeof frame === "string" ? Buffer.byteLength(frame) : frame.length
+    size += headBytes(bytes) + bytes
+  }
+  const into = Buffer.allocUnsafe(size)
+  let at = 0
+  for (let i = from; i < to; i++) {
+    const frame = frames[i]!
+    if (typeof frame !== "string") {
+      at = writeHead(into, at, frame.length)
+      at += frame.copy(into, at)
+      continue
+    }
+    const bytes = Buffer.byteLength(frame)
+    at = writeHead(into, at, bytes)
+    at += into.write(frame, at, bytes, bytes === frame.length ? "latin1" : "utf8")
+  }
+  return into
 }

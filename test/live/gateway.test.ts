@@ -1,0 +1,353 @@
+import { connect } from "node:net"
+import { afterEach, describe, expect, it } from "vitest"
+import { WebSocket } from "ws"
+import { Gate, type Live, open, until } from "./Lab.ts"
+import { call, notice, Raw } from "./Raw.ts"
+
+let live: Live | undefined
+let gate: Gate
+
+const lab = async (...[options, limits]: [Parameters<typeof open>[1]?, Parameters<typeof open>[2]?]): Promise<Live> => {
+  gate = new Gate()
+  live = await open(gate, options, limits)
+  return live
+}
+const client = (key: string, options = {}): Promise<Raw> => Raw.open(`${live!.url}/${key}`, options)
+
+afterEach(async () => {
+  gate.stayOpen()
+  await live?.close()
+  live = undefined
+})
+
+describe("drain", () => {
+  it("answers the request under way and those queued behind it, then closes 1012, last", async () => {
+    await lab()
+    const raw = await client("a")
+    for (const n of [1, 2, 3]) raw.send(call(n, "Hold", { n }))
+    await until("the first handler waits", () => gate.held.length === 1)
+    await until("all three were read", () => live!.gateway.stats().framesIn === 3)
+    const closing = live!.close()
+    gate.stayOpen()
+    expect(await raw.closed).toBe(1012)
+    expect(raw.frames).toEqual([1, 2, 3].map((n) => ({ jsonrpc: "2.0", id: n, result: n })))
+    await closing
+    live = undefined
+  })
+
+  it("refuses new connections while it waits, and cuts what is not answered within drainTimeout", async () => {
+    await lab({ drainTimeout: 50 })
+    const raw = await client("a")
+    raw.send(call(1, "Hold", { n: 1 }))
+    await until("the handler waits", () => gate.held.length === 1)
+    const closing = live!.close()
+    await expect(client("b")).rejects.toThrow(/503|ECONNREFUSED/)
+    expect(await raw.closed).toBe(1006)
+    gate.open()
+    await closing
+    live = undefined
+  })
+})
+
+describe("the window", () => {
+  it("holds 32 unfinished messages of a connection, stops reading, and goes on as they finish, in order", async () => {
+    await lab({}, { mailbox: { capacity: 1000 } })
+    const raw = await client("w")
+    for (let n = 0; n < 200; n++) raw.send(call(n, "Hold", { n }))
+    await until("it is paused", () => live!.gateway.stats().paused === 1)
+    const { queued, running } = live!.host.snapshot()
+    expect(queued + running).toBe(32)
+    gate.stayOpen()
+    await raw.answer(199)
+    expect(raw.frames.map((frame) => ("id" in frame ? frame.id : undefined))).toEqual([...Array(200).keys()])
+    expect(live!.gateway.stats().paused).toBe(0)
+  })
+
+  it("is one a connection: another one of the same agent's is read", async () => {
+    await lab({ maxUnfinished: 2 })
+    const flooder = await client("w")
+    for (let n = 0; n < 50; n++) flooder.send(call(n, "Hold", { n }))
+    await until("it is paused", () => live!.gateway.stats().paused === 1)
+    const polite = await client("w")
+    polite.send(call(1, "Kept"))
+    await until("the polite one was read", () => live!.host.snapshot().queued >= 2)
+    gate.stayOpen()
+    expect((await polite.answer(1)).result).toBe(0)
+    flooder.socket.terminate()
+  })
+
+  it("counts by bytes too", async () => {
+    await lab({ maxUnfinishedBytes: 1000 })
+    const raw = await client("w")
+    for (let n = 0; n < 20; n++) raw.send(call(n, "Hold", { n, padding: "x".repeat(300) }))
+    await until("it is paused", () => live!.gateway.stats().paused === 1)
+    const { queued, running } = live!.host.snapshot()
+    expect(queued + running).toBeLessThanOrEqual(4)
+    gate.stayOpen()
+    await raw.answer(19)
+  })
+
+  it("takes any number of empty frames in one go without closing a connection that keeps within a chunk", async () => {
+    await lab({ maxUnfinished: 1, maxInvalid: 1_000_000 })
+    const raw = await client("w")
+    raw.send(call(0, "Hold", { n: 0 }))
+    for (let n = 1; n <= 2000; n++) raw.send(notice("Note", { n }))
+    await until("it is paused", () => live!.gateway.stats().paused === 1)
+    gate.open()
+    await until("all were handled", () => gate.noted.length === 2000)
+    expect(gate.noted).toEqual(Array.from({ length: 2000 }, (_, i) => i + 1))
+    expect(raw.socket.readyState).toBe(WebSocket.OPEN)
+  })
+})
+
+describe("a full mailbox", () => {
+  it("answers a request -32001, retryable, and makes a notification a dead letter", async () => {
+    await lab({}, { mailbox: { capacity: 1 } })
+    const raw = await client("full")
+    raw.send(call(1, "Hold", { n: 1 }))
+    await until("the handler waits", () => gate.held.length === 1)
+    raw.send(call(2, "Kept"))
+    raw.send(call(3, "Kept"))
+    expect((await raw.answer(3)).error).toMatchObject({ code: -32001, data: { retryable: true } })
+    raw.send(notice("Note", { n: 4 }))
+    await until("the notification is a dead letter", () => live!.host.deadLetters().length === 1)
+    expect(live!.host.deadLetters()[0]).toMatchObject({ address: "Lab/full", tag: "Note", reason: "mailboxFull" })
+    expect(live!.gateway.stats().refused).toBe(2)
+    expect(live!.host.imbalances()).toEqual([])
+    gate.open()
+    expect((await raw.answer(2)).result).toBe(0)
+  })
+})
+
+describe("how a request ends", () => {
+  it("$/cancel interrupts its handler, answers it -32004 and frees its slot", async () => {
+    await lab({ maxUnfinished: 2 })
+    const raw = await client("c")
+    raw.send(call(7, "Hold", { n: 7 }))
+    await until("the handler waits", () => gate.held.length === 1)
+    raw.send(notice("$/cancel", { id: 7 }))
+    expect((await raw.answer(7)).error?.code).toBe(-32004)
+    expect(gate.interrupted).toEqual([7])
+    for (const n of [8, 9]) raw.send(call(n, "Kept"))
+    expect((await raw.answer(9)).result).toBe(0)
+  })
+
+  it("$/cancel without an id is refused, and cancels nothing", async () => {
+    await lab()
+    const raw = await client("c")
+    raw.send(call(null, "Hold", { n: 0 }))
+    await until("the handler waits", () => gate.held.length === 1)
+    raw.send(call(1, "$/cancel", {}))
+    expect((await raw.answer(1)).error?.code).toBe(-32602)
+    raw.send(call(2, "$/cancel", [null]))
+    expect((await raw.answer(2)).error?.code).toBe(-32602)
+    gate.open()
+    expect((await raw.answer(null)).result).toBe(0)
+  })
+
+  it("requestTimeout answers -32003 and says that the handler had begun", async () => {
+    await lab({ requestTimeout: 20 })
+    const raw = await client("t")
+    raw.send(call(1, "Hold", { n: 1 }))
+    expect((await raw.answer(1)).error).toEqual({ code: -32003, message: "Timeout", data: { started: true } })
+  })
+
+  it("a typed error is -32000 with its encoded value; the agent's state and life go on", async () => {
+    await lab()
+    const raw = await client("e")
+    raw.send(call(1, "Mute"))
+    expect((await raw.answer(1)).error).toEqual({
+      code: -32000,
+      message: "Muted",
+      data: { _tag: "Muted", until: "1970-01-01T00:00:00.000Z" }
+    })
+    expect(live!.host.snapshot().restarts).toBe(0)
+  })
+
+  it.each(["Fail", "Liar", "Odd"])("%s is -32603 with an incident and nothing else", async (method) => {
+    await lab()
+    const raw = await client("f")
+    raw.send(call(1, method))
+    const { error } = await raw.answer(1)
+    expect(error).toEqual({ code: -32603, message: "Internal error", data: { incident: expect.any(String) } })
+    raw.send(call(2, "Kept"))
+    expect((await raw.answer(2)).result).toBe(0)
+  })
+
+  it("a Schema that throws costs its sender an answer -32603, nobody a process", async () => {
+    await lab()
+    const raw = await client("s")
+    raw.send(call(1, "Touch", { text: "boom" }))
+    const { error } = await raw.answer(1)
+    expect(error).toMatchObject({ code: -32603 })
+    expect(JSON.stringify(error)).not.toContain("secret")
+    raw.send(notice("Touch", { text: "boom" }))
+    raw.send(call(2, "Touch", { text: "fine" }))
+    expect((await raw.answer(2)).result).toBeNull()
+  })
+
+  it("an event that its Schema refuses is reported, and the connection goes on", async () => {
+    await lab()
+    const raw = await client("s")
+    raw.send(call(1, "WrongEvent"))
+    expect((await raw.answer(1)).result).toBeNull()
+    raw.send(call(2, "Kept"))
+    expect((await raw.answer(2)).result).toBe(0)
+    expect(raw.frames).toHaveLength(2)
+  })
+
+  it("a batch is answered once, as one array, when its last request is", async () => {
+    await lab()
+    const raw = await client("b")
+    raw.send([call(1, "Kept"), notice("Note", { n: 1 }), call(2, "Hold", { n: 2 }), call(3, "Kept")])
+    await until("the handler waits", () => gate.held.length === 1)
+    expect(raw.frames).toEqual([])
+    gate.open()
+    await raw.answer(3)
+    expect(raw.frames.map((frame) => (Array.isArray(frame) ? frame.map((f) => f.id) : frame))).toEqual([[1, 2, 3]])
+    raw.send([notice("Note", { n: 2 }), notice("Note", { n: 3 })])
+    raw.send(call(4, "Kept"))
+    expect((await raw.answer(4)).result).toBe(3)
+    expect(raw.frames).toHaveLength(2)
+  })
+})
+
+describe("a client", () => {
+  it("that vanishes: its requests are cancelled, its agent hears it, once, and nothing is left", async () => {
+    await lab()
+    const raw = await client("v")
+    for (const n of [1, 2, 3]) raw.send(call(n, "Hold", { n }))
+    await until("the first handler waits", () => gate.held.length === 1)
+    await until("all were read", () => live!.gateway.stats().framesIn === 3)
+    raw.socket.terminate()
+    await until("the agent hears it", () => gate.hooks.length === 2)
+    expect(gate.hooks.map((hook) => hook.replace(/^c\d+ /, ""))).toEqual(["connected", "left 1006"])
+    expect(gate.interrupted).toEqual([1])
+    await until("the gateway lets it go", () => live!.gateway.stats().connections === 0)
+    expect(live!.host.snapshot()).toMatchObject({ queued: 0, running: 0, deadLetters: { cancelled: 2 } })
+  })
+
+  it("that does not read is closed 1013 by its events; the others get theirs", async () => {
+    await lab({ maxOutboxBytes: 65_536, maxOutboxFrames: 8 })
+    const slow = await client("r")
+    const quick = await client("r")
+    slow.socket.pause()
+    let heard = 0
+    quick.socket.on("message", () => heard++)
+    for (
+      let n = 0;
+      live!.gateway.stats().connections === 2 && slow.socket.readyState === WebSocket.OPEN && n < 400;
+      n++
+    ) {
+      quick.send(call(n, "Flood", { frames: 1, bytes: 30_000 }))
+      await quick.answer(n)
+    }
+    slow.socket.resume()
+    expect(await slow.closed).toBe(1013)
+    quick.send(call(1000, "Kept"))
+    expect((await quick.answer(1000)).result).toBe(0)
+    expect(quick.socket.readyState).toBe(WebSocket.OPEN)
+  })
+
+  it("that answers no ping is cut; one that does stays", async () => {
+    await lab({ heartbeat: 30 })
+    const deaf = await client("h", { autoPong: false })
+    const well = await client("h")
+    expect(await deaf.closed).toBe(1006)
+    well.send(call(1, "Kept"))
+    expect((await well.answer(1)).result).toBe(0)
+  })
+
+  it("that sends a frame over the limit is told 1009, however much is still under way", async () => {
+    await lab()
+    const raw = await client("l")
+    raw.send(JSON.stringify(call(1, "Note", { n: 1, padding: "x".repeat(4_000_000) })))
+    expect(await raw.closed).toBe(1009)
+    await until("it is counted", () => live!.gateway.stats().closed[1009] === 1)
+  })
+
+  it("keeps its connection over its agent's restart, which greets it before any mail", async () => {
+    await lab()
+    const raw = await client("k")
+    raw.send(call(1, "Fail"))
+    await raw.answer(1)
+    raw.send(call(2, "Kept"))
+    expect((await raw.answer(2)).result).toBe(0)
+    expect(gate.hooks.map((hook) => hook.replace(/^c\d+ /, ""))).toEqual(["connected", "restarted"])
+  })
+
+  it("of an agent that stops is closed 1001", async () => {
+    await lab()
+    const raw = await client("k")
+    raw.send(notice("Stop"))
+    expect(await raw.closed).toBe(1001)
+  })
+
+  it("gets the answer to the call that hangs up, then the close code of the agent's", async () => {
+    await lab()
+    const raw = await client("k")
+    raw.send(call(1, "HangUp", { code: 4001, reason: "enough" }))
+    expect(await raw.closed).toBe(4001)
+    expect((await raw.answer(1)).result).toBeNull()
+  })
+
+  it.each([
+    ["a code that no endpoint may send", { code: 1006, reason: "" }],
+    ["a reason over 123 bytes", { code: 4000, reason: "ü".repeat(100) }]
+  ])("is not held by %s", async (_name, params) => {
+    await lab()
+    const raw = await client("k")
+    raw.send(call(1, "HangUp", params))
+    await raw.answer(1)
+    raw.send(call(2, "Kept"))
+    await Promise.race([raw.answer(2).catch(() => {}), raw.closed])
+    const other = await client("k")
+    other.send(call(1, "Kept"))
+    expect((await other.answer(1)).result).toBe(0)
+  })
+})
+
+describe("the door", () => {
+  it("holds maxConnections; one more gets HTTP 503", async () => {
+    await lab({ maxConnections: 2 })
+    await client("a")
+    const second = await client("b")
+    await expect(client("c")).rejects.toThrow("503")
+    second.socket.close()
+    await second.closed
+    await until("there is room", () => live!.gateway.stats().connections === 1)
+    expect((await client("c")).socket.readyState).toBe(WebSocket.OPEN)
+  })
+
+  it("closes a quarantined agent's client 1013, and survives what such a client sends", async () => {
+    await lab({}, { supervision: { intensity: { restarts: 0 }, backoff: { min: 1, max: 1 } } })
+    const raw = await client("q")
+    raw.send(call(1, "Fail"))
+    await raw.closed
+    expect(await (await client("q")).closed).toBe(1013)
+    const { gateway } = live!
+    const hostile = connect({ port: gateway.port, host: gateway.host })
+    hostile.on("error", () => {}).on("data", () => {})
+    const upgrade = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+    hostile.write(`GET /agents/Lab/q HTTP/1.1\r\nHost: x\r\n${upgrade}Sec-WebSocket-Key: ${"A".repeat(22)}==\r\n\r\n`)
+    hostile.write(Buffer.alloc(64, 0xff))
+    hostile.end()
+    await new Promise((resolve) => hostile.once("close", resolve))
+    expect((await client("other")).socket.readyState).toBe(WebSocket.OPEN)
+  })
+
+  it("lets go of a peer it refused that never hangs up itself", async () => {
+    const { gateway } = await lab()
+    const socket = connect({ port: gateway.port, host: gateway.host, allowHalfOpen: true })
+    socket.on("error", () => {})
+    socket.write("GET /nowhere HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
+    const answer = await new Promise<Buffer>((resolve) => socket.once("data", resolve))
+    expect(answer.toString()).toMatch(/^HTTP\/1\.1 404/)
+    let gone = false
+    socket.once("close", () => (gone = true))
+    await until("the server has closed its side for good", () => {
+      if (!gone) socket.write("x")
+      return gone
+    })
+  })
+})
