@@ -3,6 +3,7 @@
  *
  * Floor 1; used by Turn and Startup when the system was made so. A handler that mutates the state it was given fails in test,
  * not in silence. Only plain objects and arrays are frozen: an instance of a class looks after itself.
+ * A list instead of recursion: state may hold what a client nested a hundred thousand deep.
  * Cost: O(what is new): a frozen part is taken for frozen all the way down.
  */
 const isPlain = (value: object): boolean => {
@@ -11,9 +12,19 @@ const isPlain = (value: object): boolean => {
   return prototype === Object.prototype || prototype === null
 }
 
+const isThawed = (value: unknown): value is object =>
+  typeof value === "object" && value !== null && !Object.isFrozen(value) && isPlain(value)
+
 export const freeze = (value: unknown): unknown => {
-  if (typeof value !== "object" || value === null || Object.isFrozen(value) || !isPlain(value)) return value
+  if (!isThawed(value)) return value
   Object.freeze(value)
-  for (const part of Object.values(value)) freeze(part)
+  const parts: Array<object> = [value]
+  for (let whole = parts.pop(); whole !== undefined; whole = parts.pop()) {
+    for (const part of Object.values(whole) as ReadonlyArray<unknown>) {
+      if (!isThawed(part)) continue
+      Object.freeze(part)
+      parts.push(part)
+    }
+  }
   return value
 }

@@ -2,7 +2,7 @@
  * `npm run swarm -- [--agents N] [--seconds S] [--url ws://...] [--json]`: many clients, an agent each, on one host.
  *
  * Starts the demo host as a child process unless `--url` names one; opens N connections (default 10,000) from several
- * 127.x.y.z source addresses, 200 at a time; sends each a message and waits for its answer; then, for S seconds (default 0),
+ * 127.0.0.x source addresses, 200 at a time; sends each a message and waits for its answer; then, for S seconds (default 0),
  * keeps 500 requests in flight over random connections. Prints a table: connected, answered, messages/s, p50/p99, RSS a
  * connection, lost, duplicated. Exit status 1 if anything was lost or duplicated. Bounded in count and time; ends by itself.
  * Client and server are two processes, so each holds N sockets: the open-files limit is per process.
@@ -25,9 +25,8 @@ const seconds = Math.min(600, Math.max(0, Number(values.seconds)))
 if (!Number.isInteger(agents) || !Number.isFinite(seconds)) throw new Error("--agents N and --seconds S are numbers")
 
 const openTogether = 200
-/** Connections a source address. A run leaves its ports in TIME_WAIT for a minute, so each run takes other addresses. */
-const perAddress = 2000
-const network = `127.${1 + (process.pid % 250)}.${1 + (Math.floor(process.pid / 250) % 250)}`
+/** Source addresses of the loopback network: each has some 28,000 ports, and few in use are found fast. */
+const addresses = 32
 const inFlight = 500
 const patienceMillis = 60_000
 
@@ -42,9 +41,11 @@ class Client {
   #text = ""
   #resolve: ((millis: number) => void) | undefined = undefined
   #sentAt = 0
+  readonly closed: Promise<number>
 
   constructor(socket: WebSocket) {
     this.socket = socket
+    this.closed = new Promise((resolve) => socket.once("close", resolve))
     socket.on("message", (data) => this.#receive((data as Buffer).toString()))
     socket.on("close", () => {
       if (this.#resolve !== undefined) lost++
@@ -73,10 +74,12 @@ class Client {
   }
 }
 
+const isLocal = (url: string): boolean => new URL(url).hostname === "127.0.0.1"
+
 const open = (url: string, i: number): Promise<Client> =>
   new Promise((resolve, reject) => {
-    const localAddress = `${network}.${2 + Math.floor(i / perAddress)}`
-    const socket = new WebSocket(`${url}/agents/Echo/swarm-${i}`, { localAddress, perMessageDeflate: false })
+    const local = isLocal(url) ? { localAddress: `127.0.0.${2 + (i % addresses)}` } : {}
+    const socket = new WebSocket(`${url}/agents/Echo/swarm-${i}`, { ...local, perMessageDeflate: false })
     socket.once("open", () => resolve(new Client(socket)))
     socket.once("error", reject)
   })
@@ -126,7 +129,11 @@ const main = async (host: HostProcess | undefined, url: string): Promise<boolean
   latencies.sort((a, b) => a - b)
 
   const after = await host?.health()
-  for (const { socket } of clients) socket.terminate()
+  // the server closes first, so that no port of ours lingers: by its drain, or asked to
+  if (host === undefined) for (const { socket } of clients) socket.close()
+  const exitCode = await host?.stop()
+  const codes = await within(Promise.all(clients.map(({ closed }) => closed)), "the closes")
+  const drained = codes.filter((code) => code === (host === undefined ? 1000 : 1012)).length
   const row = {
     connected: clients.length,
     answered: first.length,
@@ -141,11 +148,14 @@ const main = async (host: HostProcess | undefined, url: string): Promise<boolean
     lost,
     duplicated,
     wrong,
+    closed_cleanly: drained,
+    host_exit_code: exitCode ?? null,
     balanced: after?.balanced ?? null
   }
   if (values.json) console.log(JSON.stringify(row))
   else console.table(Object.entries(row).map(([what, figure]) => ({ what, figure })))
   const heldAll = held === undefined || held.gateway.connections === agents
+  if (drained !== agents || (exitCode !== undefined && exitCode !== 0)) return false
   return lost === 0 && duplicated === 0 && wrong === 0 && heldAll && row.balanced !== false
 }
 
