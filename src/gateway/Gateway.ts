@@ -132,9 +132,13 @@ class Listener {
 
   constructor(host: Host, options: GatewayOptions<unknown>) {
     this.#host = host
-    this.#limits = check(options)
+    const { port: _port, host: _host, agents: _agents, ...limits } = options
+    this.#limits = check(limits)
     this.#port = Options.integer("gateway.port", options.port, 4000, 0, 65_535)
     this.#address = options.host ?? "127.0.0.1"
+    if (typeof this.#address !== "string" || this.#address === "") {
+      throw new InvalidOption({ field: "gateway.host", value: String(this.#address), range: "a name or an address" })
+    }
     const { system } = host
     this.#house = {
       limits: this.#limits,
@@ -170,8 +174,11 @@ class Listener {
         return Effect.die(new InvalidOption({ field: "gateway.agents", value: protocol.type, range }))
       }
       this.#codecs.set(protocol.type, Codec.of(protocol))
-      if (this.#host.system.registry.kind(protocol.type).hosted !== undefined) return Effect.void
-      return Effect.orDie(this.#host.hostWith(agent, services))
+      const { hosted } = this.#host.system.registry.kind(protocol.type)
+      if (hosted === undefined) return Effect.orDie(this.#host.hostWith(agent, services))
+      if (hosted.plan === agent.plan) return Effect.void
+      const range = "the behavior that its type is hosted with"
+      return Effect.die(new InvalidOption({ field: "gateway.agents", value: protocol.type, range }))
     })
   }
 

@@ -130,7 +130,7 @@ const main = async (host: HostProcess | undefined, url: string): Promise<boolean
 
   const after = await host?.health()
   // the server closes first, so that no port of ours lingers: by its drain, or asked to
-  if (host === undefined) for (const { socket } of clients) socket.close()
+  if (host === undefined) for (const { socket } of clients) socket.close(1000)
   const exitCode = await host?.stop()
   const codes = await within(Promise.all(clients.map(({ closed }) => closed)), "the closes")
   const drained = codes.filter((code) => code === (host === undefined ? 1000 : 1012)).length

@@ -1,4 +1,4 @@
-import { connect } from "node:net"
+import { connect, type Socket } from "node:net"
 import { afterEach, describe, expect, it } from "vitest"
 import { WebSocket } from "ws"
 import { Gate, type Live, open, until } from "./Lab.ts"
@@ -186,6 +186,18 @@ describe("how a request ends", () => {
     expect((await raw.answer(2)).result).toBeNull()
   })
 
+  it("params nested thirty thousand deep get an answer, and their connection goes on", async () => {
+    await lab()
+    const raw = await client("deep")
+    const value = `${"[".repeat(30_000)}${"]".repeat(30_000)}`
+    raw.send(`{"jsonrpc":"2.0","id":1,"method":"Deep","params":{"value":${value}}}`)
+    await raw.answer(1)
+    raw.send(`{"jsonrpc":"2.0","id":2,"method":"Note","params":{"n":1,"more":${value}}}`)
+    expect((await raw.answer(2)).error).toBeUndefined()
+    raw.send(call(3, "Kept"))
+    expect((await raw.answer(3)).error).toBeUndefined()
+  })
+
   it("an event that its Schema refuses is reported, and the connection goes on", async () => {
     await lab()
     const raw = await client("s")
@@ -256,6 +268,42 @@ describe("a client", () => {
     expect(await deaf.closed).toBe(1006)
     well.send(call(1, "Kept"))
     expect((await well.answer(1)).result).toBe(0)
+  })
+
+  it("that vanishes while it is not read is found by the pings written to it", async () => {
+    await lab({ heartbeat: 30, maxUnfinished: 1 })
+    const raw = await client("h")
+    for (let n = 0; n < 3000; n++) raw.send(call(n, "Hold", { n }))
+    await until("it is paused", () => live!.gateway.stats().paused === 1)
+    raw.socket.terminate()
+    await until("the gateway lets it go", () => live!.gateway.stats().connections === 0)
+    expect(gate.interrupted).toEqual([0])
+  })
+
+  it("of which nothing finishes for stallTimeout is closed 1013", async () => {
+    await lab({ heartbeat: 30, stallTimeout: 60, maxUnfinished: 1 })
+    const raw = await client("h")
+    for (let n = 0; n < 3; n++) raw.send(call(n, "Hold", { n }))
+    expect(await raw.closed).toBe(1013)
+  })
+
+  it("that sends more than its backlog while it is not read is closed 1008", async () => {
+    await lab({ maxUnfinished: 1, maxBacklogBytes: 200 })
+    const raw = await client("h")
+    for (let n = 0; n < 100; n++) raw.send(call(n, "Hold", { n }))
+    expect(await raw.closed).toBe(1008)
+  })
+
+  it.each([
+    ["1002", "a frame that breaks the protocol", Buffer.from([0xff, 0x80, 0, 0, 0, 0])],
+    ["1007", "text that is no UTF-8", Buffer.from([0x81, 0x81, 0, 0, 0, 0, 0xff])]
+  ])("is closed %s for %s", async (code, _name, bytes) => {
+    await lab()
+    const raw = await client("u")
+    ;(raw.socket as unknown as { readonly _socket: Socket })._socket.write(bytes)
+    expect(String(await raw.closed)).toBe(code)
+    await until("it is counted", () => live!.gateway.stats().closed[Number(code)] === 1)
+    await until("its agent hears it", () => gate.hooks.at(-1)?.endsWith(`left ${code}`) === true)
   })
 
   it("that sends a frame over the limit is told 1009, however much is still under way", async () => {
