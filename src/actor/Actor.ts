@@ -73,7 +73,8 @@ const refSchema = <P extends Rpc.Any>(protocol: Protocol): Schema.Codec<ActorRef
         decode: (address: string) =>
           Effect.try({
             try: () => fromAddress(protocol, address) as ActorRef<P>,
-            catch: (error) => new SchemaIssue.InvalidValue(undefined as never, { message: String(error) })
+            catch: (error) =>
+              new SchemaIssue.InvalidValue({ message: error instanceof Error ? error.message : String(error) })
           }),
         encode: (ref: ActorRef<P>) => Effect.succeed(ref.address)
       })

@@ -89,7 +89,7 @@ export class ActorRef<in P extends Rpc.Any = never> implements Equal.Equal {
   ask(tag: string, payload?: unknown, options?: AskOptions): Effect.Effect<unknown, unknown> {
     const at = this.protocol.position(tag)
     const timeout = options?.timeout
-    const millis = timeout === "infinity" ? Infinity : Options.millis("ask.timeout", timeout, defaultAskMillis)
+    const millis = Options.millis("ask.timeout", timeout, defaultAskMillis)
     return new AskEffect(this, at, this.protocol.construct(at, payload), millis)
   }
 

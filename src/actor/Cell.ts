@@ -25,7 +25,7 @@ import { ActorContext } from "./Context.ts"
 import { Extra, INITIAL } from "./Extra.ts"
 import * as Outputs from "./Outputs.ts"
 import type { Program } from "./Plan.ts"
-import { BUSY, HELD, LIFECYCLE, QUEUED } from "./Status.ts"
+import { BUSY, HELD, LIFECYCLE, NO_STATE, QUEUED } from "./Status.ts"
 import type { Order } from "./StopOrder.ts"
 import * as Startup from "./Startup.ts"
 import type { Suspended } from "./Suspended.ts"
@@ -39,7 +39,7 @@ export class Cell implements Runnable, Owner {
   readonly parent: Cell | undefined
   /** What `initial` is given. */
   input: unknown = undefined
-  state: unknown = undefined
+  state: unknown = NO_STATE
   status = Lifecycle.CONNECTING | HELD
   mailbox: Mailbox.Mailbox | undefined = undefined
   accepted = 0

@@ -26,11 +26,19 @@ import { Reply } from "./Outcome.ts"
 import { Protocol } from "./Protocol.ts"
 
 type Fields<E> = Omit<E, "type">
-type EventPayload<E> = [keyof Fields<E>] extends [never] ? void : Fields<E>
 
-/** The Rpc of one event: asked, it answers with the state value that follows. */
+/** A payload schema of which only the type is known: events are not validated between local actors. */
+interface EventPayload<A> extends Schema.Codec<A, unknown> {
+  readonly "~type.make.in": A
+}
+
+type Named<T extends string, F> = T extends string
+  ? Rpc.Rpc<T, EventPayload<[keyof F] extends [never] ? void : F>, Schema.Codec<unknown, unknown>>
+  : never
+
+/** The Rpc of each event, also where one event has several names: asked, it answers with the state value that follows. */
 export type EventRpc<E extends { readonly type: string }> = E extends { readonly type: infer T extends string }
-  ? Rpc.Rpc<T, Schema.Codec<EventPayload<E>, unknown>, Schema.Codec<unknown, unknown>>
+  ? Named<T, Fields<E>>
   : never
 
 /** What the machine's own delays send: not for callers. */
@@ -86,8 +94,9 @@ export const fromMachine = <M extends AnyStateMachine>(
       if (action.type === "xstate.raise" && raise?.delay !== undefined) {
         const message = [AFTER, raise.event] as never
         self.timers.once(raise.id ?? raise.event.type, Math.max(raise.delay, 0.001), ...(message as [never]))
-      } else if (action.type === "xstate.cancel") self.timers.cancel(String(action.params))
-      else if (action.type === "xstate.spawnChild") {
+      } else if (action.type === "xstate.cancel") {
+        self.timers.cancel((action.params as { readonly sendId: string }).sendId)
+      } else if (action.type === "xstate.spawnChild") {
         throw new InvalidOption({
           field: `${type}.spawnChild`,
           value: "a spawned actor",

@@ -9,6 +9,8 @@ import type { Rpc } from "effect/rpc"
 
 /** An answer, with the next state where there is one. */
 export class Reply<A, S> {
+  /** Told apart by the compiler: a Reply has all that a NoReply has. */
+  declare readonly "~kind": "Reply"
   readonly value: A
   readonly state: S | undefined
   readonly changes: boolean
@@ -21,6 +23,7 @@ export class Reply<A, S> {
 
 /** No answer from this handler: it deferred, forwarded or stashed the message. */
 export class NoReply<S> {
+  declare readonly "~kind": "NoReply"
   readonly state: S | undefined
   readonly changes: boolean
   constructor(state: S | undefined, changes: boolean) {

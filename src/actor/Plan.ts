@@ -9,6 +9,7 @@ import { Context, Effect, Scheduler as EffectScheduler } from "effect"
 import type { Duration } from "effect"
 import type { Overflow, Priority } from "../kernel/Envelope.ts"
 import { priorities } from "../kernel/Envelope.ts"
+import { cutLoops } from "../kernel/CutLoops.ts"
 import { InvalidOption } from "../kernel/Errors.ts"
 import * as Options from "../kernel/Options.ts"
 import type { Client, ConnectReason, Disconnected } from "./Client.ts"
@@ -64,7 +65,7 @@ const generatorFunction = Object.getPrototypeOf(function* () {}) as object
 /** A plain generator function is wrapped once; a fresh `Effect.gen` a message costs 0.9 us, most of it V8's. */
 const wrap = (handler: Handler): Handler =>
   Object.getPrototypeOf(handler) === generatorFunction
-    ? (Effect.fnUntraced(handler as unknown as () => Generator<Effect.Effect<unknown>, unknown, never>) as Handler)
+    ? (Effect.fnUntraced(cutLoops(handler as never) as never) as Handler)
     : handler
 
 const optional = <A>(field: string, value: A | undefined): A | undefined => {
@@ -129,10 +130,7 @@ export class Plan {
     this.connectMillis = Options.millis(`${at}.connectTimeout`, limits.connectTimeout, 30_000)
     this.stuckMillis = Options.millis(`${at}.stuckAfter`, limits.stuckAfter, 30_000)
     this.offerMillis = Options.millis(`${at}.offerTimeout`, limits.offerTimeout, 5000)
-    this.shutdownMillis =
-      limits.shutdown === "infinity"
-        ? Number.POSITIVE_INFINITY
-        : Options.millis(`${at}.shutdown`, limits.shutdown, 5000)
+    this.shutdownMillis = Options.millis(`${at}.shutdown`, limits.shutdown, 5000)
     this.policy = Policy.make(`${at}.supervision`, limits.supervision)
   }
 }

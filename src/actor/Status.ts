@@ -7,6 +7,9 @@
  * Floor 1; read and set by the files that move a cell; one small integer, so one test asks several questions at once.
  */
 export const LIFECYCLE = 7
+
+/** Stands for the state of an actor that has none yet: any other value may be a state, undefined too. */
+export const NO_STATE: unique symbol = Symbol("no state")
 /** Stands in the run queue. */
 export const QUEUED = 8
 /** A handler, or the release of its outputs, is suspended: no turn until it is done. */

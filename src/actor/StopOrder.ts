@@ -31,10 +31,7 @@ export const check = (options: StopOptions): Order => {
   Options.known("stop", options, ["mode", "within"])
   return {
     mode: Options.oneOf("stop.mode", options.mode, "now", ["drain", "now", "kill"]),
-    millis:
-      options.within === undefined || options.within === "infinity"
-        ? options.within && Number.POSITIVE_INFINITY
-        : Options.millis("stop.within", options.within, 0),
+    millis: options.within === undefined ? undefined : Options.millis("stop.within", options.within, 0),
     reason: undefined
   }
 }

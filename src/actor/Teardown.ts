@@ -25,7 +25,7 @@ import { INITIAL } from "./Extra.ts"
 import * as Forks from "./Forks.ts"
 import * as Outputs from "./Outputs.ts"
 import * as Runtime from "./Runtime.ts"
-import { BUSY, HALTED, HELD, QUEUED, STARTING } from "./Status.ts"
+import { BUSY, HALTED, HELD, NO_STATE, QUEUED, STARTING } from "./Status.ts"
 import { killOrder, type Mode, type Order } from "./StopOrder.ts"
 
 export interface Teardown {
@@ -125,6 +125,7 @@ export const restart = (cell: Cell, incident: string, delayMillis: number): void
   cell.change(Lifecycle.RESTART, `failed (${incident})`)
   cell.status = (cell.status | HELD | HALTED) & ~STARTING
   cell.self = undefined
+  cell.state = NO_STATE
   extra.incarnation++
   extra.scope = undefined
   extra.handlerContext = undefined
@@ -155,6 +156,7 @@ const expire = (cell: Cell, teardown: Teardown): void => {
     teardown.reason = ExitReason.killed
     return kill(cell, teardown)
   }
+  teardown.severed = true
   sever(cell, teardown)
   again(cell, teardown)
 }
@@ -174,6 +176,7 @@ export const advance = (cell: Cell, atRest = false): void => {
   const { scheduler } = runtime
   if (!atRest && scheduler.current === cell && scheduler.handling) return
   // a kill waits for nothing but the synchronous step on the stack, which nothing can end
+  if (teardown.severed) return
   if (teardown.mode === "kill") return kill(cell, teardown)
   if (teardown.mode !== "drain" && extra.releasing !== undefined) Outputs.abandon(cell)
   if ((cell.status & BUSY) !== 0) {
@@ -257,7 +260,7 @@ const finalizers = (cell: Cell, teardown: Teardown): Effect.Effect<unknown, unkn
   const scope = teardown.scope ?? cell.extra?.scope
   const { state } = cell
   const hook =
-    onStop === undefined || teardown.goal === "restart" || state === undefined
+    onStop === undefined || teardown.goal === "restart" || state === NO_STATE
       ? undefined
       : Effect.suspend(() => {
           const out = onStop(state, teardown.reason, cell.context())
@@ -290,6 +293,7 @@ const kill = (cell: Cell, teardown: Teardown): void => {
   if (teardown.severed) return
   cell.status = (cell.status | HELD | HALTED) & ~STARTING
   teardown.mode = "kill"
+  teardown.severed = true
   // a handler that kills its own actor is on the stack still: its `self` has no powers any more
   if (cell.program.runtime.handler === cell.self) cell.program.runtime.handler = undefined
   sever(cell, teardown)
@@ -365,7 +369,7 @@ const finish = (cell: Cell, teardown: Teardown, event: number): void => {
   extra.exit = teardown.reason
   cell.change(event, teardown.reason._tag)
   cell.self = undefined
-  cell.state = undefined
+  cell.state = NO_STATE
   extra.teardown = undefined
   for (const client of extra.clients ?? []) client.close(1001, "agent stopped")
   extra.clients = undefined

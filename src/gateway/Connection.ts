@@ -352,6 +352,8 @@ export class Connection implements Client, OutboxOwner {
 
   sendShared(event: string, payload: unknown, shared: Encoded): boolean {
     if (this.#closing || !this.writable) return false
+    // several turns may run before the microtask that writes: what counts is what the socket does not take
+    if (this.outbox.full) this.outbox.flush()
     if (this.outbox.full) {
       this.close(TRY_LATER, "too slow for its events")
       return false

@@ -6,7 +6,7 @@
  * Floor 3; owned by Connection, which owns the socket. Law 3: bytes and frames that the socket has not taken are bounded:
  * an event past the budget is refused (the caller closes 1013), a reply never is, and while the budget is exceeded the
  * connection reads nothing, so that replies cannot pile up either.
- * Counting by the callback of each write: `ws` gives no drain signal, and `bufferedAmount` alone is not to be trusted.
+ * Counting by what the raw socket keeps back after a write (`writableLength`) and by the callback of that write: `ws` gives no drain signal, and `bufferedAmount` alone is not to be trusted.
  * It writes frames to the raw socket itself: server frames are unmasked (RFC 6455, 5.2), deflate is off and no Blob is ever
  * sent, so `ws` keeps none back, and its own pings and close frames go between whole frames of ours. `flush` before a close.
  * Cost: a copy of each small frame, one buffer, one callback and one write a connection and turn, and one microtask for all
@@ -104,14 +104,19 @@ export class Outbox {
     const count = frames.length
     this.#unwritten = undefined
     this.#unwrittenBytes = 0
+    let counted = true
     const taken = (): void => {
+      if (!counted) return
+      counted = false
       this.bytes -= bytes
       this.frames -= count
       if (!this.full) this.#owner.drained()
     }
     // the peer has begun to close: RFC 6455, 5.5.1, allows no more data
     if (this.#owner.writable) write(this.#raw, frames, taken)
-    else taken()
+    // the kernel took it at once: the callback would say so only after the event loop's next turn, and a quick agent can
+    // send more than the budget until then
+    if (!this.#owner.writable || this.#raw.writableLength === 0) taken()
   }
 }
 

@@ -94,6 +94,11 @@ export class FiberScheduler implements EffectScheduler.Scheduler {
     }
   }
 
+  /** Reads the clock: whether what runs now has used its time. */
+  overBudget(): boolean {
+    return this.#scheduler.fiberSpent()
+  }
+
   /** A new turn: the fiber seen last may belong to a former one. */
   forget(): void {
     this.#fiber = undefined

@@ -32,9 +32,10 @@ export const number = (field: string, value: unknown, fallback: number, min: num
   return refuse(field, value, `a number from ${min} to ${max}`)
 }
 
-/** A duration in milliseconds, above zero; `Infinity` for "infinity"; `fallback` when absent. */
-export const millis = (field: string, value: Duration.Input | undefined, fallback: number): number => {
+/** A duration in milliseconds, above zero; `Infinity` for "infinity" (Effect writes "Infinity"); `fallback` when absent. */
+export const millis = (field: string, value: Duration.Input | "infinity" | undefined, fallback: number): number => {
   if (value === undefined) return fallback
+  if (value === "infinity") return Number.POSITIVE_INFINITY
   const duration = Option.getOrUndefined(Duration.fromInput(value))
   const ms = duration === undefined ? Number.NaN : Duration.toMillis(duration)
   return ms > 0 ? ms : refuse(field, value, 'a duration above zero, such as "5 seconds"')

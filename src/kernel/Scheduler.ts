@@ -148,6 +148,7 @@ export class Scheduler {
     this.current = owner
     this.handling = true
     this.#turnStart = this.clock
+    this.#taskStart = this.clock
   }
 
   /** A fiber's task begins. */

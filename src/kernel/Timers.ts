@@ -151,7 +151,9 @@ export class Timers {
     if (first === undefined || this.#closed || first.key >= this.#wakeAt) return
     this.#stop?.()
     this.#wakeAt = first.key
-    this.#stop = this.#sleep(Math.max(TOLERANCE, first.key - this.now()), this.#wake)
+    const left = first.key - this.now()
+    // overdue: more than a batch came due at once, and under virtual time not even a microsecond may pass by itself
+    this.#stop = this.#sleep(left <= TOLERANCE ? 0 : left, this.#wake)
   }
 
   #removeFirst(): void {

@@ -1,0 +1,60 @@
+/**
+ * An actor whose handlers are given with the message: `Run` runs a function of `self`, so a test reads as its story.
+ *
+ * `Run` is an ask or a tell; whatever the function returns is the outcome (nothing: state unchanged, answered with void).
+ */
+import { Effect, Schema } from "effect"
+import { Rpc } from "effect/rpc"
+import { Actor, type ActorRef, type Behavior, type ExitReason, type Limits, type Self } from "troupe"
+
+const Run = Rpc.make("Run", { payload: Schema.Any, success: Schema.Any, error: Schema.String })
+const Note = Rpc.make("Note", { payload: Schema.String })
+export type P = typeof Run | typeof Note
+export type Me = Self<P>
+
+export interface Options extends Limits {
+  readonly type?: string
+  readonly initial?: unknown
+  readonly onStop?: (why: ExitReason) => Effect.Effect<unknown> | undefined
+}
+
+export interface Scripted {
+  readonly behavior: Behavior<P, never>
+  /** Notes, deaths and stops, in the order they were handled. */
+  readonly log: Array<string>
+}
+
+export const scripted = ({ type = "S", initial = 0, onStop, ...limits }: Options = {}): Scripted => {
+  const log: Array<string> = []
+  const definition = Actor.make(type, { state: Schema.Any, protocol: [Run, Note] })
+  const behavior = definition.behavior({
+    ...limits,
+    initial: initial as never,
+    on: {
+      Run: (state: unknown, script: (self: Me, state: unknown) => unknown, self) => {
+        const orNothing = (out: unknown) => (out === undefined ? Actor.reply(undefined) : out)
+        const out = script(self, state)
+        return (Effect.isEffect(out) ? Effect.map(out, orNothing) : orNothing(out)) as never
+      },
+      Note: (state: unknown, text) => {
+        log.push(text)
+        return state
+      }
+    },
+    onTerminated: (_: unknown, { ref, reason }) => void log.push(`${ref.address} ${reason._tag}`),
+    onStop: (_: unknown, why) => {
+      log.push(`stop ${why._tag}`)
+      return onStop?.(why) ?? Effect.void
+    }
+  })
+  return { behavior: behavior as unknown as Behavior<P, never>, log }
+}
+
+/** Runs a script in the actor's handler and waits for its answer. */
+export const run = (ref: ActorRef<P>, script: (self: Me, state: unknown) => unknown): Effect.Effect<unknown, unknown> =>
+  ref.ask("Run", script)
+
+/** The same, without waiting. */
+export const send = (ref: ActorRef<P>, script: (self: Me, state: unknown) => unknown): void => {
+  ref.tellUnsafe("Run", script)
+}

@@ -1,0 +1,96 @@
+import * as fc from "fast-check"
+import { describe, expect, it } from "vitest"
+import { Deadline, Timers } from "../../src/kernel/Timers.ts"
+
+/** A clock and one sleep, moved by hand. */
+const world = () => {
+  let now = 0
+  let sleeping: { readonly until: number; readonly wake: () => void } | undefined
+  let sleeps = 0
+  const timers = new Timers(
+    () => now,
+    (millis, wake) => {
+      const own = { until: now + millis, wake }
+      sleeping = own
+      sleeps++
+      return () => {
+        if (sleeping === own) sleeping = undefined
+      }
+    },
+    () => {}
+  )
+  const advance = (to: number): void => {
+    while (sleeping !== undefined && sleeping.until <= to) {
+      const { until, wake } = sleeping
+      now = Math.max(now, until)
+      sleeping = undefined
+      wake()
+    }
+    now = to
+  }
+  return { timers, advance, sleeps: () => sleeps, pending: () => sleeping !== undefined }
+}
+
+const op = fc.oneof(
+  fc.record({ do: fc.constant("arm" as const), id: fc.nat(9), millis: fc.constantFrom(1, 5, 10, 50, 0.3) }),
+  fc.record({ do: fc.constant("cancel" as const), id: fc.nat(9) }),
+  fc.record({ do: fc.constant("advance" as const), by: fc.nat(30) })
+)
+
+describe("Timers", () => {
+  it("expire as a sorted list would: each armed node once, at its time, cancelled and re-armed ones not", () => {
+    fc.assert(
+      fc.property(fc.array(op, { maxLength: 120 }), (program) => {
+        const { advance, pending, timers } = world()
+        const due = new Map<number, number>()
+        const fired: Array<number> = []
+        const nodes = Array.from({ length: 10 }, (_, id) => new Deadline(() => void fired.push(id)))
+        let now = 0
+        const move = (by: number): void => {
+          now += by
+          fired.length = 0
+          advance(now)
+          const expected = [...due].filter(([, at]) => at <= now + 1e-9)
+          expect(fired.toSorted((a, b) => a - b)).toEqual(expected.map(([id]) => id).toSorted((a, b) => a - b))
+          const times = fired.map((id) => due.get(id)!)
+          for (let i = 1; i < times.length; i++) expect(times[i]!).toBeGreaterThanOrEqual(times[i - 1]! - 0.01)
+          for (const [id] of expected) due.delete(id)
+        }
+        for (const step of program) {
+          if (step.do === "arm") {
+            timers.arm(nodes[step.id]!, step.millis)
+            due.set(step.id, now + step.millis)
+          } else if (step.do === "cancel") {
+            timers.cancel(nodes[step.id]!)
+            due.delete(step.id)
+          } else move(step.by)
+          expect(timers.size).toBe(due.size)
+          expect(due.size === 0 || pending()).toBe(true)
+        }
+      })
+    )
+  })
+
+  it("100,000 deadlines of one duration share one sleep", () => {
+    const { advance, sleeps, timers } = world()
+    let fired = 0
+    for (let i = 0; i < 100_000; i++) timers.arm(new Deadline(() => void fired++), 5000)
+    expect(sleeps()).toBe(1)
+    advance(5000)
+    expect({ fired, size: timers.size }).toEqual({ fired: 100_000, size: 0 })
+  })
+
+  it("a node that throws does not keep the others", () => {
+    const { advance, timers } = world()
+    const fired: Array<string> = []
+    timers.arm(
+      new Deadline(() => {
+        throw new Error("defect")
+      }),
+      1
+    )
+    timers.arm(new Deadline(() => void fired.push("other")), 2)
+    advance(5)
+    expect(fired).toEqual(["other"])
+  })
+})

@@ -1,0 +1,52 @@
+import { describe, expect, it } from "@effect/vitest"
+import { Effect, Fiber } from "effect"
+import { TestClock } from "effect/testing"
+import { type ActorRef, ActorSystem } from "troupe"
+import { TestSystem, waitUntil } from "troupe/testkit"
+import { type P, run, scripted, send } from "../actor/Scripted.ts"
+
+describe("Law 10, death watch", () => {
+  it.effect("exactly one Terminated a watcher, whichever way the life ends; restart is not death", () =>
+    Effect.gen(function* () {
+      const host = yield* ActorSystem
+      const watchers = ["x", "y"].map((type) => scripted({ type: type.toUpperCase() }))
+      const refs: Array<ActorRef<P>> = []
+      for (const watcher of watchers) refs.push(yield* ActorSystem.spawn(watcher.behavior, "w"))
+      const backoff = { min: "1 millis", jitter: false } as const
+      const { behavior } = scripted({ supervision: { backoff, intensity: { restarts: 1 } } })
+      const a = yield* ActorSystem.spawn(behavior, "a")
+      for (const ref of refs) yield* run(ref, (self) => self.watch(a))
+      const fail = () => {
+        throw new Error("down")
+      }
+      send(a, fail)
+      yield* TestClock.adjust(1)
+      expect(host.state(a)).toBe("active")
+      expect(watchers.map((w) => w.log)).toEqual([[], []])
+      const outside = yield* Effect.forkChild(a.watch(), { startImmediately: true })
+      send(a, fail)
+      yield* waitUntil(() => watchers.every((w) => w.log.length > 0), "both were told")
+      expect(watchers.map((w) => w.log)).toEqual([["S/a failed"], ["S/a failed"]])
+      expect((yield* Fiber.join(outside))._tag).toBe("failed")
+    }).pipe(Effect.provide(TestSystem.layer))
+  )
+
+  it.effect("a full mailbox never refuses a Terminated", () =>
+    Effect.gen(function* () {
+      const host = yield* ActorSystem
+      const watcher = scripted({ type: "W", mailbox: { capacity: 1 } })
+      const w = yield* ActorSystem.spawn(watcher.behavior, "w")
+      const targets: Array<ActorRef<P>> = []
+      for (let i = 0; i < 5; i++) targets.push(yield* ActorSystem.spawn(scripted().behavior, `t${i}`))
+      yield* run(w, (self) => {
+        for (const target of targets) self.watch(target)
+      })
+      send(w, () => Effect.sleep(10))
+      yield* waitUntil(() => host.snapshot().running === 1, "the watcher is busy")
+      yield* w.tell("Note", "full now")
+      for (const target of targets) yield* target.stop()
+      yield* TestClock.adjust(10)
+      expect(watcher.log).toEqual(["full now", ...targets.map((_, i) => `S/t${i} normal`)])
+    }).pipe(Effect.provide(TestSystem.layer))
+  )
+})
