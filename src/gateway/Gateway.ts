@@ -109,6 +109,9 @@ export class Gateway extends Context.Service<Gateway, OpenGateway>()("troupe/Gat
 const maxHandshakes = 1024
 const handshakeMillis = 10_000
 
+/** A frame sent in crumbs costs a Buffer a crumb. */
+const maxPieces = 4096
+
 const destroy = function (this: Duplex): void {
   this.destroy()
 }
@@ -161,6 +164,10 @@ class Listener {
       noServer: true,
       perMessageDeflate: false,
       clientTracking: false,
+      // plain JSON-RPC has no subprotocol: to agree to one would be to speak it
+      handleProtocols: () => false,
+      maxFragments: maxPieces,
+      maxBufferedChunks: maxPieces,
       maxPayload: this.#limits.maxFrameBytes
     })
     this.#server.on("upgrade", (request, socket, head) => this.#upgrade(request, socket, head))

@@ -1,7 +1,8 @@
+import { Effect } from "effect"
 import { connect, type Socket } from "node:net"
 import { afterEach, describe, expect, it } from "vitest"
 import { WebSocket } from "ws"
-import { Gate, type Live, open, until } from "./Lab.ts"
+import { Gate, Lab, type Live, open, until } from "./Lab.ts"
 import { call, notice, Raw } from "./Raw.ts"
 
 let live: Live | undefined
@@ -331,6 +332,17 @@ describe("a client", () => {
     expect(await raw.closed).toBe(1001)
   })
 
+  it("that its agent has not greeted yet is closed 1001 too when the agent stops", async () => {
+    await lab()
+    const first = await client("k")
+    first.send(call(1, "Hold", { n: 1 }))
+    await until("the handler waits", () => gate.held.length === 1)
+    const second = await client("k")
+    await Effect.runPromise(live!.host.at(Lab, "k").stop())
+    expect([await first.closed, await second.closed]).toEqual([1001, 1001])
+    expect(gate.hooks.length).toBe(1)
+  })
+
   it("gets the answer to the call that hangs up, then the close code of the agent's", async () => {
     await lab()
     const raw = await client("k")
@@ -382,6 +394,20 @@ describe("the door", () => {
     hostile.end()
     await new Promise((resolve) => hostile.once("close", resolve))
     expect((await client("other")).socket.readyState).toBe(WebSocket.OPEN)
+  })
+
+  it("agrees to no subprotocol", async () => {
+    const { url } = await lab()
+    const socket = new WebSocket(`${url}/a`, ["effect-rpc", "jsonrpc"])
+    await expect(new Promise((_, reject) => socket.once("error", reject))).rejects.toThrow("no subprotocol")
+  })
+
+  it("closes 1008 on a frame sent in crumbs", async () => {
+    await lab()
+    const raw = await client("a")
+    for (let i = 0; i < 5000; i++) raw.socket.send("x", { fin: false })
+    expect(await raw.closed).toBe(1008)
+    await until("it is counted", () => live!.gateway.stats().closed[1008] === 1)
   })
 
   it("lets go of a peer it refused that never hangs up itself", async () => {
