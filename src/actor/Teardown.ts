@@ -12,7 +12,7 @@
  * timers; fails deferred asks with `CalleeFailed`; revokes `self`.
  */
 import { Cause, Effect, Exit, type Fiber, Scope } from "effect"
-import { RESERVED } from "../kernel/Envelope.ts"
+import { CONNECTED, RESERVED } from "../kernel/Envelope.ts"
 import { ActorStopped, CalleeFailed } from "../kernel/Errors.ts"
 import * as Lifecycle from "../kernel/Lifecycle.ts"
 import * as Mailbox from "../kernel/Mailbox.ts"
@@ -20,6 +20,7 @@ import { Deadline, type TimerNode } from "../kernel/Timers.ts"
 import * as ActorTimers from "./ActorTimers.ts"
 import { Ask } from "./Ask.ts"
 import type { Cell } from "./Cell.ts"
+import type { Client } from "./Client.ts"
 import * as ExitReason from "./ExitReason.ts"
 import { INITIAL } from "./Extra.ts"
 import * as Forks from "./Forks.ts"
@@ -345,6 +346,8 @@ const buryMail = (cell: Cell): void => {
     // a firing or a signal that reserved its slot is no loss to anybody, but it is counted all the same
     cell.bury(tag, payload, tag >= RESERVED && tag < 2 * RESERVED ? "stale" : "stopped")
     tellStopped(cell, origin)
+    // a client that was not greeted yet stands in no list of clients
+    if (tag === CONNECTED) (payload as Client).close(1001, "agent stopped")
   }
   const stash = cell.extra?.stash?.splice(0) ?? []
   for (const [tag, payload, origin] of stash) {

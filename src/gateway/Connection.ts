@@ -74,8 +74,11 @@ const RESTART = 1012
 const TRY_LATER = 1013
 
 /** What `ws` calls the violations that have a close code of their own. */
-const TOO_LONG = "WS_ERR_UNSUPPORTED_MESSAGE_LENGTH"
-const BAD_TEXT = "WS_ERR_INVALID_UTF8"
+const violations: Readonly<Record<string, number>> = {
+  WS_ERR_UNSUPPORTED_MESSAGE_LENGTH: TOO_BIG,
+  WS_ERR_INVALID_UTF8: INVALID_DATA,
+  WS_ERR_TOO_MANY_BUFFERED_PARTS: POLICY
+}
 
 /** Bytes of wire of a masked frame's head (RFC 6455, 5.2). */
 const headBytes = (length: number): number => (length < 126 ? 6 : length < 65_536 ? 8 : 14)
@@ -98,7 +101,7 @@ const onPong = function (this: WebSocket): void {
 const onError = function (this: WebSocket, error: Error & { readonly code?: string }): void {
   const { code = "" } = error
   if (!code.startsWith("WS_ERR_")) return
-  connectionOf(this).closeCode = code === TOO_LONG ? TOO_BIG : code === BAD_TEXT ? INVALID_DATA : PROTOCOL
+  connectionOf(this).closeCode = violations[code] ?? PROTOCOL
 }
 const onClose = function (this: WebSocket, code: number, reason: Buffer): void {
   connectionOf(this).closed(code, reason)

@@ -109,6 +109,9 @@ export class Gateway extends Context.Service<Gateway, OpenGateway>()("troupe/Gat
 const maxHandshakes = 1024
 const handshakeMillis = 10_000
 
+/** A frame sent in crumbs costs a Buffer a crumb. */
+const maxPieces = 4096
+
 const destroy = function (this: Duplex): void {
   this.destroy()
 }
@@ -132,9 +135,13 @@ class Listener {
 
   constructor(host: Host, options: GatewayOptions<unknown>) {
     this.#host = host
-    this.#limits = check(options)
+    const { port: _port, host: _host, agents: _agents, ...limits } = options
+    this.#limits = check(limits)
     this.#port = Options.integer("gateway.port", options.port, 4000, 0, 65_535)
     this.#address = options.host ?? "127.0.0.1"
+    if (typeof this.#address !== "string" || this.#address === "") {
+      throw new InvalidOption({ field: "gateway.host", value: String(this.#address), range: "a name or an address" })
+    }
     const { system } = host
     this.#house = {
       limits: this.#limits,
@@ -157,6 +164,10 @@ class Listener {
       noServer: true,
       perMessageDeflate: false,
       clientTracking: false,
+      // plain JSON-RPC has no subprotocol: to agree to one would be to speak it
+      handleProtocols: () => false,
+      maxFragments: maxPieces,
+      maxBufferedChunks: maxPieces,
       maxPayload: this.#limits.maxFrameBytes
     })
     this.#server.on("upgrade", (request, socket, head) => this.#upgrade(request, socket, head))
@@ -170,8 +181,11 @@ class Listener {
         return Effect.die(new InvalidOption({ field: "gateway.agents", value: protocol.type, range }))
       }
       this.#codecs.set(protocol.type, Codec.of(protocol))
-      if (this.#host.system.registry.kind(protocol.type).hosted !== undefined) return Effect.void
-      return Effect.orDie(this.#host.hostWith(agent, services))
+      const { hosted } = this.#host.system.registry.kind(protocol.type)
+      if (hosted === undefined) return Effect.orDie(this.#host.hostWith(agent, services))
+      if (hosted.plan === agent.plan) return Effect.void
+      const range = "the behavior that its type is hosted with"
+      return Effect.die(new InvalidOption({ field: "gateway.agents", value: protocol.type, range }))
     })
   }
 

@@ -58,18 +58,37 @@ export interface Limits extends ConnectionLimits {
 
 const GIB = 1_073_741_824
 
-export const check = (o: LimitOptions): Limits => ({
-  maxConnections: Options.integer("gateway.maxConnections", o.maxConnections, 16_384, 1, 1_000_000),
-  maxFrameBytes: Options.integer("gateway.maxFrameBytes", o.maxFrameBytes, 65_536, 64, 16_777_216),
-  maxBatch: Options.integer("gateway.maxBatch", o.maxBatch, 32, 1, 1000),
-  maxUnfinished: Options.integer("gateway.maxUnfinished", o.maxUnfinished, 32, 1, 65_536),
-  maxUnfinishedBytes: Options.integer("gateway.maxUnfinishedBytes", o.maxUnfinishedBytes, 262_144, 64, GIB),
-  maxBacklogBytes: Options.integer("gateway.maxBacklogBytes", o.maxBacklogBytes, 65_536, 64, GIB),
-  maxInvalid: Options.integer("gateway.maxInvalid", o.maxInvalid, 100, 0, 1_000_000),
-  maxBytes: Options.integer("gateway.maxOutboxBytes", o.maxOutboxBytes, 1_048_576, 64, GIB),
-  maxFrames: Options.integer("gateway.maxOutboxFrames", o.maxOutboxFrames, 256, 1, 1_000_000),
-  requestMillis: Options.millis("gateway.requestTimeout", o.requestTimeout, 30_000),
-  heartbeatMillis: Options.millis("gateway.heartbeat", o.heartbeat, 25_000),
-  stallMillis: Options.millis("gateway.stallTimeout", o.stallTimeout, 60_000),
-  drainMillis: Options.millis("gateway.drainTimeout", o.drainTimeout, 10_000)
-})
+const names: ReadonlyArray<keyof LimitOptions> = [
+  "maxConnections",
+  "maxFrameBytes",
+  "maxBatch",
+  "maxUnfinished",
+  "maxUnfinishedBytes",
+  "maxBacklogBytes",
+  "maxInvalid",
+  "maxOutboxBytes",
+  "maxOutboxFrames",
+  "requestTimeout",
+  "heartbeat",
+  "stallTimeout",
+  "drainTimeout"
+]
+
+export const check = (o: LimitOptions): Limits => {
+  Options.known("gateway", o, names)
+  return {
+    maxConnections: Options.integer("gateway.maxConnections", o.maxConnections, 16_384, 1, 1_000_000),
+    maxFrameBytes: Options.integer("gateway.maxFrameBytes", o.maxFrameBytes, 65_536, 64, 16_777_216),
+    maxBatch: Options.integer("gateway.maxBatch", o.maxBatch, 32, 1, 1000),
+    maxUnfinished: Options.integer("gateway.maxUnfinished", o.maxUnfinished, 32, 1, 65_536),
+    maxUnfinishedBytes: Options.integer("gateway.maxUnfinishedBytes", o.maxUnfinishedBytes, 262_144, 64, GIB),
+    maxBacklogBytes: Options.integer("gateway.maxBacklogBytes", o.maxBacklogBytes, 65_536, 64, GIB),
+    maxInvalid: Options.integer("gateway.maxInvalid", o.maxInvalid, 100, 0, 1_000_000),
+    maxBytes: Options.integer("gateway.maxOutboxBytes", o.maxOutboxBytes, 1_048_576, 64, GIB),
+    maxFrames: Options.integer("gateway.maxOutboxFrames", o.maxOutboxFrames, 256, 1, 1_000_000),
+    requestMillis: Options.millis("gateway.requestTimeout", o.requestTimeout, 30_000),
+    heartbeatMillis: Options.millis("gateway.heartbeat", o.heartbeat, 25_000),
+    stallMillis: Options.millis("gateway.stallTimeout", o.stallTimeout, 60_000),
+    drainMillis: Options.millis("gateway.drainTimeout", o.drainTimeout, 10_000)
+  }
+}

@@ -2,7 +2,7 @@
  * `npm run swarm -- [--agents N] [--seconds S] [--url ws://...] [--json]`: many clients, an agent each, on one host.
  *
  * Starts the demo host as a child process unless `--url` names one; opens N connections (default 10,000) from several
- * 127.0.0.x source addresses, 200 at a time; sends each a message and waits for its answer; then, for S seconds (default 0),
+ * 127.x.y.z source addresses, 200 at a time; sends each a message and waits for its answer; then, for S seconds (default 0),
  * keeps 500 requests in flight over random connections. Prints a table: connected, answered, messages/s, p50/p99, RSS a
  * connection, lost, duplicated. Exit status 1 if anything was lost or duplicated. Bounded in count and time; ends by itself.
  * Client and server are two processes, so each holds N sockets: the open-files limit is per process.
@@ -25,8 +25,9 @@ const seconds = Math.min(600, Math.max(0, Number(values.seconds)))
 if (!Number.isInteger(agents) || !Number.isFinite(seconds)) throw new Error("--agents N and --seconds S are numbers")
 
 const openTogether = 200
-/** Source addresses of the loopback network: each has some 28,000 ports, and few in use are found fast. */
+/** Source addresses: each has some 28,000 ports, and few in use are found fast. Each run takes others, since ports linger. */
 const addresses = 32
+const network = `127.${1 + (process.pid % 250)}.${1 + (Math.floor(process.pid / 250) % 250)}`
 const inFlight = 500
 const patienceMillis = 60_000
 
@@ -78,7 +79,7 @@ const isLocal = (url: string): boolean => new URL(url).hostname === "127.0.0.1"
 
 const open = (url: string, i: number): Promise<Client> =>
   new Promise((resolve, reject) => {
-    const local = isLocal(url) ? { localAddress: `127.0.0.${2 + (i % addresses)}` } : {}
+    const local = isLocal(url) ? { localAddress: `${network}.${2 + (i % addresses)}` } : {}
     const socket = new WebSocket(`${url}/agents/Echo/swarm-${i}`, { ...local, perMessageDeflate: false })
     socket.once("open", () => resolve(new Client(socket)))
     socket.once("error", reject)
@@ -130,7 +131,7 @@ const main = async (host: HostProcess | undefined, url: string): Promise<boolean
 
   const after = await host?.health()
   // the server closes first, so that no port of ours lingers: by its drain, or asked to
-  if (host === undefined) for (const { socket } of clients) socket.close()
+  if (host === undefined) for (const { socket } of clients) socket.close(1000)
   const exitCode = await host?.stop()
   const codes = await within(Promise.all(clients.map(({ closed }) => closed)), "the closes")
   const drained = codes.filter((code) => code === (host === undefined ? 1000 : 1012)).length

@@ -20,7 +20,9 @@ describe("Gateway.layer", () => {
     ["gateway.maxFrameBytes", { maxFrameBytes: 1 }],
     ["gateway.maxBatch", { maxBatch: 0 }],
     ["gateway.heartbeat", { heartbeat: 0 }],
-    ["gateway.maxConnections", { maxConnections: 1.5 }]
+    ["gateway.maxConnections", { maxConnections: 1.5 }],
+    ["gateway.host", { host: "" }],
+    ["gateway.maxFrames", { maxFrames: 10 } as object]
   ] as const)("refuses %s out of its range by name", async (field, options) => {
     const exit = await opened(Gateway.layer({ agents: [silent], port: 0, ...options }), Effect.void)
     expect(cause(exit)).toContain("InvalidOption")
@@ -30,6 +32,12 @@ describe("Gateway.layer", () => {
   it("refuses an actor that is no agent by name", async () => {
     const exit = await opened(Gateway.layer({ agents: [inner], port: 0 }), Effect.void)
     expect(cause(exit)).toContain("Agent.make")
+  })
+
+  it("refuses an agent whose type is hosted with another behaviour", async () => {
+    const other = Silent.behavior({ initial: {}, on: { Hush: (state) => state } })
+    const exit = await opened(Gateway.layer({ agents: [silent, silent, other], port: 0 }), Effect.void)
+    expect(cause(exit)).toContain("gateway.agents: Silent is not the behavior that its type is hosted with")
   })
 
   it("fails with ListenError when the port is taken", async () => {

@@ -19,7 +19,7 @@ const Touchy = Schema.String.check(
 )
 
 export const Lab = Agent.make("Lab", {
-  state: Schema.Struct({ kept: Schema.Int }),
+  state: Schema.Struct({ kept: Schema.Int, deep: Schema.optional(Schema.Unknown) }),
   clients: [
     Rpc.make("Hold", { payload: { n: Schema.Int }, success: Schema.Int }),
     Rpc.make("Note", { payload: { n: Schema.Int } }),
@@ -31,6 +31,7 @@ export const Lab = Agent.make("Lab", {
     Rpc.make("Touch", { payload: { text: Touchy } }),
     Rpc.make("Flood", { payload: { frames: Schema.Int, bytes: Schema.Int } }),
     Rpc.make("WrongEvent"),
+    Rpc.make("Deep", { payload: { value: Schema.Unknown }, success: Schema.Unknown }),
     Rpc.make("Stop"),
     Rpc.make("HangUp", { payload: { code: Schema.Int, reason: Schema.String } })
   ],
@@ -97,6 +98,7 @@ export const behavior = (gate: Gate, limits: Limits = {}) =>
         self.broadcast("Filler", { text: 1 as unknown as string })
         return state
       },
+      Deep: (state, { value }) => Actor.reply(value, { ...state, deep: value }),
       Stop: (state, _, self) => {
         self.stop()
         return state

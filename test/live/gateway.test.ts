@@ -1,7 +1,8 @@
-import { connect } from "node:net"
+import { Effect } from "effect"
+import { connect, type Socket } from "node:net"
 import { afterEach, describe, expect, it } from "vitest"
 import { WebSocket } from "ws"
-import { Gate, type Live, open, until } from "./Lab.ts"
+import { Gate, Lab, type Live, open, until } from "./Lab.ts"
 import { call, notice, Raw } from "./Raw.ts"
 
 let live: Live | undefined
@@ -186,6 +187,18 @@ describe("how a request ends", () => {
     expect((await raw.answer(2)).result).toBeNull()
   })
 
+  it("params nested thirty thousand deep get an answer, and their connection goes on", async () => {
+    await lab()
+    const raw = await client("deep")
+    const value = `${"[".repeat(30_000)}${"]".repeat(30_000)}`
+    raw.send(`{"jsonrpc":"2.0","id":1,"method":"Deep","params":{"value":${value}}}`)
+    await raw.answer(1)
+    raw.send(`{"jsonrpc":"2.0","id":2,"method":"Note","params":{"n":1,"more":${value}}}`)
+    expect((await raw.answer(2)).error).toBeUndefined()
+    raw.send(call(3, "Kept"))
+    expect((await raw.answer(3)).error).toBeUndefined()
+  })
+
   it("an event that its Schema refuses is reported, and the connection goes on", async () => {
     await lab()
     const raw = await client("s")
@@ -258,6 +271,42 @@ describe("a client", () => {
     expect((await well.answer(1)).result).toBe(0)
   })
 
+  it("that vanishes while it is not read is found by the pings written to it", async () => {
+    await lab({ heartbeat: 30, maxUnfinished: 1 })
+    const raw = await client("h")
+    for (let n = 0; n < 3000; n++) raw.send(call(n, "Hold", { n }))
+    await until("it is paused", () => live!.gateway.stats().paused === 1)
+    raw.socket.terminate()
+    await until("the gateway lets it go", () => live!.gateway.stats().connections === 0)
+    expect(gate.interrupted).toEqual([0])
+  })
+
+  it("of which nothing finishes for stallTimeout is closed 1013", async () => {
+    await lab({ heartbeat: 30, stallTimeout: 60, maxUnfinished: 1 })
+    const raw = await client("h")
+    for (let n = 0; n < 3; n++) raw.send(call(n, "Hold", { n }))
+    expect(await raw.closed).toBe(1013)
+  })
+
+  it("that sends more than its backlog while it is not read is closed 1008", async () => {
+    await lab({ maxUnfinished: 1, maxBacklogBytes: 200 })
+    const raw = await client("h")
+    for (let n = 0; n < 100; n++) raw.send(call(n, "Hold", { n }))
+    expect(await raw.closed).toBe(1008)
+  })
+
+  it.each([
+    ["1002", "a frame that breaks the protocol", Buffer.from([0xff, 0x80, 0, 0, 0, 0])],
+    ["1007", "text that is no UTF-8", Buffer.from([0x81, 0x81, 0, 0, 0, 0, 0xff])]
+  ])("is closed %s for %s", async (code, _name, bytes) => {
+    await lab()
+    const raw = await client("u")
+    ;(raw.socket as unknown as { readonly _socket: Socket })._socket.write(bytes)
+    expect(String(await raw.closed)).toBe(code)
+    await until("it is counted", () => live!.gateway.stats().closed[Number(code)] === 1)
+    await until("its agent hears it", () => gate.hooks.at(-1)?.endsWith(`left ${code}`) === true)
+  })
+
   it("that sends a frame over the limit is told 1009, however much is still under way", async () => {
     await lab()
     const raw = await client("l")
@@ -281,6 +330,17 @@ describe("a client", () => {
     const raw = await client("k")
     raw.send(notice("Stop"))
     expect(await raw.closed).toBe(1001)
+  })
+
+  it("that its agent has not greeted yet is closed 1001 too when the agent stops", async () => {
+    await lab()
+    const first = await client("k")
+    first.send(call(1, "Hold", { n: 1 }))
+    await until("the handler waits", () => gate.held.length === 1)
+    const second = await client("k")
+    await Effect.runPromise(live!.host.at(Lab, "k").stop())
+    expect([await first.closed, await second.closed]).toEqual([1001, 1001])
+    expect(gate.hooks.length).toBe(1)
   })
 
   it("gets the answer to the call that hangs up, then the close code of the agent's", async () => {
@@ -334,6 +394,20 @@ describe("the door", () => {
     hostile.end()
     await new Promise((resolve) => hostile.once("close", resolve))
     expect((await client("other")).socket.readyState).toBe(WebSocket.OPEN)
+  })
+
+  it("agrees to no subprotocol", async () => {
+    const { url } = await lab()
+    const socket = new WebSocket(`${url}/a`, ["effect-rpc", "jsonrpc"])
+    await expect(new Promise((_, reject) => socket.once("error", reject))).rejects.toThrow("no subprotocol")
+  })
+
+  it("closes 1008 on a frame sent in crumbs", async () => {
+    await lab()
+    const raw = await client("a")
+    for (let i = 0; i < 5000; i++) raw.socket.send("x", { fin: false })
+    expect(await raw.closed).toBe(1008)
+    await until("it is counted", () => live!.gateway.stats().closed[1008] === 1)
   })
 
   it("lets go of a peer it refused that never hangs up itself", async () => {
