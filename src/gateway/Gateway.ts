@@ -9,7 +9,7 @@
  * whichever comes first. Beside it `GET /healthz` answers the counters as JSON; other paths 404.
  * Drain: no new connections; nothing more is read; what was read is answered; then close 1012, last. A request without a
  * reply after a clean 1012 was never accepted.
- * One heartbeat for all connections, on the system's timers: ping every 25 s, two unanswered pings end a connection; a
+ * One timer for all connections, the system's: ping every 25 s, a 25th of them a step; two unanswered pings end one; a
  * paused one gets no pong and misses none, but is closed 1013 when nothing of it finishes for 60 s.
  * Sources: RFC 6455 (close codes 7.4.1), JSON-RPC 2.0.
  */
@@ -109,6 +109,9 @@ export class Gateway extends Context.Service<Gateway, OpenGateway>()("troupe/Gat
 const maxHandshakes = 1024
 const handshakeMillis = 10_000
 
+/** A heartbeat goes round in so many steps. */
+const slices = 25
+
 /** A frame sent in crumbs costs a Buffer a crumb. */
 const maxPieces = 4096
 
@@ -131,6 +134,11 @@ class Listener {
   readonly #tally: Tally = { framesIn: 0, framesOut: 0, invalid: 0, refused: 0, closed: {} }
   readonly #house: House
   readonly #beat = new Deadline(() => this.#heartbeat())
+  readonly #beatMillis: number
+  /** Of this heartbeat: the connections still to be pinged, how many at a time, and how many slices are done. */
+  #round: Iterator<Connection, undefined> = new Set<Connection>().values()
+  #quota = 0
+  #slice = 0
   #draining = false
 
   constructor(host: Host, options: GatewayOptions<unknown>) {
@@ -142,6 +150,7 @@ class Listener {
     if (typeof this.#address !== "string" || this.#address === "") {
       throw new InvalidOption({ field: "gateway.host", value: String(this.#address), range: "a name or an address" })
     }
+    this.#beatMillis = Math.max(1, this.#limits.heartbeatMillis / slices)
     const { system } = host
     this.#house = {
       limits: this.#limits,
@@ -198,7 +207,7 @@ class Listener {
       server.off("error", failed)
       server.on("error", (error) => this.#host.system.log(Effect.logError("gateway", error)))
       const { timers } = this.#host.system
-      timers.arm(this.#beat, this.#limits.heartbeatMillis)
+      timers.arm(this.#beat, this.#beatMillis)
       const { port } = server.address() as AddressInfo
       const name = this.#address.includes(":") ? `[${this.#address}]` : this.#address
       resume(Effect.succeed({ host: this.#address, port, url: `ws://${name}:${port}`, stats: () => this.#stats() }))
@@ -267,11 +276,21 @@ class Listener {
     response.writeHead(200, { "content-type": "application/json", "cache-control": "no-store" }).end(body)
   }
 
+  /** A slice of the connections, so that ten thousand pings do not hold the loop at once. */
   #heartbeat(): void {
     const { timers } = this.#host.system
+    if (this.#slice === 0) {
+      this.#round = this.#connections.values()
+      this.#quota = Math.ceil(this.#connections.size / slices)
+    }
     const stalledBefore = timers.now() - this.#limits.stallMillis
-    for (const connection of this.#connections) connection.beat(stalledBefore)
-    timers.arm(this.#beat, this.#limits.heartbeatMillis)
+    for (let n = 0; n < this.#quota; n++) {
+      const { value } = this.#round.next()
+      if (value === undefined) break
+      value.beat(stalledBefore)
+    }
+    this.#slice = (this.#slice + 1) % slices
+    timers.arm(this.#beat, this.#beatMillis)
   }
 
   #stats(): GatewayStats {

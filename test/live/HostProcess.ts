@@ -54,10 +54,10 @@ export class HostProcess {
   }
 
   /** Asks it to drain; answers with its exit code. */
-  async stop(): Promise<number | null> {
+  async stop(signal: "SIGTERM" | "SIGINT" = "SIGTERM"): Promise<number | null> {
     const ended = new Promise<number | null>((resolve) => this.#child.once("exit", resolve))
     if (this.#child.exitCode !== null) return this.#child.exitCode
-    this.#child.kill("SIGTERM")
+    this.#child.kill(signal)
     return ended
   }
 }

@@ -33,6 +33,7 @@ describe("drain", () => {
     expect(await raw.closed).toBe(1012)
     expect(raw.frames).toEqual([1, 2, 3].map((n) => ({ jsonrpc: "2.0", id: n, result: n })))
     await closing
+    expect(gate.hooks.at(-1)).toMatch(/left 1012$/)
     live = undefined
   })
 
@@ -262,13 +263,14 @@ describe("a client", () => {
     expect(quick.socket.readyState).toBe(WebSocket.OPEN)
   })
 
-  it("that answers no ping is cut; one that does stays", async () => {
+  it("that answers no ping is cut; one that does stays, however many there are", async () => {
     await lab({ heartbeat: 30 })
-    const deaf = await client("h", { autoPong: false })
-    const well = await client("h")
-    expect(await deaf.closed).toBe(1006)
-    well.send(call(1, "Kept"))
-    expect((await well.answer(1)).result).toBe(0)
+    const well = await Promise.all(Array.from({ length: 60 }, () => client("h")))
+    const deaf = await Promise.all(Array.from({ length: 60 }, () => client("h", { autoPong: false })))
+    expect(await Promise.all(deaf.map(({ closed }) => closed))).toEqual(deaf.map(() => 1006))
+    for (const raw of well) raw.send(call(1, "Kept"))
+    for (const raw of well) expect((await raw.answer(1)).result).toBe(0)
+    expect(live!.gateway.stats().connections).toBe(60)
   })
 
   it("that vanishes while it is not read is found by the pings written to it", async () => {

@@ -176,7 +176,7 @@ describe("bad company", () => {
 })
 
 describe("the end", () => {
-  it("SIGTERM answers what was read, closes 1012 and exits 0", async () => {
+  it.each(["SIGTERM", "SIGINT"] as const)("%s answers what was read, closes 1012 and exits 0", async (signal) => {
     const own = await start()
     const socket = new WebSocket(`${own.url}/agents/Counter/end`)
     const frames: Array<Frame> = []
@@ -186,11 +186,15 @@ describe("the end", () => {
     for (let i = 0; i < 10; i++) socket.send(JSON.stringify(call(i, "Increment", { by: 1 })))
     await answered
     const closed = new Promise<number>((resolve) => socket.once("close", resolve))
-    const code = await own.stop()
+    const code = await own.stop(signal)
     expect(await closed).toBe(1012)
     expect(code).toBe(0)
     const answers = frames.filter((f) => f.method === undefined).map((f) => f.result)
     expect(answers).toEqual(Array.from({ length: answers.length }, (_, i) => i + 1))
-    expect(own.output()).not.toMatch(/ERROR|WARN/)
+    const lines = own.output().trim().split("\n")
+    expect(lines).toEqual([
+      expect.stringContaining(`listening on ${own.url}/agents/`),
+      expect.stringMatching(/draining$/)
+    ])
   })
 })
