@@ -1,13 +1,27 @@
-import { Effect, Exit, Layer, Schema } from "effect"
+import { Context, Effect, Exit, Layer, Schema } from "effect"
 import { Rpc } from "effect/rpc"
 import { Actor, ActorSystem, Agent } from "troupe"
-import { Gateway } from "troupe/gateway"
-import { describe, expect, it } from "vitest"
+import { Gateway, type ListenError } from "troupe/gateway"
+import { describe, expect, expectTypeOf, it } from "vitest"
 
 const Silent = Agent.make("Silent", { state: Schema.Struct({}), clients: [Rpc.make("Hush")] })
 const silent = Silent.behavior({ initial: {}, on: { Hush: (state) => state } })
 const Inner = Actor.make("Inner", { state: Schema.Struct({}), protocol: [Rpc.make("Hush")] })
 const inner = Inner.behavior({ initial: {}, on: { Hush: (state) => state } })
+
+class Greeting extends Context.Service<Greeting, { readonly text: string }>()("test/Greeting") {}
+const Greeter = Agent.make("Greeter", {
+  state: Schema.Struct({}),
+  clients: [Rpc.make("Hi", { success: Schema.String })]
+})
+const greeter = Greeter.behavior({
+  initial: {},
+  on: {
+    Hi: Effect.fnUntraced(function* () {
+      return Actor.reply((yield* Greeting).text)
+    })
+  }
+})
 
 const opened = <A, E>(gateway: Layer.Layer<Gateway, A, ActorSystem>, then: Effect.Effect<E, never, Gateway>) =>
   Effect.runPromiseExit(then.pipe(Effect.provide(gateway.pipe(Layer.provide(ActorSystem.layer)))))
@@ -38,6 +52,15 @@ describe("Gateway.layer", () => {
     const other = Silent.behavior({ initial: {}, on: { Hush: (state) => state } })
     const exit = await opened(Gateway.layer({ agents: [silent, silent, other], port: 0 }), Effect.void)
     expect(cause(exit)).toContain("gateway.agents: Silent is not the behavior that its type is hosted with")
+  })
+
+  it("asks for the services of its agents' handlers, and takes them from the layer", async () => {
+    const gateway = Gateway.layer({ agents: [silent, greeter], port: 0 })
+    expectTypeOf(gateway).toEqualTypeOf<Layer.Layer<Gateway, ListenError, ActorSystem | Greeting>>()
+    const greeting = Layer.succeed(Greeting, { text: "hello" })
+    const ask = Effect.flatMap(Gateway, () => Effect.orDie(Greeter.at("g").ask("Hi")))
+    const exit = await opened(gateway.pipe(Layer.provide(greeting)), ask)
+    expect(exit).toEqual(Exit.succeed("hello"))
   })
 
   it("fails with ListenError when the port is taken", async () => {
