@@ -45,6 +45,8 @@ export interface Tally {
 
 /** What all connections of a gateway share. */
 export interface House {
+  /** Bytes of wire that all connections hold: unfinished, in backlogs, not taken by sockets. */
+  held: number
   readonly limits: ConnectionLimits
   readonly tally: Tally
   /** The system clock's time, in ms. */
@@ -160,6 +162,7 @@ export class Connection implements Client, OutboxOwner {
     for (const request of this.#requests.values()) request.cancel()
     this.#requests.clear()
     this.#backlog = undefined
+    this.weigh(-this.#backlogBytes)
     this.#line?.disconnect({ code, reason: reason.toString() })
     left(this)
   }
@@ -173,16 +176,23 @@ export class Connection implements Client, OutboxOwner {
     if (binary) return this.close(UNSUPPORTED, "text frames only")
     if (!this.#stuffed && this.#backlog === undefined) return this.#handle(frame)
     // what a chunk of the socket's holds behind the frame that filled the window: at most a chunk, 64 KiB
-    this.#backlogBytes += frame.length + headBytes(frame.length)
-    if (this.#backlogBytes > this.#house.limits.maxBacklogBytes) return this.close(POLICY, "backlog full")
+    const bytes = frame.length + headBytes(frame.length)
+    if (this.#backlogBytes + bytes > this.#house.limits.maxBacklogBytes) return this.close(POLICY, "backlog full")
+    this.#backlogBytes += bytes
+    this.weigh(bytes)
     ;(this.#backlog ??= []).push(frame)
     this.#pause()
   }
 
-  /** Whether no more may be begun. */
+  /** Whether no more may be begun. While all connections together hold too much, each has a window of one message. */
   get #stuffed(): boolean {
-    const { maxUnfinished, maxUnfinishedBytes } = this.#house.limits
-    return this.#unfinished >= maxUnfinished || this.#unfinishedBytes >= maxUnfinishedBytes || this.outbox.full
+    const { held, limits } = this.#house
+    if (this.#unfinished >= limits.maxUnfinished || this.#unfinishedBytes >= limits.maxUnfinishedBytes) return true
+    return this.outbox.full || (held >= limits.maxHeldBytes && this.#unfinished > 0)
+  }
+
+  weigh(bytes: number): void {
+    this.#house.held += bytes
   }
 
   #pause(): void {
@@ -206,7 +216,9 @@ export class Connection implements Client, OutboxOwner {
       let n = 0
       while (n < backlog.length && !this.#stuffed && !this.#closing) {
         const frame = backlog[n++]!
-        this.#backlogBytes -= frame.length + headBytes(frame.length)
+        const bytes = frame.length + headBytes(frame.length)
+        this.#backlogBytes -= bytes
+        this.weigh(-bytes)
         this.#handle(frame)
       }
       this.#resuming = false
@@ -226,6 +238,7 @@ export class Connection implements Client, OutboxOwner {
     const pending: Pending = { bytes: frame.length, answers: batch ? [] : undefined, left: messages.length }
     this.#unfinished += messages.length
     this.#unfinishedBytes += frame.length
+    this.weigh(frame.length)
     for (const message of messages) {
       if (JsonRpc.isCall(message)) this.#call(message, pending)
       else this.#reject(message.id, message.error, pending)
@@ -332,6 +345,7 @@ export class Connection implements Client, OutboxOwner {
     }
     if (pending.left > 0) return
     this.#unfinishedBytes -= pending.bytes
+    this.weigh(-pending.bytes)
     if (pending.answers !== undefined && pending.answers.length > 0) this.#send(`[${pending.answers.join(",")}]`)
     if (this.pausedSince !== undefined) this.#resume()
     if (this.#draining) this.#drained()

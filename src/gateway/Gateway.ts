@@ -54,7 +54,9 @@ export class ListenError extends Schema.TaggedError<ListenError>()("ListenError"
 export interface GatewayStats {
   readonly connections: number
   readonly paused: number
-  /** Bytes not yet taken by sockets. */
+  /** Bytes of wire that all connections hold. */
+  readonly heldBytes: number
+  /** Of these, bytes not yet taken by sockets. */
   readonly queuedBytes: number
   readonly framesIn: number
   readonly framesOut: number
@@ -153,6 +155,7 @@ class Listener {
     this.#beatMillis = Math.max(1, this.#limits.heartbeatMillis / slices)
     const { system } = host
     this.#house = {
+      held: 0,
       limits: this.#limits,
       tally: this.#tally,
       now: system.timers.now,
@@ -247,7 +250,7 @@ class Listener {
     } catch {
       return refuse("400 Bad Request")
     }
-    if (this.#connections.size >= this.#limits.maxConnections) return refuse("503 Service Unavailable")
+    if (this.#crowded) return refuse("503 Service Unavailable")
     this.#sockets.handleUpgrade(request, socket, head, (webSocket) => {
       const connection = new Connection(webSocket, socket, codec, this.#house)
       const line = Edge.connect(this.#host.system, new ActorRef(codec.protocol, key, undefined), connection)
@@ -256,6 +259,12 @@ class Listener {
       this.#tally.refused++
       connection.close(1013, "agent unavailable")
     })
+  }
+
+  /** No room for one more: connections, or four fifths of the bytes that all may hold. */
+  get #crowded(): boolean {
+    const { maxConnections, maxHeldBytes } = this.#limits
+    return this.#connections.size >= maxConnections || this.#house.held >= 0.8 * maxHeldBytes
   }
 
   #respond(request: IncomingMessage, response: ServerResponse): void {
@@ -303,6 +312,7 @@ class Listener {
     return {
       connections: this.#connections.size,
       paused,
+      heldBytes: this.#house.held,
       queuedBytes,
       ...this.#tally,
       closed: { ...this.#tally.closed }

@@ -27,6 +27,11 @@ export interface LimitOptions {
   readonly maxOutboxBytes?: number
   /** The same in frames. Default 256. */
   readonly maxOutboxFrames?: number
+  /**
+   * Bytes of wire that all connections hold: unfinished, in backlogs, not taken by sockets. From 80 % on new connections get
+   * HTTP 503; beyond it each connection may have one message unfinished. 65,536-1,099,511,627,776, default 268,435,456.
+   */
+  readonly maxHeldBytes?: number
   /** A request is answered with a timeout after this. Default 30 seconds. */
   readonly requestTimeout?: Duration.Input
   /** Pings are sent so often; two unanswered ones end the connection. Default 25 seconds. */
@@ -45,6 +50,7 @@ export interface ConnectionLimits {
   readonly maxInvalid: number
   readonly maxBytes: number
   readonly maxFrames: number
+  readonly maxHeldBytes: number
   readonly requestMillis: number
 }
 
@@ -68,6 +74,7 @@ const names: ReadonlyArray<keyof LimitOptions> = [
   "maxInvalid",
   "maxOutboxBytes",
   "maxOutboxFrames",
+  "maxHeldBytes",
   "requestTimeout",
   "heartbeat",
   "stallTimeout",
@@ -86,6 +93,7 @@ export const check = (o: LimitOptions): Limits => {
     maxInvalid: Options.integer("gateway.maxInvalid", o.maxInvalid, 100, 0, 1_000_000),
     maxBytes: Options.integer("gateway.maxOutboxBytes", o.maxOutboxBytes, 1_048_576, 64, GIB),
     maxFrames: Options.integer("gateway.maxOutboxFrames", o.maxOutboxFrames, 256, 1, 1_000_000),
+    maxHeldBytes: Options.integer("gateway.maxHeldBytes", o.maxHeldBytes, GIB / 4, 65_536, GIB * 1024),
     requestMillis: Options.millis("gateway.requestTimeout", o.requestTimeout, 30_000),
     heartbeatMillis: Options.millis("gateway.heartbeat", o.heartbeat, 25_000),
     stallMillis: Options.millis("gateway.stallTimeout", o.stallTimeout, 60_000),

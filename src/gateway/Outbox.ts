@@ -23,6 +23,8 @@ export interface OutboxLimits {
 export interface OutboxOwner {
   /** Whether frames may still be written. */
   readonly writable: boolean
+  /** So many bytes more, or fewer, wait for the socket. */
+  weigh(bytes: number): void
   /** The budget has room. */
   drained(): void
 }
@@ -86,6 +88,7 @@ export class Outbox {
   send(frame: string | Buffer): void {
     const bytes = typeof frame === "string" ? Buffer.byteLength(frame) : frame.length
     this.bytes += bytes
+    this.#owner.weigh(bytes)
     this.frames++
     this.#unwrittenBytes += bytes
     if (this.#unwritten !== undefined) {
@@ -109,6 +112,7 @@ export class Outbox {
       if (!counted) return
       counted = false
       this.bytes -= bytes
+      this.#owner.weigh(-bytes)
       this.frames -= count
       if (!this.full) this.#owner.drained()
     }

@@ -45,7 +45,13 @@ class Wire extends Duplex {
 
 const outbox = (limits: Partial<OutboxLimits> = {}) => {
   const wire = new Wire({ writableHighWaterMark: 1 })
-  const owner = { writable: true, drains: 0, drained: () => void owner.drains++ }
+  const owner = {
+    writable: true,
+    drains: 0,
+    held: 0,
+    drained: () => void owner.drains++,
+    weigh: (bytes: number) => void (owner.held += bytes)
+  }
   return { wire, owner, box: new Outbox(owner, wire, { maxBytes: 1000, maxFrames: 10, ...limits }) }
 }
 
@@ -71,12 +77,12 @@ describe("Outbox", () => {
     )
     await fc.assert(
       fc.asyncProperty(fc.array(frame, { minLength: 1, maxLength: 12 }), async (frames) => {
-        const { box, wire } = outbox()
+        const { box, owner, wire } = outbox()
         for (const each of frames) box.send(each)
         box.flush()
         for (let i = 0; i < 3; i++) await wire.accept()
         expect(wire.texts()).toEqual(frames.map(String))
-        expect([box.bytes, box.frames]).toEqual([0, 0])
+        expect([box.bytes, box.frames, owner.held]).toEqual([0, 0, 0])
       }),
       { numRuns: 200 }
     )
@@ -130,7 +136,7 @@ describe("Outbox", () => {
     box.send("too late")
     owner.writable = false
     await turn()
-    expect([wire.writes, box.bytes, box.frames]).toEqual([[], 0, 0])
+    expect([wire.writes, box.bytes, box.frames, owner.held]).toEqual([[], 0, 0, 0])
   })
 
   it("flush writes before the turn's end, and the turn's end not again", async () => {

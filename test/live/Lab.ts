@@ -133,6 +133,8 @@ export const open = async (gate: Gate, options: LimitOptions = {}, limits: Limit
   const close = async (): Promise<void> => {
     await Effect.runPromise(Scope.close(scope, Exit.void))
     const { queued, running } = host.snapshot()
+    const { heldBytes } = gateway.stats()
+    if (heldBytes !== 0) throw new Error(`a closed gateway holds ${heldBytes} bytes`)
     const faults = [...host.imbalances(), ...(queued + running > 0 ? [`${queued} queued, ${running} running`] : [])]
     if (faults.length > 0) throw new Error(`law 4, conservation: ${faults.join("; ")}`)
   }

@@ -381,6 +381,20 @@ describe("the door", () => {
     expect((await client("c")).socket.readyState).toBe(WebSocket.OPEN)
   })
 
+  it("lets nobody in while all connections together hold four fifths of their bytes, and each reads one message", async () => {
+    await lab({ maxHeldBytes: 65_536, maxUnfinished: 1000 }, { mailbox: { capacity: 1000 } })
+    const raw = await client("a")
+    for (let n = 0; n < 20; n++) raw.send(call(n, "Hold", { n, padding: "x".repeat(6000) }))
+    await until("it is paused", () => live!.gateway.stats().paused === 1)
+    const { queued, running } = live!.host.snapshot()
+    expect(queued + running).toBe(11)
+    await expect(client("b")).rejects.toThrow("503")
+    gate.stayOpen()
+    await raw.answer(19)
+    await until("nothing is held", () => live!.gateway.stats().heldBytes === 0)
+    expect((await client("b")).socket.readyState).toBe(WebSocket.OPEN)
+  })
+
   it("closes a quarantined agent's client 1013, and survives what such a client sends", async () => {
     await lab({}, { supervision: { intensity: { restarts: 0 }, backoff: { min: 1, max: 1 } } })
     const raw = await client("q")
