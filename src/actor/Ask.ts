@@ -154,7 +154,8 @@ export class Ask extends TimerNode {
     const { phase, target, onCancel } = this
     if (phase === WAITING) this.#waiter?.cancel()
     else if (phase === QUEUED) remove(this, reason)
-    else if (phase === RUNNING && !target.program.plan.protocol.committed[this.tag]) {
+    else if (!target.program.plan.protocol.committed[this.tag]) {
+      // also one that has deferred or forwarded it and has not committed that yet
       const running = target.extra?.running
       if (running !== undefined && running.origin === this) {
         running.cancelled = true

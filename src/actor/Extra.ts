@@ -6,6 +6,7 @@
  * Law 3: every collection is bounded where it is added to, by the plan's `held`, `stash` or `capacity`.
  */
 import type { Context, Fiber, Scope } from "effect"
+import type { Strand } from "../kernel/FiberScheduler.ts"
 import type { Entry } from "../kernel/Mailbox.ts"
 import type { TimerNode } from "../kernel/Timers.ts"
 import type { ActorTimer } from "./ActorTimers.ts"
@@ -13,6 +14,7 @@ import type { Ask } from "./Ask.ts"
 import type { Cell } from "./Cell.ts"
 import type { Client } from "./Client.ts"
 import type { ExitReason } from "./ExitReason.ts"
+import type { Handling } from "./Forks.ts"
 import type { Policy } from "./Policy.ts"
 import type { Staging } from "./Staging.ts"
 import type { Suspended } from "./Suspended.ts"
@@ -24,6 +26,7 @@ export const INITIAL = -1
 /** A handler that has suspended. */
 export interface Running {
   readonly fiber: Fiber.Fiber<unknown, unknown>
+  readonly strand: Strand
   /** INITIAL, or the message's. */
   readonly tag: number
   readonly payload: unknown
@@ -76,7 +79,7 @@ export class Extra {
   /** The wait before a restart, or for `initial`. */
   delay: TimerNode | undefined = undefined
   /** Of this incarnation's handlers and forks. */
-  handlerContext: Context.Context<never> | undefined = undefined
+  handling: Handling | undefined = undefined
   forkContext: Context.Context<never> | undefined = undefined
   policy: Policy | undefined = undefined
   /** What supervision remembers of former failures. */

@@ -8,7 +8,7 @@
 import { Cause, Context, Effect, Exit, Scope } from "effect"
 import type { Fiber } from "effect"
 import { InvalidUse } from "../kernel/Errors.ts"
-import { CurrentStrand } from "../kernel/FiberScheduler.ts"
+import { CurrentStrand, Strand } from "../kernel/FiberScheduler.ts"
 import type { Cell } from "./Cell.ts"
 
 /** The scope of this incarnation: closed when it ends. */
@@ -17,21 +17,34 @@ export const scope = (cell: Cell): Scope.Closeable => {
   return (extra.scope ??= Scope.makeUnsafe())
 }
 
-const make = (cell: Cell, handling: boolean): Context.Context<never> =>
-  cell.program.context.pipe(
-    Context.add(CurrentStrand, { owner: cell, handling }),
-    Context.add(Scope.Scope, scope(cell))
-  )
+const make = (cell: Cell, strand: Strand): Context.Context<never> =>
+  cell.program.context.pipe(Context.add(CurrentStrand, strand), Context.add(Scope.Scope, scope(cell)))
 
-/** What a handler's fiber runs in: the behaviour's services, this actor's strand, this incarnation's scope. */
-export const handlerContext = (cell: Cell): Context.Context<never> => {
+/** What a handler's fiber runs in: the behaviour's services, its strand, this incarnation's scope. */
+export interface Handling {
+  readonly strand: Strand
+  readonly context: Context.Context<never>
+}
+
+/** Lent to one message after the other, as long as none leaves fibers behind. */
+export const handling = (cell: Cell): Handling => {
   const extra = cell.record()
-  return (extra.handlerContext ??= make(cell, true))
+  if (extra.handling !== undefined) return extra.handling
+  const strand = new Strand(cell, true)
+  return (extra.handling = { strand, context: make(cell, strand) })
+}
+
+/** The message of that strand has been handled. */
+export const handled = (cell: Cell, strand: Strand): void => {
+  strand.root = undefined
+  if (!strand.spread && strand.queued === 0) return
+  strand.over = true
+  if (cell.extra?.handling?.strand === strand) cell.extra.handling = undefined
 }
 
 export const forkContext = (cell: Cell): Context.Context<never> => {
   const extra = cell.record()
-  return (extra.forkContext ??= make(cell, false))
+  return (extra.forkContext ??= make(cell, new Strand(cell, false)))
 }
 
 /** Refuses one more of what an actor may hold. */

@@ -48,17 +48,26 @@ export const run = (cell: Cell): void => {
 
 const effectful = (cell: Cell, effect: Effect.Effect<unknown, unknown>): void => {
   const { runtime, plan } = cell.program
-  runtime.fibers.forget()
-  const fiber = Effect.runForkWith(Forks.handlerContext(cell))(effect)
+  const { strand, context } = Forks.handling(cell)
+  runtime.fibers.begin(strand)
+  const fiber = Effect.runForkWith(context)(effect)
   const exit = fiber.pollUnsafe()
-  if (exit !== undefined) return done(cell, exit, runtime.scratch)
+  if (exit !== undefined) {
+    Forks.handled(cell, strand)
+    return done(cell, exit, runtime.scratch)
+  }
   const extra = cell.record()
+  const since = runtime.timers.now()
   const deadline = new Deadline(() => {
+    if (running.cancelled)
+      return runtime.stuck(cell, "initial", runtime.timers.now() - since, "its uninterruptible end")
     running.cancelled = true
+    runtime.timers.arm(deadline, plan.stuckMillis)
     fiber.interruptUnsafe()
   })
   const running: Running = {
     fiber,
+    strand,
     tag: INITIAL,
     payload: undefined,
     origin: undefined,
@@ -74,6 +83,7 @@ const effectful = (cell: Cell, effect: Effect.Effect<unknown, unknown>): void =>
     if (extra.running !== running) return
     extra.running = undefined
     cell.status &= ~BUSY
+    Forks.handled(cell, strand)
     runtime.timers.cancel(deadline)
     if (running.cancelled && extra.teardown === undefined) {
       const late = new Error(`initial took longer than ${plan.connectMillis} ms (behavior option connectTimeout)`)

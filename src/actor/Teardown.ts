@@ -129,7 +129,7 @@ export const restart = (cell: Cell, incident: string, delayMillis: number): void
   cell.state = NO_STATE
   extra.incarnation++
   extra.scope = undefined
-  extra.handlerContext = undefined
+  extra.handling = undefined
   extra.forkContext = undefined
   extra.idleMessage = undefined
   ActorTimers.clear(cell)
@@ -312,6 +312,7 @@ const sever = (cell: Cell, teardown: Teardown): void => {
   if (running !== undefined) {
     extra.running = undefined
     cell.status &= ~BUSY
+    running.strand.over = true
     cell.program.runtime.timers.cancel(running.stuck)
     Outputs.discard(cell, running.staging)
     if (running.tag !== INITIAL) cell.finished++

@@ -212,20 +212,29 @@ const effectful = (
   if (origin instanceof Ask && origin.phase < RUNNING) origin.begin()
   let exit = peek(effect)
   if (exit === undefined) {
-    runtime.fibers.forget()
-    const fiber = Effect.runForkWith(Forks.handlerContext(cell))(effect)
+    const { strand, context } = Forks.handling(cell)
+    runtime.fibers.begin(strand)
+    const fiber = Effect.runForkWith(context)(effect)
     exit = fiber.pollUnsafe()
     if (exit === undefined) {
-      suspended(cell, tag, payload, origin, fiber)
+      suspended(cell, tag, payload, origin, fiber, strand)
       return false
     }
+    Forks.handled(cell, strand)
   }
   if ((cell.status & HALTED) !== 0) return discard(cell, origin, runtime.scratch)
   return completed(cell, tag, payload, origin, exit, runtime.scratch)
 }
 
 /** The handler has suspended: it takes its staged outputs along and the actor is BUSY until it ends. */
-const suspended = (cell: Cell, tag: number, payload: unknown, origin: unknown, fiber: Running["fiber"]): void => {
+const suspended = (
+  cell: Cell,
+  tag: number,
+  payload: unknown,
+  origin: unknown,
+  fiber: Running["fiber"],
+  strand: Running["strand"]
+): void => {
   const { runtime, plan } = cell.program
   const extra = cell.record()
   const since = runtime.timers.now()
@@ -233,7 +242,7 @@ const suspended = (cell: Cell, tag: number, payload: unknown, origin: unknown, f
     const awaits = extra.awaiting?.awaited ?? "something outside of the actor system"
     runtime.stuck(cell, cell.tagName(tag), runtime.timers.now() - since, awaits)
   })
-  const running: Running = { fiber, tag, payload, origin, staging: runtime.scratch, stuck, cancelled: false }
+  const running: Running = { fiber, strand, tag, payload, origin, staging: runtime.scratch, stuck, cancelled: false }
   runtime.scratch = new Staging()
   extra.running = running
   cell.status |= BUSY
@@ -252,6 +261,7 @@ const resumed = (cell: Cell, running: Running, exit: Exit.Exit<unknown, unknown>
   const { runtime } = cell.program
   cell.extra!.running = undefined
   cell.status &= ~BUSY
+  Forks.handled(cell, running.strand)
   runtime.timers.cancel(running.stuck)
   if (running.cancelled || (cell.status & HALTED) !== 0) {
     runtime.counts.cancelled++

@@ -104,3 +104,31 @@ describe("A handler that stays suspended", () => {
     }).pipe(Effect.provide(Layer.provideMerge(TestSystem.layer, Logger.layer([logger]))))
   })
 })
+
+describe("An `initial` that takes too long", () => {
+  it.effect("is interrupted after connectTimeout; one that cannot be is reported after stuckAfter", () => {
+    const lines: Array<string> = []
+    const logger = Logger.make(({ message }) => void lines.push(String(message)))
+    const Slow = Actor.make("Slow", { state: Schema.Undefined, protocol: [] })
+    const slow = Slow.behavior({
+      initial: Effect.as(Effect.uninterruptible(Effect.sleep("1 minute")), undefined),
+      connectTimeout: "1 second",
+      stuckAfter: "10 seconds",
+      supervision: { restart: "temporary" },
+      on: {}
+    })
+    return Effect.gen(function* () {
+      const host = yield* ActorSystem
+      const ref = host.spawnUnsafe(slow, "a")
+      yield* TestClock.adjust("10 seconds")
+      expect(lines).toEqual([])
+      yield* TestClock.adjust("49 seconds")
+      expect(lines).toEqual([
+        'Slow/a: handler of "initial" suspended for 11000 ms, awaits its uninterruptible end (behavior option stuckAfter)'
+      ])
+      expect(host.state(ref)).toBe("connecting")
+      yield* TestClock.adjust("1 second")
+      expect(host.state(ref)).toBe("stopped")
+    }).pipe(Effect.provide(Layer.provideMerge(TestSystem.layer, Logger.layer([logger]))))
+  })
+})

@@ -1,7 +1,7 @@
 import { Context, Effect, Scheduler as EffectScheduler } from "effect"
 import { describe, expect, it } from "vitest"
 import { cutLoops } from "../../src/kernel/CutLoops.ts"
-import { CurrentStrand, FiberScheduler } from "../../src/kernel/FiberScheduler.ts"
+import { CurrentStrand, Strand, FiberScheduler } from "../../src/kernel/FiberScheduler.ts"
 import { Scheduler } from "../../src/kernel/Scheduler.ts"
 
 const count = cutLoops(function* (steps: number) {
@@ -23,7 +23,7 @@ const onOurs = async (millisPerReading: number): Promise<{ readonly sum: number;
   }
   const services = Context.empty().pipe(
     Context.add(EffectScheduler.Scheduler, new FiberScheduler(scheduler)),
-    Context.add(CurrentStrand, { owner: { priority: 2, settle: () => {} }, handling: true })
+    Context.add(CurrentStrand, new Strand({ priority: 2, settle: () => {} }, true))
   )
   const effect = handler(10_000)
   const sum = await Effect.runPromiseWith(services)(effect)

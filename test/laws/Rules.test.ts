@@ -35,6 +35,41 @@ describe("Rule: errors", () => {
   )
 })
 
+describe("Rule: a turn is atomic in what goes through self", () => {
+  for (const startImmediately of [false, true]) {
+    it.effect(
+      `a fiber that outlives its handler (forkDetach, startImmediately ${startImmediately}) acts for itself, never into a later message's outputs`,
+      () =>
+        Effect.gen(function* () {
+          const { behavior, log } = scripted()
+          const ref = yield* ActorSystem.spawn(behavior, "a")
+          const go = yield* Deferred.make<void>()
+          yield* run(ref, (self) =>
+            Effect.forkDetach(
+              Effect.andThen(
+                Deferred.await(go),
+                Effect.sync(() => self.send(ref, "Note", "daemon"))
+              ),
+              { startImmediately }
+            ).pipe(Effect.asVoid)
+          )
+          // a later handler fails, suspended, while the daemon sends
+          const failed = yield* Effect.forkChild(
+            Effect.flip(
+              run(ref, () =>
+                Effect.andThen(Deferred.succeed(go, undefined), Effect.andThen(Effect.sleep(5), Effect.fail("no")))
+              )
+            )
+          )
+          yield* TestClock.adjust(10)
+          expect(yield* Fiber.join(failed)).toBe("no")
+          yield* run(ref, () => undefined)
+          expect(log).toEqual(["daemon"])
+        }).pipe(Effect.provide(TestSystem.layer))
+    )
+  }
+})
+
 describe("Rule: addresses", () => {
   it.effect("a ref to an unhosted, unspawned key is a dead letter noSuchActor when a handler sends to it", () =>
     Effect.gen(function* () {
@@ -124,6 +159,32 @@ describe("Law 8, cancellation arrives", () => {
         expect(yield* run(ref, (_, state) => Actor.reply(state))).toBe("before")
       }).pipe(Effect.provide(TestSystem.layer))
   )
+
+  for (const what of ["defer", "forward", "stash"] as const) {
+    it.effect(`an ask given up after self.${what} in a suspended handler still interrupts it: not committed yet`, () =>
+      Effect.gen(function* () {
+        const host = yield* ActorSystem
+        const ref = yield* ActorSystem.spawn(scripted().behavior, "a")
+        const other = yield* ActorSystem.spawn(scripted().behavior, "b")
+        let ended = 0
+        const asking = yield* Effect.forkChild(
+          run(ref, (self) =>
+            Effect.gen(function* () {
+              if (what === "defer") self.defer()
+              else if (what === "forward") self.forward(other, "Run", () => undefined)
+              else self.stash()
+              return yield* Effect.never
+            }).pipe(Effect.onInterrupt(() => Effect.sync(() => void ended++)))
+          )
+        )
+        yield* waitUntil(() => host.snapshot().running === 1, "it is suspended")
+        yield* Fiber.interrupt(asking)
+        yield* waitUntil(() => host.snapshot().running === 0, "its handler has ended")
+        expect(ended).toBe(1)
+        expect(host.snapshot()).toMatchObject({ accepted: 1, finished: 1, cancelled: 1, queued: 0 })
+      }).pipe(Effect.provide(TestSystem.layer))
+    )
+  }
 
   it.effect("a deferred ask hears that its asker has left", () =>
     Effect.gen(function* () {
