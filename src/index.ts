@@ -19,6 +19,7 @@ export type { StopOptions } from "./actor/StopOrder.ts"
 export {
   ActorFailed,
   ActorStopped,
+  AlreadyPresent,
   AskCycle,
   AskTimeout,
   CalleeFailed,
@@ -28,10 +29,15 @@ export {
   MailboxFull,
   NameTaken,
   NoSuchActor,
-  Quarantined
+  NoSuchChild,
+  Quarantined,
+  RestartsExhausted,
+  StartFailed,
+  TooManyChildren
 } from "./kernel/Errors.ts"
 export * as Lifecycle from "./kernel/Lifecycle.ts"
 export { ActorSystem, type Host, type ShutdownReport } from "./supervision/ActorSystem.ts"
 export type { DeadLetter } from "./supervision/DeadLetters.ts"
+export * as Supervisor from "./supervision/Supervisor.ts"
 export type { Snapshot, TreeNode } from "./supervision/Snapshot.ts"
 export type { Change, Report, SystemOptions } from "./supervision/System.ts"

@@ -88,6 +88,7 @@ export class ActorRef<in P extends Rpc.Any = never> implements Equal.Equal {
   ): Effect.Effect<Rpc.Success<WithTag<P, T>>, Rpc.Error<WithTag<P, T>> | AskError>
   ask(tag: string, payload?: unknown, options?: AskOptions): Effect.Effect<unknown, unknown> {
     const at = this.protocol.position(tag)
+    if (options !== undefined) Options.known("ask", options, ["timeout"])
     const timeout = options?.timeout
     const millis = Options.millis("ask.timeout", timeout, defaultAskMillis)
     return new AskEffect(this, at, this.protocol.construct(at, payload), millis)

@@ -16,7 +16,7 @@ import { ActorRef, type AskOptions } from "./ActorRef.ts"
 import * as ActorTimers from "./ActorTimers.ts"
 import type { AskError } from "../kernel/Errors.ts"
 import { Ask, TAKEN } from "./Ask.ts"
-import type { Behavior } from "./Behavior.ts"
+import { Behavior } from "./Behavior.ts"
 import type { Cell } from "./Cell.ts"
 import { checkClose, type Client } from "./Client.ts"
 import * as Deferral from "./Deferral.ts"
@@ -175,7 +175,8 @@ export class ActorContext<P extends Rpc.Any, E extends Rpc.Any = never> {
   ): ActorRef<Q> {
     const cell = this.#live
     if (cell === undefined) return new ActorRef<Q>(behavior.plan.protocol, key ?? "revoked", undefined)
-    const child = this.#runtime.spawnChild(cell, behavior.plan, key, options)
+    const { plan } = Options.made("self.spawn.behavior", behavior, Behavior, "definition.behavior(...)")
+    const child = this.#runtime.spawnChild(cell, plan, key, options)
     const staging = this.#staging(cell)
     if (staging === undefined) cell.act(Staging.START, child, undefined, undefined)
     else staging.add(Staging.START, child, undefined, undefined)

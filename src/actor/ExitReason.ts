@@ -12,6 +12,7 @@ export type ExitReason =
   | { readonly _tag: "drained" } // it was asked to finish its mail first, and did
   | { readonly _tag: "shutdown" } // its parent or the system stopped
   | { readonly _tag: "failed"; readonly incident: string } // it failed and was not restarted
+  | { readonly _tag: "overflow" } // its mailbox was full, and its policy is to stop then
   | { readonly _tag: "killed" } // it was killed, or its grace ran out
   | { readonly _tag: "noSuchActor" } // it was dead before the watch, or never lived
 
@@ -19,6 +20,7 @@ export const normal: ExitReason = { _tag: "normal" }
 export const drained: ExitReason = { _tag: "drained" }
 export const shutdown: ExitReason = { _tag: "shutdown" }
 export const killed: ExitReason = { _tag: "killed" }
+export const overflow: ExitReason = { _tag: "overflow" }
 export const noSuchActor: ExitReason = { _tag: "noSuchActor" }
 export const failed = (incident: string): ExitReason => ({ _tag: "failed", incident })
 

@@ -15,6 +15,7 @@ import type { Cell } from "./Cell.ts"
 import type { Client } from "./Client.ts"
 import type { ExitReason } from "./ExitReason.ts"
 import type { Handling } from "./Forks.ts"
+import type { Overseer } from "./Overseer.ts"
 import type { Policy } from "./Policy.ts"
 import type { Staging } from "./Staging.ts"
 import type { Suspended } from "./Suspended.ts"
@@ -82,6 +83,8 @@ export class Extra {
   handling: Handling | undefined = undefined
   forkContext: Context.Context<never> | undefined = undefined
   policy: Policy | undefined = undefined
+  /** Of a supervisor: what it knows of its children. */
+  overseer: Overseer | undefined = undefined
   /** What supervision remembers of former failures. */
   history: unknown = undefined
   exit: ExitReason | undefined = undefined

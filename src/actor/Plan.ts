@@ -28,7 +28,7 @@ export interface Limits {
   }
   /** Messages stashed at the most; default the mailbox's capacity. */
   readonly stash?: number
-  /** Timers, forks, deferred asks, watches and children's names, of each at the most. 1-1,048,576, default 1,024. */
+  /** Timers, forks, deferred asks, watches, of each at the most. 1-1,048,576, default 1,024. */
   readonly held?: number
   /** Place in the run queue, weights 8:4:2:1. Default `normal`. */
   readonly priority?: Priority
@@ -44,6 +44,19 @@ export interface Limits {
   readonly shutdown?: Duration.Input | "infinity"
   readonly supervision?: Policy.PolicyOptions
 }
+
+const limitNames: ReadonlyArray<keyof Limits> = [
+  "mailbox",
+  "stash",
+  "held",
+  "priority",
+  "idleAfter",
+  "connectTimeout",
+  "stuckAfter",
+  "offerTimeout",
+  "shutdown",
+  "supervision"
+]
 
 /** A handler as the turn calls it. */
 export type Handler = (state: unknown, payload: unknown, self: ActorContext<never>) => unknown
@@ -98,16 +111,22 @@ export class Plan {
     limits: Limits
   ) {
     const at = protocol.type
+    Options.known(at, limits, limitNames)
+    if (typeof on !== "object" || on === null) {
+      throw new InvalidOption({ field: `${at}.on`, value: typeof on, range: "a record of handlers" })
+    }
     this.protocol = protocol
     this.initial = initial
     this.handlers = protocol.rpcs.map((rpc) => {
       const handler = on[rpc._tag]
       if (typeof handler === "function") return wrap(handler as Handler)
-      throw new InvalidOption({ field: `${at}.on.${rpc._tag}`, value: typeof handler, range: "a function" })
+      const value = handler === undefined ? "nothing" : typeof handler
+      throw new InvalidOption({ field: `${at}.on.${rpc._tag}`, value, range: "a handler function" })
     })
     for (const tag of Object.keys(on)) {
       if (protocol.index(tag) >= 0) continue
-      throw new InvalidOption({ field: `${at}.on.${tag}`, value: "a handler", range: "for a message of the protocol" })
+      const range = `a message of the protocol (${protocol.rpcs.map((rpc) => rpc._tag).join(", ")})`
+      throw new InvalidOption({ field: `${at}.on.${tag}`, value: tag, range })
     }
     this.hooks = {
       onTerminated: optional(`${at}.onTerminated`, hooks.onTerminated as Hooks["onTerminated"]),
@@ -121,7 +140,8 @@ export class Plan {
       "fail",
       "suspend",
       "dropNewest",
-      "dropOldest"
+      "dropOldest",
+      "stop"
     ])
     this.stash = Options.integer(`${at}.stash`, limits.stash, this.capacity, 0, 16_777_216)
     this.held = Options.integer(`${at}.held`, limits.held, 1024, 1, 1_048_576)

@@ -112,9 +112,9 @@ export const only = (): Runtime | undefined => (live.size === 1 ? live.values().
 export const of = (fiber: Fiber.Fiber<unknown, unknown>) => (): Runtime | undefined =>
   fiber.getRef(CurrentRuntime) ?? only()
 
-/** Goes on after the turn at hand, or at once outside of turns. */
+/** Goes on after the turn at hand, behind what waits for its end already, or at once outside of turns. */
 export const after = (runtime: Runtime, delivery: Delivery): void => {
-  if (runtime.scheduler.current === undefined) delivery.deliver()
+  if (runtime.scheduler.current === undefined && runtime.deliveries.length === 0) delivery.deliver()
   else runtime.deliveries.push(delivery)
 }
 

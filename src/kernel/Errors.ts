@@ -22,7 +22,7 @@ export class MailboxFull extends Schema.TaggedError<MailboxFull>()("MailboxFull"
   payload: Schema.Unknown
 }) {
   override get message(): string {
-    return `${this.address}: mailbox full at ${this.capacity} messages, "${this.tag}" was not accepted (behavior option mailbox.capacity)`
+    return `${this.address}: mailbox full at ${this.capacity} messages, "${this.tag}" was not accepted (behavior options mailbox.capacity, mailbox.overflow: "suspend" waits)`
   }
 }
 
@@ -90,6 +90,61 @@ export class Dropped extends Schema.TaggedError<Dropped>()("Dropped", {
 }) {
   override get message(): string {
     return `${this.address}: dropped by overflow policy ${this.policy} (behavior option mailbox.overflow)`
+  }
+}
+
+/** More failures than a supervisor, or an actor's own budget, grants restarts for. A failure: it goes upward. */
+export class RestartsExhausted extends Schema.TaggedError<RestartsExhausted>()("RestartsExhausted", {
+  /** The actor that failed last. */
+  address: Schema.String,
+  restarts: Schema.Int,
+  withinMillis: Schema.Finite
+}) {
+  override get message(): string {
+    const budget = `${this.restarts} restarts in ${this.withinMillis} ms`
+    return `${this.address}: failed again after ${budget} (option intensity)`
+  }
+}
+
+/** A supervisor's child did not start. What its `initial` failed with was reported under `incident`. */
+export class StartFailed extends Schema.TaggedError<StartFailed>()("StartFailed", {
+  address: Schema.String,
+  id: Schema.String,
+  incident: Schema.String
+}) {
+  override get message(): string {
+    return `${this.address}: child "${this.id}" did not start (incident ${this.incident})`
+  }
+}
+
+/** A supervisor has a child of this id already: it runs, it is being restarted, or it has ended and keeps its place. */
+export class AlreadyPresent extends Schema.TaggedError<AlreadyPresent>()("AlreadyPresent", {
+  address: Schema.String,
+  id: Schema.String,
+  state: Schema.Literals(["running", "restarting", "undefined"])
+}) {
+  override get message(): string {
+    return `${this.address}: has a child "${this.id}" (${this.state})`
+  }
+}
+
+/** A supervisor has no child of this id, or of this ref. */
+export class NoSuchChild extends Schema.TaggedError<NoSuchChild>()("NoSuchChild", {
+  address: Schema.String,
+  id: Schema.String
+}) {
+  override get message(): string {
+    return `${this.address}: has no child "${this.id}"`
+  }
+}
+
+/** A dynamic supervisor has as many children as it may. */
+export class TooManyChildren extends Schema.TaggedError<TooManyChildren>()("TooManyChildren", {
+  address: Schema.String,
+  maxChildren: Schema.Int
+}) {
+  override get message(): string {
+    return `${this.address}: has ${this.maxChildren} children already (option maxChildren)`
   }
 }
 

@@ -9,13 +9,15 @@ import { Context, Effect, Layer, Stream, Queue, Tracer } from "effect"
 import type { Rpc } from "effect/rpc"
 import { type ActorRef, fromAddress } from "../actor/ActorRef.ts"
 import type { Definition } from "../actor/Actor.ts"
-import type { Behavior } from "../actor/Behavior.ts"
+import { Behavior } from "../actor/Behavior.ts"
 import type { Cell } from "../actor/Cell.ts"
+import type { Plan } from "../actor/Plan.ts"
 import * as ExitReason from "../actor/ExitReason.ts"
 import type { SpawnArgs } from "../actor/Runtime.ts"
 import { killOrder } from "../actor/StopOrder.ts"
 import type { Address } from "../kernel/Address.ts"
 import { NameTaken } from "../kernel/Errors.ts"
+import * as Options from "../kernel/Options.ts"
 import type { DeadLetter, Listener } from "./DeadLetters.ts"
 import * as Snapshot from "./Snapshot.ts"
 import { type Change, type Report, System, type SystemOptions } from "./System.ts"
@@ -84,7 +86,7 @@ export class Host {
     ...[options]: SpawnArgs<In>
   ): ActorRef<P> {
     const { system } = this
-    return system.spawn(system.program(behavior.plan, system.services), key, options).ref as ActorRef<P>
+    return system.spawn(system.program(planOf(behavior), system.services), key, options).ref as ActorRef<P>
   }
 
   /** Internal: `ActorSystem.spawn`, with the services that the handlers need. */
@@ -96,7 +98,7 @@ export class Host {
   ): Effect.Effect<ActorRef<P>, NameTaken> {
     return Effect.suspend(() => {
       try {
-        const program = this.system.program(behavior.plan, own(services))
+        const program = this.system.program(planOf(behavior), own(services))
         return Effect.succeed(this.system.spawn(program, key, options).ref as ActorRef<P>)
       } catch (error) {
         return error instanceof NameTaken ? Effect.fail(error) : Effect.die(error)
@@ -110,7 +112,7 @@ export class Host {
   ): Effect.Effect<void, NameTaken> {
     return Effect.suspend(() => {
       try {
-        return Effect.succeed(this.system.host(this.system.program(behavior.plan, own(services))))
+        return Effect.succeed(this.system.host(this.system.program(planOf(behavior), own(services))))
       } catch (error) {
         return error instanceof NameTaken ? Effect.fail(error) : Effect.die(error)
       }
@@ -185,6 +187,9 @@ export class Host {
     return shutdown(this)
   }
 }
+
+const planOf = (behavior: unknown): Plan =>
+  Options.made("behavior", behavior, Behavior, "definition.behavior(...)").plan
 
 /** What a spawner's fiber carries that an actor must not keep. */
 const own = (services: Context.Context<never>): Context.Context<never> => Context.omit(Tracer.ParentSpan)(services)

@@ -20,8 +20,9 @@ import {
 } from "effect"
 import type { ActorRef } from "../actor/ActorRef.ts"
 import { Cell } from "../actor/Cell.ts"
-import type { ExitReason } from "../actor/ExitReason.ts"
+import * as ExitReason from "../actor/ExitReason.ts"
 import { type Plan, Program } from "../actor/Plan.ts"
+import { above } from "../actor/Overseer.ts"
 import * as Policy from "../actor/Policy.ts"
 import * as Runtime from "../actor/Runtime.ts"
 import { Staging } from "../actor/Staging.ts"
@@ -35,10 +36,11 @@ import * as Lifecycle from "../kernel/Lifecycle.ts"
 import * as Options from "../kernel/Options.ts"
 import { Scheduler, type SchedulerOptions } from "../kernel/Scheduler.ts"
 import { Timers } from "../kernel/Timers.ts"
+import { Children, type Rules } from "./Children.ts"
 import { DeadLetters } from "./DeadLetters.ts"
 import * as DeathWatch from "./DeathWatch.ts"
 import { type Kind, Registry } from "./Registry.ts"
-import * as Supervisor from "./Supervisor.ts"
+import * as Supervision from "./Supervision.ts"
 
 export interface SystemOptions {
   readonly scheduler?: SchedulerOptions
@@ -196,6 +198,7 @@ export class System implements Runtime.Runtime {
     parent: Cell | undefined,
     options: Runtime.SpawnOptions | undefined
   ): Cell {
+    Options.known("spawn", options, ["input", "supervision"])
     const supervision = options?.supervision
     const policy = supervision && Policy.make(`${kind.type}.supervision`, supervision)
     const cell = new Cell(program, key, parent)
@@ -269,9 +272,11 @@ export class System implements Runtime.Runtime {
     )
   }
 
-  readonly #around: Supervisor.Surroundings = {
+  readonly #around: Supervision.Surroundings = {
     now: () => this.timers.now(),
     random: () => this.#random.nextDoubleUnsafe(),
+    incident: () => this.incident(),
+    services: () => this.services,
     report: (cell, failure, decision) => this.#report(cell, failure, decision),
     quarantine: (cell) => {
       const kind = this.registry.kind(cell.program.plan.protocol.type)
@@ -282,11 +287,21 @@ export class System implements Runtime.Runtime {
   }
 
   failed(cell: Cell, failure: Runtime.Failure): void {
-    Supervisor.failed(cell, failure, this.#around)
+    Supervision.failed(cell, failure, this.#around)
   }
 
   exits(cell: Cell, order: Order): void {
-    Supervisor.exits(cell, order, this.#around)
+    Supervision.exits(cell, order, this.#around)
+  }
+
+  /** Makes an actor the supervisor of its children, for this incarnation. */
+  oversee(cell: Cell, rules: Rules): Children {
+    const children = new Children(cell, rules, {
+      again: (child, policy) => Supervision.again(child, policy, this.#around),
+      shutdown: (supervisor) => this.exits(supervisor, { mode: "now", millis: undefined, reason: ExitReason.shutdown })
+    })
+    cell.record().overseer = children
+    return children
   }
 
   reported(cell: Cell, failure: Runtime.Failure): void {
@@ -307,11 +322,14 @@ export class System implements Runtime.Runtime {
     const kind = this.registry.kind(type)
     kind.retire(cell)
     if (cell.parent === undefined) kind.cells.delete(cell.key)
-    const reason = cell.extra!.exit as ExitReason
+    const reason = cell.extra!.exit as ExitReason.ExitReason
     for (const listener of DeathWatch.ended(cell)) Runtime.after(this, { deliver: () => listener(reason) })
+    cell.extra!.overseer?.close()
+    above(cell)?.ended(cell, reason)
   }
 
   changed(cell: Cell, from: number, to: number, why: string): void {
+    if (from === Lifecycle.CONNECTING && to === Lifecycle.ACTIVE) above(cell)?.ready(cell)
     if (this.onChange.size === 0 && !this.#debug) return
     const change: Change = {
       ref: cell.ref,
