@@ -119,9 +119,13 @@ export class Host {
     })
   }
 
-  /** A ref that stays with this system, for a spawned or hosted key. */
-  at<S, P extends Rpc.Any, E extends Rpc.Any>(definition: Definition<S, P, E>, key: string): ActorRef<P> {
-    const ref = definition.at(key)
+  /** A ref that stays with this system, for a spawned or hosted key, or for a child of `parent`. */
+  at<S, P extends Rpc.Any, E extends Rpc.Any>(
+    definition: Definition<S, P, E>,
+    key: string,
+    parent?: ActorRef
+  ): ActorRef<P> {
+    const ref = definition.at(key, parent)
     const cell = this.system.locate(ref as ActorRef<never>, true)
     return cell === undefined ? ref : (cell.ref as ActorRef<P>)
   }

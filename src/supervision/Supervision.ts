@@ -143,7 +143,11 @@ const exhausted = (
 }
 
 const stop = (cell: Cell, failure: Failure): void => {
-  Teardown.stop(cell, { mode: "now", millis: undefined, reason: ExitReason.failed(failure.incident) }, undefined)
+  Teardown.stop(
+    cell,
+    { mode: "now", millis: undefined, reason: ExitReason.failed(failure.incident, failure.cause) },
+    undefined
+  )
 }
 
 /** The failure becomes the parent's, with `cause`. */
