@@ -34,9 +34,9 @@ const client = (url: string) =>
   Effect.callback<void>((resume) => {
     const ws = new WebSocket(`${url}/agents/Room/lobby`)
     ws.on("open", () => ws.send(JSON.stringify({ jsonrpc: "2.0", id: 1, method: "Say", params: { text: "hello" } })))
-    ws.on("message", (frame) => {
-      console.log(String(frame))
-      if ("result" in JSON.parse(String(frame))) ws.close()
+    ws.on("message", (frame: Buffer) => {
+      console.log(frame.toString())
+      if ("result" in JSON.parse(frame.toString())) ws.close()
     })
     ws.on("close", () => resume(Effect.void))
   })
