@@ -26,6 +26,7 @@ export {
   Dropped,
   InvalidOption,
   InvalidUse,
+  LinkBroken,
   MailboxFull,
   NameTaken,
   NoSuchActor,

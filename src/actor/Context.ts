@@ -199,6 +199,15 @@ export class ActorContext<P extends Rpc.Any, E extends Rpc.Any = never> {
     if (cell !== undefined) this.#runtime.unwatch(cell, ref)
   }
 
+  /** Fails together with that actor, both ways, until one of the two incarnations ends. */
+  link(ref: ActorRef<never>): void {
+    this.#stage(Staging.LINK, ref)
+  }
+
+  unlink(ref: ActorRef<never>): void {
+    this.#stage(Staging.UNLINK, ref)
+  }
+
   /** A fiber of this incarnation: it goes on after the turn, and ends with the incarnation. */
   fork<A, F>(effect: Effect.Effect<A, F, Scope.Scope>, options: ForkOptions = {}): Fiber.Fiber<A, F> {
     const cell = this.#live

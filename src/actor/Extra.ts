@@ -66,6 +66,8 @@ export class Extra {
   nextChild = 1
   watchers: Set<Cell | ((reason: ExitReason) => void)> | undefined = undefined
   watching: Set<Cell> | undefined = undefined
+  /** Those this incarnation fails together with. */
+  links: Set<Cell> | undefined = undefined
   timers: Map<string, ActorTimer> | undefined = undefined
   stash: Array<Entry> | undefined = undefined
   forks: Set<Fiber.Fiber<unknown, unknown>> | undefined = undefined

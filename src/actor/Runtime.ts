@@ -77,6 +77,10 @@ export interface Runtime {
   spawnChild(parent: Cell, plan: Plan, key: string | undefined, options: SpawnOptions | undefined): Cell
   watch(watcher: Cell, target: ActorRef<never>): void
   unwatch(watcher: Cell, target: ActorRef<never>): void
+  link(cell: Cell, target: ActorRef<never>): void
+  unlink(cell: Cell, target: ActorRef<never>): void
+  /** The incarnation of a cell with links ends by a failure, its own or its siblings'. */
+  broken(cell: Cell, incident: string): void
   /** A failure of a handler, of `initial`, of a fork. Decides and acts. */
   failed(cell: Cell, failure: Failure): void
   /** A handler's `self.stop`: a permanent actor is restarted instead. */

@@ -134,6 +134,7 @@ export const restart = (cell: Cell, incident: string, delayMillis: number, milli
   teardown.delayMillis = delayMillis
   teardown.incident = incident
   teardown.scope = extra.scope
+  if (extra.links !== undefined) cell.program.runtime.broken(cell, incident)
   cell.change(Lifecycle.RESTART, `failed (${incident})`)
   cell.status = (cell.status | HELD | HALTED) & ~STARTING
   cell.self = undefined

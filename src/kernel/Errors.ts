@@ -106,6 +106,16 @@ export class RestartsExhausted extends Schema.TaggedError<RestartsExhausted>()("
   }
 }
 
+/** An actor that this one was linked to has failed, was killed, or never lived: they fail together. */
+export class LinkBroken extends Schema.TaggedError<LinkBroken>()("LinkBroken", {
+  address: Schema.String,
+  incident: Schema.String
+}) {
+  override get message(): string {
+    return `${this.address}: linked, and has failed or does not live (incident ${this.incident})`
+  }
+}
+
 /** A supervisor's child did not start. What its `initial` failed with was reported under `incident`. */
 export class StartFailed extends Schema.TaggedError<StartFailed>()("StartFailed", {
   address: Schema.String,

@@ -21,6 +21,7 @@ import type { Order } from "../actor/StopOrder.ts"
 import * as Teardown from "../actor/Teardown.ts"
 import { RestartsExhausted } from "../kernel/Errors.ts"
 import type { Children } from "./Children.ts"
+import * as Links from "./Links.ts"
 import * as Strategy from "./Strategy.ts"
 
 export interface Surroundings {
@@ -182,7 +183,10 @@ export const exits = (cell: Cell, order: Order, around: Surroundings): void => {
   const memory = memoryOf(cell)
   const event = eventOf(cell, memory, policy, around, selfStop)
   const decision = Strategy.again(policy, memory.history, event, supervisorOf(cell)?.sharedBy(cell))
-  if (decision._tag === "restart") return restart(cell, memory, decision, "stopped itself, permanent")
+  if (decision._tag === "restart") {
+    Links.dissolve(cell) // a normal end breaks nothing
+    return restart(cell, memory, decision, "stopped itself, permanent")
+  }
   if (supervisorOf(cell) === undefined) return void Teardown.stop(cell, order, undefined)
   const failure: Failure = { incident: around.incident(), tag: "stop", cause: Cause.die(new Error("stopped itself")) }
   exhausted(cell, policy, policy.exhausted, failure, around)

@@ -39,6 +39,7 @@ import { Timers } from "../kernel/Timers.ts"
 import { Children, type Rules } from "./Children.ts"
 import { DeadLetters } from "./DeadLetters.ts"
 import * as DeathWatch from "./DeathWatch.ts"
+import * as Links from "./Links.ts"
 import { type Kind, Registry } from "./Registry.ts"
 import * as Supervision from "./Supervision.ts"
 
@@ -272,6 +273,25 @@ export class System implements Runtime.Runtime {
     )
   }
 
+  link(cell: Cell, target: ActorRef<never>): void {
+    Links.link(
+      cell,
+      target,
+      target.find(() => this)
+    )
+  }
+
+  unlink(cell: Cell, target: ActorRef<never>): void {
+    Links.unlink(
+      cell,
+      target.find(() => this)
+    )
+  }
+
+  broken(cell: Cell, incident: string): void {
+    Links.broken(cell, incident)
+  }
+
   readonly #around: Supervision.Surroundings = {
     now: () => this.timers.now(),
     random: () => this.#random.nextDoubleUnsafe(),
@@ -324,6 +344,7 @@ export class System implements Runtime.Runtime {
     if (cell.parent === undefined) kind.cells.delete(cell.key)
     const reason = cell.extra!.exit as ExitReason.ExitReason
     for (const listener of DeathWatch.ended(cell)) Runtime.after(this, { deliver: () => listener(reason) })
+    Links.ended(cell, reason)
     cell.extra!.overseer?.close()
     above(cell)?.ended(cell, reason)
   }
