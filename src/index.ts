@@ -32,6 +32,7 @@ export {
 } from "./kernel/Errors.ts"
 export * as Lifecycle from "./kernel/Lifecycle.ts"
 export { ActorSystem, type Host, type ShutdownReport } from "./supervision/ActorSystem.ts"
+export type { CrashReport } from "./supervision/CrashReport.ts"
 export type { DeadLetter } from "./supervision/DeadLetters.ts"
 export type { Snapshot, TreeNode } from "./supervision/Snapshot.ts"
-export type { Change, Report, SystemOptions } from "./supervision/System.ts"
+export type { Change, SystemOptions } from "./supervision/System.ts"

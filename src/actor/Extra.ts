@@ -6,6 +6,7 @@
  * Law 3: every collection is bounded where it is added to, by the plan's `held`, `stash` or `capacity`.
  */
 import type { Context, Fiber, Scope } from "effect"
+import type { Step } from "../kernel/Lifecycle.ts"
 import type { Strand } from "../kernel/FiberScheduler.ts"
 import type { Entry } from "../kernel/Mailbox.ts"
 import type { TimerNode } from "../kernel/Timers.ts"
@@ -85,4 +86,6 @@ export class Extra {
   /** What supervision remembers of former failures. */
   history: unknown = undefined
   exit: ExitReason | undefined = undefined
+  /** Its last steps that say something, for the report of a failure: at most eight. */
+  steps: Array<Step> | undefined = undefined
 }

@@ -43,6 +43,8 @@ export interface Limits {
   /** Grace of a stop, then it is killed. Default 5 seconds. */
   readonly shutdown?: Duration.Input | "infinity"
   readonly supervision?: Policy.PolicyOptions
+  /** The report of a failure shows the message, up to 1,024 characters of it. Default false: it may hold secrets. */
+  readonly reportPayload?: boolean
 }
 
 /** A handler as the turn calls it. */
@@ -89,6 +91,7 @@ export class Plan {
   readonly offerMillis: number
   readonly shutdownMillis: number
   readonly policy: Policy.Policy
+  readonly reportPayload: boolean
 
   constructor(
     protocol: Protocol,
@@ -132,6 +135,7 @@ export class Plan {
     this.offerMillis = Options.millis(`${at}.offerTimeout`, limits.offerTimeout, 5000)
     this.shutdownMillis = Options.millis(`${at}.shutdown`, limits.shutdown, 5000)
     this.policy = Policy.make(`${at}.supervision`, limits.supervision)
+    this.reportPayload = Options.boolean(`${at}.reportPayload`, limits.reportPayload, false)
   }
 }
 

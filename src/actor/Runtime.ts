@@ -36,6 +36,8 @@ export interface Failure {
   readonly incident: string
   readonly tag: string
   readonly cause: Cause.Cause<unknown>
+  /** The message, where the behaviour lets reports show it (`reportPayload`). */
+  readonly payload?: unknown
 }
 
 /** What the kernel counts by plain integers, besides what each cell counts. */

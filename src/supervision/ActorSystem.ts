@@ -16,9 +16,10 @@ import type { SpawnArgs } from "../actor/Runtime.ts"
 import { killOrder } from "../actor/StopOrder.ts"
 import type { Address } from "../kernel/Address.ts"
 import { NameTaken } from "../kernel/Errors.ts"
+import type { CrashReport } from "./CrashReport.ts"
 import type { DeadLetter, Listener } from "./DeadLetters.ts"
 import * as Snapshot from "./Snapshot.ts"
-import { type Change, type Report, System, type SystemOptions } from "./System.ts"
+import { type Change, System, type SystemOptions } from "./System.ts"
 
 /** What a shutdown did. */
 export interface ShutdownReport {
@@ -168,8 +169,8 @@ export class Host {
     return subscribe(this.system.onChange)
   }
 
-  /** Failures and what was decided about them, from now on. */
-  get failures(): Stream.Stream<Report> {
+  /** Failures and what was decided about them, from now on: all of them, also those that the log only counts. */
+  get failures(): Stream.Stream<CrashReport> {
     return subscribe(this.system.onFailure)
   }
 

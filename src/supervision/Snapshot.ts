@@ -37,6 +37,7 @@ export interface Snapshot extends Books {
   readonly unheardErrors: number
   readonly revokedCalls: number
   readonly zombies: ReadonlyArray<Zombie>
+  /** Armed for actors and asks: those of the log's own windows are not counted. */
   readonly timers: number
   readonly scheduler: { readonly sweeps: number; readonly lagMillis: number; readonly maxLagMillis: number }
 }
@@ -98,7 +99,7 @@ export const take = (system: System): Snapshot => {
     unheardErrors,
     revokedCalls,
     zombies: [...system.zombies],
-    timers: system.timers.size,
+    timers: system.timers.size - system.flood.size,
     scheduler: { sweeps, lagMillis, maxLagMillis }
   }
 }

@@ -22,7 +22,8 @@ describe("Law 12, bad input is refused by name", () => {
     ["T.shutdown", { shutdown: 0 }],
     ["T.supervision.restart", { supervision: { restart: "always" } }],
     ["T.supervision.backoff.factor", { supervision: { backoff: { factor: 0 } } }],
-    ["T.supervision.intensity.restarts", { supervision: { intensity: { restarts: -1 } } }]
+    ["T.supervision.intensity.restarts", { supervision: { intensity: { restarts: -1 } } }],
+    ["T.reportPayload", { reportPayload: 1 }]
   ]
   it.each(limits)("behaviour option %s", (field, options) => {
     expect(() => made(options as Limits)).toThrow(expect.objectContaining({ _tag: "InvalidOption", field }))
@@ -31,6 +32,7 @@ describe("Law 12, bad input is refused by name", () => {
   const systems: ReadonlyArray<readonly [string, Record<string, unknown>]> = [
     ["system.deadLetters", { deadLetters: -1 }],
     ["system.shutdown", { shutdown: 0 }],
+    ["system.reports.inFull", { reports: { inFull: -1 } }],
     ["system.colour", { colour: "red" }],
     ["scheduler.turnMessages", { scheduler: { turnMessages: 0 } }],
     ["scheduler.sweepMillis", { scheduler: { sweepMillis: Number.NaN } }]
