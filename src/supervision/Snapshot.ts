@@ -39,6 +39,9 @@ export interface Snapshot extends Books {
   readonly zombies: ReadonlyArray<Zombie>
   /** Armed for actors and asks: those of the log's own windows are not counted. */
   readonly timers: number
+  /** In use, of the system options by these names. */
+  readonly memberships: number
+  readonly names: number
   readonly scheduler: { readonly sweeps: number; readonly lagMillis: number; readonly maxLagMillis: number }
 }
 
@@ -100,6 +103,8 @@ export const take = (system: System): Snapshot => {
     revokedCalls,
     zombies: [...system.zombies],
     timers: system.timers.size - system.flood.size,
+    memberships: system.groups.size,
+    names: system.names.size,
     scheduler: { sweeps, lagMillis, maxLagMillis }
   }
 }

@@ -40,6 +40,7 @@ import { DeadLetters } from "./DeadLetters.ts"
 import * as DeathWatch from "./DeathWatch.ts"
 import * as FloodGate from "./FloodGate.ts"
 import { type Kind, Registry } from "./Registry.ts"
+import { Roster } from "./Roster.ts"
 import * as Supervisor from "./Supervisor.ts"
 
 export interface SystemOptions {
@@ -52,6 +53,10 @@ export interface SystemOptions {
   readonly shutdown?: Duration.Input
   /** How many reports of failures are logged in full, before they are only counted. */
   readonly reports?: FloodGate.FloodOptions
+  /** Memberships in `Groups`, of all groups together. 0-16,777,216, default 131,072. */
+  readonly memberships?: number
+  /** Names registered in `Names`. 0-16,777,216, default 131,072. */
+  readonly names?: number
 }
 
 /** A step of somebody's lifecycle. */
@@ -82,6 +87,8 @@ export class System implements Runtime.Runtime {
   readonly nowhere = { accepted: 0, dead: 0 }
   /** Which failures are logged in full. */
   readonly flood: FloodGate.FloodGate
+  readonly groups: Roster
+  readonly names: Roster
   readonly counts: Runtime.Counts = { failed: 0, cancelled: 0, unheardErrors: 0, revokedCalls: 0 }
   readonly zombies = new Set<Zombie>()
   readonly onChange = new Set<(change: Change) => void>()
@@ -102,7 +109,15 @@ export class System implements Runtime.Runtime {
   #anonymous = 1
 
   constructor(options: SystemOptions, services: Context.Context<never>) {
-    Options.known("system", options, ["scheduler", "deadLetters", "freeze", "shutdown", "reports"])
+    Options.known("system", options, [
+      "scheduler",
+      "deadLetters",
+      "freeze",
+      "shutdown",
+      "reports",
+      "memberships",
+      "names"
+    ])
     this.services = services
     this.#clock = Context.get(services, Clock.Clock)
     this.#random = Context.get(services, Random.Random)
@@ -111,6 +126,14 @@ export class System implements Runtime.Runtime {
     this.freezes = options.freeze ?? process.env["NODE_ENV"] !== "production"
     this.shutdownMillis = Options.millis("system.shutdown", options.shutdown, 15_000)
     this.deadLetters = new DeadLetters(Options.integer("system.deadLetters", options.deadLetters, 1024, 0, 1_048_576))
+    const roster = (name: "memberships" | "names") =>
+      new Roster(
+        name,
+        `system option ${name}`,
+        Options.integer(`system.${name}`, options[name], 131_072, 0, 16_777_216)
+      )
+    this.groups = roster("memberships")
+    this.names = roster("names")
     const dispatcher = this.live ? undefined : Context.get(services, EffectScheduler.Scheduler).makeDispatcher()
     const kick = dispatcher && ((sweep: () => void) => dispatcher.scheduleTask(sweep, 0))
     this.scheduler = new Scheduler({ ...(kick && { kick }), ...options.scheduler })

@@ -33,6 +33,8 @@ describe("Law 12, bad input is refused by name", () => {
     ["system.deadLetters", { deadLetters: -1 }],
     ["system.shutdown", { shutdown: 0 }],
     ["system.reports.inFull", { reports: { inFull: -1 } }],
+    ["system.memberships", { memberships: -1 }],
+    ["system.names", { names: 1.5 }],
     ["system.colour", { colour: "red" }],
     ["scheduler.turnMessages", { scheduler: { turnMessages: 0 } }],
     ["scheduler.sweepMillis", { scheduler: { sweepMillis: Number.NaN } }]
