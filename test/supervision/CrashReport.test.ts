@@ -113,6 +113,41 @@ describe("A crash", () => {
     )
   )
 
+  it.effect("shows the message of a suspended handler and of a timer too, and of a hook nothing", () =>
+    observed((host, _, reports) =>
+      Effect.gen(function* () {
+        const Late = Actor.make("Late", { state: Schema.Int, protocol: [Fail] })
+        const late = Late.behavior({
+          supervision: { directive: () => "resume" },
+          reportPayload: true,
+          initial: (_key, self) => {
+            self.timers.once("later", "10 millis", "Fail", { text: "by a timer" })
+            self.watch(Worker.at("nobody"))
+            return 0
+          },
+          on: {
+            *Fail(_state, { text }) {
+              yield* Effect.sleep(1)
+              throw new Error(text)
+            }
+          },
+          onTerminated: () => {
+            throw new Error("of a hook")
+          }
+        })
+        const ref = host.spawnUnsafe(late, "a")
+        yield* TestClock.adjust(1)
+        yield* ref.tell("Fail", { text: "by a message" })
+        yield* TestClock.adjust(20)
+        expect(reports.map(({ error, payload }) => [error.tag, payload])).toEqual([
+          ["Terminated", undefined],
+          ["Fail", '{text: "by a message"}'],
+          ["Fail", '{text: "by a timer"}']
+        ])
+      })
+    )
+  )
+
   it.effect(
     "of a fork has no message to show, and that of a child stands in its parent's report as the child allows",
     () =>
