@@ -64,7 +64,7 @@ export class Extra {
   /** Those with a key, by `Type/key`. */
   names: Map<string, Cell> | undefined = undefined
   nextChild = 1
-  watchers: Set<Cell | ((reason: ExitReason) => void)> | undefined = undefined
+  watchers: Set<Cell | ((reason: ExitReason, died: Cell) => void)> | undefined = undefined
   watching: Set<Cell> | undefined = undefined
   timers: Map<string, ActorTimer> | undefined = undefined
   stash: Array<Entry> | undefined = undefined

@@ -330,7 +330,7 @@ export class System implements Runtime.Runtime {
     kind.retire(cell)
     if (cell.parent === undefined) kind.cells.delete(cell.key)
     const reason = cell.extra!.exit as ExitReason
-    for (const listener of DeathWatch.ended(cell)) Runtime.after(this, { deliver: () => listener(reason) })
+    for (const listener of DeathWatch.ended(cell)) Runtime.after(this, { deliver: () => listener(reason, cell) })
   }
 
   changed(cell: Cell, from: number, to: number, why: string): void {
