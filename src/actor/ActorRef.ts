@@ -74,7 +74,7 @@ export class ActorRef<in P extends Rpc.Any = never> implements Equal.Equal {
   tellUnsafe<T extends P["_tag"]>(tag: T, ...payload: PayloadArgs<WithTag<P, T>>): Offer
   tellUnsafe(tag: string, payload?: unknown): Offer {
     const at = this.protocol.position(tag)
-    return this.offer(at, this.protocol.construct(at, payload), undefined, Runtime.only)
+    return this.offer(at, this.protocol.construct(at, payload), undefined, Runtime.present)
   }
 
   /**

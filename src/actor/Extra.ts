@@ -6,6 +6,7 @@
  * Law 3: every collection is bounded where it is added to, by the plan's `held`, `stash` or `capacity`.
  */
 import type { Context, Fiber, Scope } from "effect"
+import type { Step } from "../kernel/Lifecycle.ts"
 import type { Strand } from "../kernel/FiberScheduler.ts"
 import type { Entry } from "../kernel/Mailbox.ts"
 import type { TimerNode } from "../kernel/Timers.ts"
@@ -64,7 +65,7 @@ export class Extra {
   /** Those with a key, by `Type/key`. */
   names: Map<string, Cell> | undefined = undefined
   nextChild = 1
-  watchers: Set<Cell | ((reason: ExitReason) => void)> | undefined = undefined
+  watchers: Set<Cell | ((reason: ExitReason, died: Cell) => void)> | undefined = undefined
   watching: Set<Cell> | undefined = undefined
   /** Those this incarnation fails together with. */
   links: Set<Cell> | undefined = undefined
@@ -90,4 +91,6 @@ export class Extra {
   /** What supervision remembers of former failures. */
   history: unknown = undefined
   exit: ExitReason | undefined = undefined
+  /** Its last steps that say something, for the report of a failure: at most eight. */
+  steps: Array<Step> | undefined = undefined
 }

@@ -43,6 +43,8 @@ export interface Limits {
   /** Grace of a stop, then it is killed. Default 5 seconds. */
   readonly shutdown?: Duration.Input | "infinity"
   readonly supervision?: Policy.PolicyOptions
+  /** The report of a failure shows the message, up to 1,024 characters of it. Default false: it may hold secrets. */
+  readonly reportPayload?: boolean
 }
 
 const limitNames: ReadonlyArray<keyof Limits> = [
@@ -55,7 +57,8 @@ const limitNames: ReadonlyArray<keyof Limits> = [
   "stuckAfter",
   "offerTimeout",
   "shutdown",
-  "supervision"
+  "supervision",
+  "reportPayload"
 ]
 
 /** A handler as the turn calls it. */
@@ -102,6 +105,7 @@ export class Plan {
   readonly offerMillis: number
   readonly shutdownMillis: number
   readonly policy: Policy.Policy
+  readonly reportPayload: boolean
 
   constructor(
     protocol: Protocol,
@@ -152,6 +156,7 @@ export class Plan {
     this.offerMillis = Options.millis(`${at}.offerTimeout`, limits.offerTimeout, 5000)
     this.shutdownMillis = Options.millis(`${at}.shutdown`, limits.shutdown, 5000)
     this.policy = Policy.make(`${at}.supervision`, limits.supervision)
+    this.reportPayload = Options.boolean(`${at}.reportPayload`, limits.reportPayload, false)
   }
 }
 

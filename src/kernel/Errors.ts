@@ -4,7 +4,7 @@
  * Floor 0; used by all floors above; knows no actor, no system.
  *
  * Four kinds, and who gets them:
- * - refusal: expected, the sender can act (`MailboxFull`, `ActorStopped`, `NoSuchActor`, `AskTimeout`, ...)
+ * - refusal: expected, the sender can act (`MailboxFull`, `ActorStopped`, `NoSuchActor`, `AskTimeout`, `LimitReached`, ...)
  * - failure: goes to the supervisor, never to the sender (`ActorFailed`)
  * - answer about a failure: what an asker learns of it, without cause or text (`CalleeFailed`)
  * - misuse: an option or a call outside its contract (`InvalidOption`, `InvalidUse`); thrown where it is made
@@ -162,6 +162,17 @@ export class TooManyChildren extends Schema.TaggedError<TooManyChildren>()("TooM
 export class NameTaken extends Schema.TaggedError<NameTaken>()("NameTaken", { address: Schema.String }) {
   override get message(): string {
     return `${this.address}: the name is taken`
+  }
+}
+
+/** Something that a system bounds is all in use; leave what is not needed, or raise the option. */
+export class LimitReached extends Schema.TaggedError<LimitReached>()("LimitReached", {
+  what: Schema.String,
+  limit: Schema.Int,
+  option: Schema.String
+}) {
+  override get message(): string {
+    return `${this.what}: all ${this.limit} are in use (${this.option})`
   }
 }
 

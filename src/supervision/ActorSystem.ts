@@ -18,9 +18,10 @@ import { killOrder } from "../actor/StopOrder.ts"
 import type { Address } from "../kernel/Address.ts"
 import { NameTaken } from "../kernel/Errors.ts"
 import * as Options from "../kernel/Options.ts"
+import type { CrashReport } from "./CrashReport.ts"
 import type { DeadLetter, Listener } from "./DeadLetters.ts"
 import * as Snapshot from "./Snapshot.ts"
-import { type Change, type Report, System, type SystemOptions } from "./System.ts"
+import { type Change, System, type SystemOptions } from "./System.ts"
 
 /** What a shutdown did. */
 export interface ShutdownReport {
@@ -174,15 +175,18 @@ export class Host {
     return subscribe(this.system.onChange)
   }
 
-  /** Failures and what was decided about them, from now on. */
-  get failures(): Stream.Stream<Report> {
+  /** Failures and what was decided about them, from now on: all of them, also those that the log only counts. */
+  get failures(): Stream.Stream<CrashReport> {
     return subscribe(this.system.onFailure)
   }
 
   /** Waits until no actor has anything to do: nothing ready, queued or suspended. For tests and shutdown. */
   get quiet(): boolean {
     if (this.system.scheduler.active) return false
-    for (const cell of this.system.cells()) if (cell.running > 0 || cell.mailbox !== undefined) return false
+    for (const cell of this.system.cells()) {
+      // one in its backoff does nothing until it is over, whatever mail it has
+      if (cell.running > 0 || (cell.mailbox !== undefined && cell.extra?.delay === undefined)) return false
+    }
     return true
   }
 

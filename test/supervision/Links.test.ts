@@ -1,7 +1,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { TestClock } from "effect/testing"
-import { type ActorRef, ActorSystem, type Report } from "troupe"
+import { type ActorRef, ActorSystem, type CrashReport } from "troupe"
 import { TestSystem } from "troupe/testkit"
 import { type P, run, scripted, send } from "../actor/Scripted.ts"
 
@@ -12,7 +12,7 @@ const fail = () => {
 const world = Effect.gen(function* () {
   const host = yield* ActorSystem
   const reports: Array<string> = []
-  host.system.onFailure.add(({ error }: Report) => void reports.push(`${error.address} ${error.tag}`))
+  host.system.onFailure.add(({ error }: CrashReport) => void reports.push(`${error.address} ${error.tag}`))
   const supervision = { backoff: { min: 1, jitter: false }, intensity: { restarts: 3 } } as const
   const { behavior } = scripted({ supervision })
   const refs: Array<ActorRef<P>> = []
