@@ -5,9 +5,8 @@
  * stash, forks or a suspended handler has no such record, so it costs an idle actor nothing.
  * Law 3: every collection is bounded where it is added to, by the plan's `held`, `stash` or `capacity`.
  */
-import type { Context, Fiber, Scope } from "effect"
+import type { Fiber, Scope } from "effect"
 import type { Step } from "../kernel/Lifecycle.ts"
-import type { Strand } from "../kernel/FiberScheduler.ts"
 import type { Entry } from "../kernel/Mailbox.ts"
 import type { TimerNode } from "../kernel/Timers.ts"
 import type { ActorTimer } from "./ActorTimers.ts"
@@ -27,8 +26,8 @@ export const INITIAL = -1
 
 /** A handler that has suspended. */
 export interface Running {
-  readonly fiber: Fiber.Fiber<unknown, unknown>
-  readonly strand: Strand
+  fiber: Fiber.Fiber<unknown, unknown>
+  readonly handling: Handling
   /** INITIAL, or the message's. */
   readonly tag: number
   readonly payload: unknown
@@ -84,7 +83,7 @@ export class Extra {
   delay: TimerNode | undefined = undefined
   /** Of this incarnation's handlers and forks. */
   handling: Handling | undefined = undefined
-  forkContext: Context.Context<never> | undefined = undefined
+  forking: Handling | undefined = undefined
   policy: Policy | undefined = undefined
   /** Of a supervisor: what it knows of its children. */
   overseer: Overseer | undefined = undefined

@@ -17,34 +17,63 @@ export const scope = (cell: Cell): Scope.Closeable => {
   return (extra.scope ??= Scope.makeUnsafe())
 }
 
-const make = (cell: Cell, strand: Strand): Context.Context<never> =>
-  cell.program.context.pipe(Context.add(CurrentStrand, strand), Context.add(Scope.Scope, scope(cell)))
-
-/** What a handler's fiber runs in: the behaviour's services, its strand, this incarnation's scope. */
+/** What a fiber of an actor runs in: the behaviour's services, its strand, a scope. */
 export interface Handling {
   readonly strand: Strand
+  /** A message's, closed when it has been handled; of `initial` and of forks: the incarnation's. */
+  readonly scope: Scope.Closeable
   readonly context: Context.Context<never>
+  /** Whether the scope ends with the message. */
+  readonly closes: boolean
 }
 
-/** Lent to one message after the other, as long as none leaves fibers behind. */
+const make = (cell: Cell, handles: boolean, closes: boolean): Handling => {
+  const strand = new Strand(cell, handles)
+  const own = closes ? Scope.makeUnsafe() : scope(cell)
+  const context = cell.program.context.pipe(Context.add(CurrentStrand, strand), Context.add(Scope.Scope, own))
+  return { strand, scope: own, context, closes }
+}
+
+/** Of a message: lent to one after the other, as long as none leaves fibers or finalizers behind. */
 export const handling = (cell: Cell): Handling => {
   const extra = cell.record()
-  if (extra.handling !== undefined) return extra.handling
-  const strand = new Strand(cell, true)
-  return (extra.handling = { strand, context: make(cell, strand) })
+  return (extra.handling ??= make(cell, true, true))
 }
 
-/** The message of that strand has been handled. */
-export const handled = (cell: Cell, strand: Strand): void => {
+/** Of `initial`. */
+export const starting = (cell: Cell): Handling => make(cell, true, false)
+
+/** Of forks and finalizers. */
+export const forking = (cell: Cell): Handling => {
+  const extra = cell.record()
+  return (extra.forking ??= make(cell, false, false))
+}
+
+/** Starts a fiber: a handler's at once, in its actor's turn; any other goes through the run queue. */
+export const start = (
+  cell: Cell,
+  { strand, context }: Handling,
+  effect: Effect.Effect<unknown, unknown>
+): Fiber.Fiber<unknown, unknown> => cell.program.runtime.fibers.start(strand, context, effect)
+
+/** Whether a handler has left finalizers in its message's scope. */
+export const acquired = ({ closes, scope }: Handling): boolean => closes && scope.state._tag === "Open"
+
+/** Closes a message's scope, and then ends as its handler did. */
+export const release = (
+  cell: Cell,
+  handling: Handling,
+  exit: Exit.Exit<unknown, unknown>
+): Fiber.Fiber<unknown, unknown> =>
+  start(cell, handling, Effect.uninterruptible(Effect.andThen(Scope.close(handling.scope, exit), exit)))
+
+/** The message has been handled. */
+export const handled = (cell: Cell, { strand, scope }: Handling): void => {
+  strand.active = false
   strand.root = undefined
-  if (!strand.spread && strand.queued === 0) return
+  if (!strand.spread && strand.queued === 0 && scope.state._tag === "Empty") return
   strand.over = true
   if (cell.extra?.handling?.strand === strand) cell.extra.handling = undefined
-}
-
-export const forkContext = (cell: Cell): Context.Context<never> => {
-  const extra = cell.record()
-  return (extra.forkContext ??= make(cell, new Strand(cell, false)))
 }
 
 /** Refuses one more of what an actor may hold. */
@@ -64,7 +93,7 @@ export const fork = (
   const forks = (extra.forks ??= new Set())
   checkHeld(cell, forks.size, "forks")
   const { incarnation } = extra
-  const fiber = Effect.runForkWith(forkContext(cell))(effect as Effect.Effect<unknown, unknown>)
+  const fiber = start(cell, forking(cell), effect as Effect.Effect<unknown, unknown>)
   forks.add(fiber)
   fiber.addObserver((exit) => {
     forks.delete(fiber)

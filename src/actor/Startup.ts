@@ -48,12 +48,11 @@ export const run = (cell: Cell): void => {
 
 const effectful = (cell: Cell, effect: Effect.Effect<unknown, unknown>): void => {
   const { runtime, plan } = cell.program
-  const { strand, context } = Forks.handling(cell)
-  runtime.fibers.begin(strand)
-  const fiber = Effect.runForkWith(context)(effect)
+  const handling = Forks.starting(cell)
+  const fiber = Forks.start(cell, handling, effect)
   const exit = fiber.pollUnsafe()
   if (exit !== undefined) {
-    Forks.handled(cell, strand)
+    Forks.handled(cell, handling)
     return done(cell, exit, runtime.scratch)
   }
   const extra = cell.record()
@@ -67,7 +66,7 @@ const effectful = (cell: Cell, effect: Effect.Effect<unknown, unknown>): void =>
   })
   const running: Running = {
     fiber,
-    strand,
+    handling,
     tag: INITIAL,
     payload: undefined,
     origin: undefined,
@@ -83,7 +82,7 @@ const effectful = (cell: Cell, effect: Effect.Effect<unknown, unknown>): void =>
     if (extra.running !== running) return
     extra.running = undefined
     cell.status &= ~BUSY
-    Forks.handled(cell, strand)
+    Forks.handled(cell, handling)
     runtime.timers.cancel(deadline)
     if (running.cancelled && extra.teardown === undefined) {
       const late = new Error(`initial took longer than ${plan.connectMillis} ms (behavior option connectTimeout)`)

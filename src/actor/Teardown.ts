@@ -142,7 +142,7 @@ export const restart = (cell: Cell, incident: string, delayMillis: number, milli
   extra.incarnation++
   extra.scope = undefined
   extra.handling = undefined
-  extra.forkContext = undefined
+  extra.forking = undefined
   extra.idleMessage = undefined
   ActorTimers.clear(cell)
   for (const ask of extra.deferred ?? []) ask.settle(Exit.fail(new CalleeFailed({ address: cell.address, incident })))
@@ -291,7 +291,7 @@ const finalize = (cell: Cell, teardown: Teardown): boolean => {
   const effect = finalizers(cell, teardown)
   if (effect === undefined) return true
   const { runtime } = cell.program
-  const fiber = Effect.runForkWith(Forks.forkContext(cell))(effect)
+  const fiber = Forks.start(cell, Forks.forking(cell), effect)
   teardown.finalizer = fiber
   fiber.addObserver((exit) => {
     teardown.finalizer = undefined
@@ -326,7 +326,7 @@ const again = (cell: Cell, teardown: Teardown): void => {
   if (teardown.deadline !== undefined) timers.cancel(teardown.deadline)
   extra.teardown = undefined
   // a finalizer of the old incarnation made contexts of the new one's scope: it must not inherit them
-  extra.forkContext = undefined
+  extra.forking = undefined
   extra.delay = new Deadline(() => {
     extra.delay = undefined
     cell.start()
@@ -371,7 +371,7 @@ const sever = (cell: Cell, teardown: Teardown): void => {
   if (running !== undefined) {
     extra.running = undefined
     cell.status &= ~BUSY
-    running.strand.over = true
+    running.handling.strand.over = true
     cell.program.runtime.timers.cancel(running.stuck)
     Outputs.discard(cell, running.staging)
     if (running.tag !== INITIAL) cell.finished++
@@ -383,7 +383,7 @@ const sever = (cell: Cell, teardown: Teardown): void => {
   if (teardown.finalizer !== undefined) cut(cell, teardown.finalizer, "finalizer")
   else if (!teardown.finalized) {
     const effect = finalizers(cell, teardown)
-    if (effect !== undefined) cut(cell, Effect.runForkWith(Forks.forkContext(cell))(effect), "finalizer", false)
+    if (effect !== undefined) cut(cell, Forks.start(cell, Forks.forking(cell), effect), "finalizer", false)
   }
   teardown.finalized = true
 }

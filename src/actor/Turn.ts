@@ -212,15 +212,18 @@ const effectful = (
   if (origin instanceof Ask && origin.phase < RUNNING) origin.begin()
   let exit = peek(effect)
   if (exit === undefined) {
-    const { strand, context } = Forks.handling(cell)
-    runtime.fibers.begin(strand)
-    const fiber = Effect.runForkWith(context)(effect)
+    const handling = Forks.handling(cell)
+    let fiber = Forks.start(cell, handling, effect)
     exit = fiber.pollUnsafe()
+    if (exit !== undefined && Forks.acquired(handling)) {
+      fiber = Forks.release(cell, handling, exit)
+      exit = fiber.pollUnsafe()
+    }
     if (exit === undefined) {
-      suspended(cell, tag, payload, origin, fiber, strand)
+      suspended(cell, tag, payload, origin, fiber, handling)
       return false
     }
-    Forks.handled(cell, strand)
+    Forks.handled(cell, handling)
   }
   if ((cell.status & HALTED) !== 0) return discard(cell, origin, runtime.scratch)
   return completed(cell, tag, payload, origin, exit, runtime.scratch)
@@ -233,7 +236,7 @@ const suspended = (
   payload: unknown,
   origin: unknown,
   fiber: Running["fiber"],
-  strand: Running["strand"]
+  handling: Forks.Handling
 ): void => {
   const { runtime, plan } = cell.program
   const extra = cell.record()
@@ -242,18 +245,31 @@ const suspended = (
     const awaits = extra.awaiting?.awaited ?? "something outside of the actor system"
     runtime.stuck(cell, cell.tagName(tag), runtime.timers.now() - since, awaits)
   })
-  const running: Running = { fiber, strand, tag, payload, origin, staging: runtime.scratch, stuck, cancelled: false }
+  const running: Running = { fiber, handling, tag, payload, origin, staging: runtime.scratch, stuck, cancelled: false }
   runtime.scratch = new Staging()
   extra.running = running
   cell.status |= BUSY
   runtime.timers.arm(stuck, plan.stuckMillis)
-  fiber.addObserver((exit) => {
-    if (extra.running === running) resumed(cell, running, exit)
-  })
+  observe(cell, running)
   if (origin instanceof Ask && origin.exit !== undefined && !plan.protocol.committed[tag]) {
     running.cancelled = true
     fiber.interruptUnsafe()
   }
+}
+
+/** Waits for the end of a suspended handler, then for the release of what it acquired. */
+const observe = (cell: Cell, running: Running): void => {
+  running.fiber.addObserver((exit) => {
+    const { extra } = cell
+    const live = extra?.running === running
+    if (Forks.acquired(running.handling)) {
+      const fiber = Forks.release(cell, running.handling, exit)
+      running.fiber = fiber
+      if (live) return observe(cell, running)
+      // it was killed meanwhile
+      fiber.addObserver(cell.program.runtime.zombie(cell, "finalizer"))
+    } else if (live) resumed(cell, running, exit)
+  })
 }
 
 /** A suspended handler has ended; we are inside a task of its actor. */
@@ -261,7 +277,7 @@ const resumed = (cell: Cell, running: Running, exit: Exit.Exit<unknown, unknown>
   const { runtime } = cell.program
   cell.extra!.running = undefined
   cell.status &= ~BUSY
-  Forks.handled(cell, running.strand)
+  Forks.handled(cell, running.handling)
   runtime.timers.cancel(running.stuck)
   if (running.cancelled || (cell.status & HALTED) !== 0) {
     runtime.counts.cancelled++

@@ -11,7 +11,7 @@
  * 1 when one was not caught. The suite runs in a copy, with the project's node_modules; nothing here is touched.
  */
 import { spawn } from "node:child_process"
-import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs"
+import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { fileURLToPath } from "node:url"
 import { parseArgs } from "node:util"
@@ -41,7 +41,8 @@ const chosen = (): ReadonlyArray<Fault> => {
 /** A copy of the project with the fault in it. */
 const plant = (fault: Fault): string => {
   const copy = mkdtempSync(`${tmpdir()}/troupe-mutant-`)
-  for (const part of parts) cpSync(`${root}${part}`, `${copy}/${part}`, { recursive: true, force: true })
+  for (const part of parts)
+    if (existsSync(`${root}${part}`)) cpSync(`${root}${part}`, `${copy}/${part}`, { recursive: true, force: true })
   symlinkSync(`${root}node_modules`, `${copy}/node_modules`)
   for (const [file, text, instead] of fault.edits) {
     const path = `${copy}/src/${file}`
