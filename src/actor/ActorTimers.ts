@@ -35,7 +35,8 @@ export class ActorTimer extends TimerNode {
     const { cell } = this
     const { timers } = cell.program.runtime
     if (this.repeats) timers.arm(this, this.millis)
-    if (this.pending !== undefined) return
+    // while it drains, what has not fired is no accepted mail
+    if (this.pending !== undefined || !cell.open) return
     const ticket: Ticket = { incarnation: cell.incarnation, timer: this, valid: true }
     if (cell.deliver(this.tag + RESERVED, this.payload, ticket)) this.pending = ticket
   }

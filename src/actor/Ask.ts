@@ -20,6 +20,7 @@ import type { ActorRef } from "./ActorRef.ts"
 import type { Cell } from "./Cell.ts"
 import * as Refusal from "./Refusal.ts"
 import * as Runtime from "./Runtime.ts"
+import { UNBORN } from "./Status.ts"
 import { Suspended } from "./Suspended.ts"
 
 const WAITING = 0
@@ -46,6 +47,8 @@ export class Ask extends TimerNode {
   /** Told when the asker gives up a deferred ask. */
   onCancel: (() => void) | undefined = undefined
   #waiter: Suspended | undefined = undefined
+  /** Told when it gives up its place in a sender's line: forwards. */
+  #leaves: (() => void) | undefined = undefined
 
   constructor(
     ref: ActorRef<never>,
@@ -94,6 +97,20 @@ export class Ask extends TimerNode {
       else if (expired) this.settle(Exit.fail(Refusal.full(target, this.tag, payload)))
       else this.settle(Exit.fail(Refusal.closed(this.ref, target.program.runtime)))
     })
+  }
+
+  /** Forwarded to a full mailbox: it waits in its line for the actor that forwarded it, which goes on by `leaves` if it is given up. */
+  wait(waiter: Suspended, leaves: () => void): void {
+    this.phase = WAITING
+    this.#waiter = waiter
+    this.#leaves = leaves
+  }
+
+  /** The receiver took it from its line. */
+  admitted(): void {
+    this.phase = QUEUED
+    this.#waiter = undefined
+    this.#leaves = undefined
   }
 
   /** What its asker waits for, in words; undefined when it waits no more. */
@@ -149,10 +166,17 @@ export class Ask extends TimerNode {
     if (this.exit === undefined) this.cancel()
   }
 
+  #leave(): void {
+    this.#waiter?.cancel()
+    const leaves = this.#leaves
+    this.#leaves = undefined
+    if (leaves !== undefined) Runtime.after(this.target.program.runtime, { deliver: leaves })
+  }
+
   #withdraw(reason: "timedOut" | "cancelled", exit: Exit.Exit<unknown, unknown>): void {
     if (this.exit !== undefined) return
     const { phase, target, onCancel } = this
-    if (phase === WAITING) this.#waiter?.cancel()
+    if (phase === WAITING) this.#leave()
     else if (phase === QUEUED) remove(this, reason)
     else if (!target.program.plan.protocol.committed[this.tag]) {
       // also one that has deferred or forwarded it and has not committed that yet
@@ -188,6 +212,8 @@ const remove = (ask: Ask, reason: "timedOut" | "cancelled"): void => {
 
 /** The way from `target` through its askers back to it, when it waits for `asker`'s answer itself. */
 export const findCycle = (asker: Cell, target: Cell): ReadonlyArray<string> | undefined => {
+  // a child that its parent's handler has just made starts when that handler succeeds
+  if ((target.status & UNBORN) !== 0 && target.parent === asker) return [asker.address, target.address, asker.address]
   const path: Array<string> = [target.address]
   for (let at: Cell | undefined = asker; at !== undefined;) {
     path.unshift(at.address)
@@ -195,7 +221,8 @@ export const findCycle = (asker: Cell, target: Cell): ReadonlyArray<string> | un
     const { runtime } = at.program
     const onStack = runtime.scheduler.current === at ? runtime.origin : undefined
     const serving: unknown = at.extra?.running === undefined ? onStack : at.extra.running.origin
-    at = serving instanceof Ask ? serving.asker : undefined
+    // an asker that has given up waits no more
+    at = serving instanceof Ask && serving.exit === undefined ? serving.asker : undefined
   }
   return undefined
 }

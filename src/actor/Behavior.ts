@@ -16,9 +16,9 @@ import { type Limits, Plan } from "./Plan.ts"
 import type { Protocol } from "./Protocol.ts"
 
 /** A behaviour of protocol `P` whose handlers need the services `R`, and whose `initial` needs the input `In`. */
-export class Behavior<out P extends Rpc.Any, out R, in In = void> {
+export class Behavior<in out P extends Rpc.Any, out R, in In = void> {
   readonly plan: Plan
-  declare readonly "~P": P
+  declare readonly "~P": (_: P) => P
   declare readonly "~R": R
   declare readonly "~In": (_: In) => void
   constructor(plan: Plan) {
@@ -26,15 +26,33 @@ export class Behavior<out P extends Rpc.Any, out R, in In = void> {
   }
 }
 
+/** A behaviour of whatever protocol: one that understands less is none that understands more, so there is no widest. */
+export interface AnyBehavior<out R, in In = void> {
+  readonly plan: Plan
+  readonly "~R": R
+  readonly "~In": (_: In) => void
+}
+
 /** One handler a message: `(state, payload, self) => next state | Actor.reply(...) | Effect of either`. */
 export type Handlers<S, P extends Rpc.Any, E extends Rpc.Any> = {
   readonly [Q in P as Q["_tag"]]: (state: S, payload: Rpc.Payload<Q>, self: ActorContext<P, E>) => Handled<S, Q>
 }
 
-type HookResult<S> = S | void | Effect.Effect<S | void, never, unknown>
+type HookResult<S, R> = S | void | Effect.Effect<S | void, never, R>
 
-/** A behaviour's options, besides its limits. */
-export interface Options<S, P extends Rpc.Any, E extends Rpc.Any, H, I, In> extends Limits {
+/** A behaviour's options, besides its limits. RT, RC, RD, RS: what each hook needs (TypeScript unites no candidates of one parameter). */
+export interface Options<
+  S,
+  P extends Rpc.Any,
+  E extends Rpc.Any,
+  H,
+  I,
+  In,
+  RT = never,
+  RC = never,
+  RD = never,
+  RS = never
+> extends Limits {
   /** The first state of each incarnation: a value, a function of the key, or an Effect (in the incarnation's scope). */
   readonly initial:
     | S
@@ -42,12 +60,12 @@ export interface Options<S, P extends Rpc.Any, E extends Rpc.Any, H, I, In> exte
     | ((key: string, self: ActorContext<P, E>, input: In) => S | Effect.Effect<S, unknown, I>)
   readonly on: H & Handlers<S, P, E> & { readonly [K in Exclude<keyof H, P["_tag"]>]: never }
   /** Something watched has ended. Nothing returned: state unchanged. */
-  readonly onTerminated?: (state: S, died: Terminated, self: ActorContext<P, E>) => HookResult<S>
+  readonly onTerminated?: (state: S, died: Terminated, self: ActorContext<P, E>) => HookResult<S, RT>
   /** A client has connected, or this is a new incarnation and it is still there. */
-  readonly onConnect?: (state: S, client: Client, self: ActorContext<P, E>, why: ConnectReason) => HookResult<S>
-  readonly onDisconnect?: (state: S, client: Client, why: Disconnected, self: ActorContext<P, E>) => HookResult<S>
+  readonly onConnect?: (state: S, client: Client, self: ActorContext<P, E>, why: ConnectReason) => HookResult<S, RC>
+  readonly onDisconnect?: (state: S, client: Client, why: Disconnected, self: ActorContext<P, E>) => HookResult<S, RD>
   /** The last thing of a life, within its grace. Not run after a kill of a running handler, or when no state was reached. */
-  readonly onStop?: (state: S, why: ExitReason, self: ActorContext<P, E>) => void | Effect.Effect<unknown, never>
+  readonly onStop?: (state: S, why: ExitReason, self: ActorContext<P, E>) => void | Effect.Effect<unknown, never, RS>
 }
 
 type ServicesOfReturn<X> =
@@ -64,10 +82,10 @@ export type Services<H> = {
   [K in keyof H]: H[K] extends (...args: infer _Args) => infer X ? ServicesOfReturn<X> : never
 }[keyof H]
 
-export const make = <S, P extends Rpc.Any, E extends Rpc.Any, H, I, In>(
+export const make = <S, P extends Rpc.Any, E extends Rpc.Any, H, I, In, RT = never, RC = never, RD = never, RS = never>(
   protocol: Protocol,
-  options: Options<S, P, E, H, I, In>
-): Behavior<P, Exclude<Services<H> | I, Scope.Scope>, In> => {
+  options: Options<S, P, E, H, I, In, RT, RC, RD, RS>
+): Behavior<P, Exclude<Services<H> | I | RT | RC | RD | RS, Scope.Scope>, In> => {
   if (!("initial" in options)) {
     throw new InvalidOption({ field: `${protocol.type}.initial`, value: "nothing", range: "a first state" })
   }

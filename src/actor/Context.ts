@@ -10,7 +10,7 @@
 import { type Duration, Effect, Exit, type Fiber, Scope } from "effect"
 import type { Rpc } from "effect/rpc"
 import { RESERVED } from "../kernel/Envelope.ts"
-import { InvalidUse } from "../kernel/Errors.ts"
+import { InvalidUse, LimitReached } from "../kernel/Errors.ts"
 import * as Options from "../kernel/Options.ts"
 import { ActorRef, type AskOptions } from "./ActorRef.ts"
 import * as ActorTimers from "./ActorTimers.ts"
@@ -25,7 +25,7 @@ import type { Ticket } from "./Extra.ts"
 import type { Message, PayloadArgs, PayloadThen, WithTag } from "./Protocol.ts"
 import type { Runtime, SpawnArgs } from "./Runtime.ts"
 import * as Staging from "./Staging.ts"
-import { BUSY } from "./Status.ts"
+import { BUSY, UNBORN } from "./Status.ts"
 import * as StopOrder from "./StopOrder.ts"
 
 /** Keyed timers of one incarnation. */
@@ -45,7 +45,7 @@ export interface ForkOptions {
 
 export interface BroadcastOptions {
   /** Clients left out; one or many. */
-  readonly except?: Client | ReadonlyArray<Client> | undefined
+  readonly except?: Client | ActorRef | undefined | ReadonlyArray<Client | ActorRef | undefined>
 }
 
 export class ActorContext<P extends Rpc.Any, E extends Rpc.Any = never> {
@@ -155,7 +155,7 @@ export class ActorContext<P extends Rpc.Any, E extends Rpc.Any = never> {
   }
 
   /** Answers later, from wherever: return `Actor.noReply()`. On a tell the handle has nobody to answer. */
-  defer<A = unknown, F = unknown>(): Deferral.Deferral<A, F> {
+  defer<A = never, F = never>(): Deferral.Deferral<A, F> {
     const cell = this.#live
     const origin = this.#origin
     if (cell === undefined || !(origin instanceof Ask)) return new Deferral.Deferral<A, F>(undefined, undefined)
@@ -179,7 +179,10 @@ export class ActorContext<P extends Rpc.Any, E extends Rpc.Any = never> {
     const child = this.#runtime.spawnChild(cell, plan, key, options)
     const staging = this.#staging(cell)
     if (staging === undefined) cell.act(Staging.START, child, undefined, undefined)
-    else staging.add(Staging.START, child, undefined, undefined)
+    else {
+      child.status |= UNBORN
+      staging.add(Staging.START, child, undefined, undefined)
+    }
     return child.ref as ActorRef<Q>
   }
 
@@ -233,6 +236,21 @@ export class ActorContext<P extends Rpc.Any, E extends Rpc.Any = never> {
     })
   }
 
+  /** How many timers there would be with `key`, those staged by this handler included. */
+  #timersWith(cell: Cell, key: string): number {
+    const armed = cell.extra?.timers
+    const staging = this.#staging(cell)
+    const bound = (armed?.size ?? 0) + 1 + (staging === undefined ? 0 : staging.size / 4)
+    if (staging === undefined || bound <= cell.program.plan.held) return bound - (armed?.has(key) === true ? 1 : 0)
+    const keys = new Set([...(armed?.keys() ?? []), key])
+    for (let at = 0; at < staging.size; at += 4) {
+      const op = staging.words[at]
+      if (op === Staging.TIMER) keys.add((staging.words[at + 1] as ActorTimers.ActorTimer).key)
+      else if (op === Staging.CANCEL_TIMER) keys.delete(staging.words[at + 1] as string)
+    }
+    return keys.size
+  }
+
   #setTimer(key: string, delay: Duration.Input, message: Message<P>, repeats: boolean): void {
     const cell = this.#live
     if (cell === undefined) return
@@ -240,8 +258,7 @@ export class ActorContext<P extends Rpc.Any, E extends Rpc.Any = never> {
     const { protocol } = cell.program.plan
     const at = protocol.position(tag)
     const millis = Options.millis(`timers.${key}`, delay, 0)
-    const timers = cell.extra?.timers
-    if (timers !== undefined && !timers.has(key)) Forks.checkHeld(cell, timers.size, "timers")
+    Forks.checkHeld(cell, this.#timersWith(cell, key) - 1, "timers")
     const timer = new ActorTimers.ActorTimer(cell, key, at, protocol.construct(at, payload), millis, repeats)
     this.#stage(Staging.TIMER, timer)
   }
@@ -262,7 +279,7 @@ export class ActorContext<P extends Rpc.Any, E extends Rpc.Any = never> {
     if (cell === undefined) return
     const { stash } = cell.program.plan
     if ((cell.extra?.stash?.length ?? 0) >= stash) {
-      throw new InvalidUse({ address: cell.address, reason: `stash full at ${stash} messages (behavior option stash)` })
+      throw new LimitReached({ what: `${cell.address}: stash`, limit: stash, option: "behavior option stash" })
     }
     const staging = this.#staging(cell)
     if (staging === undefined) throw new InvalidUse({ address: cell.address, reason: "stash outside of a handler" })
@@ -285,7 +302,7 @@ export class ActorContext<P extends Rpc.Any, E extends Rpc.Any = never> {
     }
     const [tag, payload] = message as unknown as readonly [string, unknown?]
     const at = cell.program.plan.protocol.position(tag)
-    cell.record().idleMessage = [at, cell.program.plan.protocol.construct(at, payload)]
+    this.#stage(Staging.IDLE_MESSAGE, at, cell.program.plan.protocol.construct(at, payload))
   }
 
   /** Ends this life when the handler has succeeded. */

@@ -58,6 +58,8 @@ export class Extra {
   dead = 0
   running: Running | undefined = undefined
   releasing: Releasing | undefined = undefined
+  /** Sends of forks and callbacks that wait for room. */
+  sending = 0
   waiters: Array<Suspended> | undefined = undefined
   /** In the order they were started. */
   children: Set<Cell> | undefined = undefined

@@ -7,7 +7,7 @@
  */
 import { Cause, Context, Effect, Exit, Scope } from "effect"
 import type { Fiber } from "effect"
-import { InvalidUse } from "../kernel/Errors.ts"
+import { LimitReached } from "../kernel/Errors.ts"
 import { CurrentStrand, Strand } from "../kernel/FiberScheduler.ts"
 import type { Cell } from "./Cell.ts"
 
@@ -80,7 +80,7 @@ export const handled = (cell: Cell, { strand, scope }: Handling): void => {
 export const checkHeld = (cell: Cell, size: number, what: string): void => {
   const { held } = cell.program.plan
   if (size < held) return
-  throw new InvalidUse({ address: cell.address, reason: `holds ${held} ${what} already (behavior option held)` })
+  throw new LimitReached({ what: `${cell.address}: ${what}`, limit: held, option: "behavior option held" })
 }
 
 /** Starts a fiber of this incarnation; `done` is called when it ends, while the incarnation lives. */

@@ -77,6 +77,9 @@ export const act = (cell: Cell, op: number, a: unknown, b: unknown, c: unknown):
     case Staging.UNLINK:
       cell.program.runtime.unlink(cell, a as ActorRef<never>)
       return undefined
+    case Staging.IDLE_MESSAGE:
+      cell.record().idleMessage = [a as number, b]
+      return undefined
     case Staging.CLOSE:
       // behind the answers of this turn, which are delivered after it
       Runtime.after(cell.program.runtime, { deliver: () => (a as Client).close(b as number, c as string) })
@@ -215,6 +218,7 @@ const hold = (cell: Cell, staging: Staging.Staging, at: number, target: Cell): v
   const waiter = new Suspended(target, tag, payload, origin, plan.offerMillis, (admitted, expired) => {
     extra.releasing = undefined
     if (!admitted) refuse(cell, ref, tag, payload, origin, expired ? target : undefined)
+    else if (origin instanceof Ask) origin.admitted()
     Runtime.after(runtime, {
       deliver: () => {
         cell.status &= ~BUSY
@@ -223,6 +227,40 @@ const hold = (cell: Cell, staging: Staging.Staging, at: number, target: Cell): v
     })
   })
   extra.releasing = { staging, at, waiter }
+  if (origin instanceof Ask) {
+    // given up while it waits: never accepted, and what was staged behind it goes on
+    origin.wait(waiter, () => {
+      extra.releasing = undefined
+      cell.status &= ~BUSY
+      if (release(cell, staging, at + 4)) cell.rest()
+    })
+  }
+}
+
+/** A send of a fork or a callback waits in the line of a full mailbox, `offerTimeout` at the most, `held` of them an actor. */
+export const queue = (
+  cell: Cell,
+  op: number,
+  ref: ActorRef<never>,
+  tag: number,
+  third: unknown,
+  target: Cell
+): void => {
+  const [payload, origin] = op === Staging.FORWARD ? (third as readonly [unknown, unknown]) : [third, undefined]
+  const extra = cell.record()
+  const { held, offerMillis } = cell.program.plan
+  if (extra.sending >= held) return refuse(cell, ref, tag, payload, origin, target)
+  extra.sending++
+  const waiter = new Suspended(target, tag, payload, origin, offerMillis, (admitted, expired) => {
+    extra.sending--
+    if (!admitted) refuse(cell, ref, tag, payload, origin, expired ? target : undefined)
+    else if (origin instanceof Ask) origin.admitted()
+  })
+  if (origin instanceof Ask) {
+    origin.wait(waiter, () => {
+      extra.sending--
+    })
+  }
 }
 
 /** The actor is stopped or killed while committed outputs wait: what can still go goes, the rest are dead letters. */

@@ -30,6 +30,8 @@ export interface Limits {
   readonly stash?: number
   /** Timers, forks, deferred asks, watches, of each at the most. 1-1,048,576, default 1,024. */
   readonly held?: number
+  /** Children at a time. 1-16,777,216, default 1,048,576. */
+  readonly children?: number
   /** Place in the run queue, weights 8:4:2:1. Default `normal`. */
   readonly priority?: Priority
   /** No mail for so long: idle. Default never; a finite one costs the actor 100 B. */
@@ -51,6 +53,7 @@ const limitNames: ReadonlyArray<keyof Limits> = [
   "mailbox",
   "stash",
   "held",
+  "children",
   "priority",
   "idleAfter",
   "connectTimeout",
@@ -98,6 +101,7 @@ export class Plan {
   readonly overflow: Overflow
   readonly stash: number
   readonly held: number
+  readonly children: number
   readonly priority: number
   readonly idleMillis: number
   readonly connectMillis: number
@@ -149,6 +153,7 @@ export class Plan {
     ])
     this.stash = Options.integer(`${at}.stash`, limits.stash, this.capacity, 0, 16_777_216)
     this.held = Options.integer(`${at}.held`, limits.held, 1024, 1, 1_048_576)
+    this.children = Options.integer(`${at}.children`, limits.children, 1_048_576, 1, 16_777_216)
     this.priority = priorities.indexOf(Options.oneOf(`${at}.priority`, limits.priority, "normal", priorities))
     this.idleMillis = Options.millis(`${at}.idleAfter`, limits.idleAfter, Number.POSITIVE_INFINITY)
     this.connectMillis = Options.millis(`${at}.connectTimeout`, limits.connectTimeout, 30_000)

@@ -17,14 +17,14 @@ import * as Forks from "./Forks.ts"
 import { freeze } from "./Freeze.ts"
 import * as Outputs from "./Outputs.ts"
 import { Staging } from "./Staging.ts"
-import { BUSY, HALTED, HELD, QUEUED, STARTING } from "./Status.ts"
+import { BUSY, HALTED, HELD, QUEUED, STARTING, UNBORN } from "./Status.ts"
 
 type Initial = (key: string, self: unknown, input: unknown) => unknown
 
 /** Begins an incarnation. */
 export const start = (cell: Cell): void => {
   if (!cell.alive || cell.extra?.teardown !== undefined) return
-  cell.status &= ~HALTED
+  cell.status &= ~(HALTED | UNBORN)
   const { initial } = cell.program.plan
   if (typeof initial !== "function" && !Effect.isEffect(initial)) return ready(cell, initial, undefined)
   cell.status |= STARTING
@@ -113,6 +113,9 @@ const ready = (cell: Cell, state: unknown, staging: Staging | undefined): void =
   const clients = cell.extra?.clients
   if (clients !== undefined && clients.size > 0) {
     const box = (cell.mailbox ??= Mailbox.acquire(plan.capacity))
+    // those that the last incarnation did not come to greet
+    const again = (tag: number, _client: unknown, why: unknown): boolean => tag === CONNECTED && why === "restarted"
+    for (let old = box.remove(again); old !== undefined; old = box.remove(again)) cell.bury(old[0], old[1], "stale")
     for (const client of [...clients].toReversed()) {
       box.unshift(CONNECTED, client, "restarted")
       cell.accepted++

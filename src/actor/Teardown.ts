@@ -192,7 +192,8 @@ export const advance = (cell: Cell, atRest = false): void => {
   // a kill waits for nothing but the synchronous step on the stack, which nothing can end
   if (teardown.severed) return
   if (teardown.mode === "kill") return kill(cell, teardown)
-  if (teardown.mode !== "drain" && extra.releasing !== undefined) Outputs.abandon(cell)
+  // a restart waits for what was committed
+  if (teardown.mode !== "drain" && teardown.goal === "stop" && extra.releasing !== undefined) Outputs.abandon(cell)
   if ((cell.status & BUSY) !== 0) {
     if (teardown.mode !== "drain" && !teardown.interrupted && extra.running !== undefined) {
       teardown.interrupted = true

@@ -12,9 +12,9 @@
  * Cost: the plain path allocates nothing. The hot loop is kept small and everything unusual is in a function of its own:
  * with it inlined, ping-pong lost a fifth.
  */
-import { Cause, Effect, Exit } from "effect"
+import { Cause, type Effect, Exit } from "effect"
 import { DISCONNECTED, RESERVED, SIGNAL, TERMINATED } from "../kernel/Envelope.ts"
-import { ActorStopped, CalleeFailed, InvalidUse } from "../kernel/Errors.ts"
+import { ActorStopped, CalleeFailed, InvalidUse, LimitReached } from "../kernel/Errors.ts"
 import { peek } from "../kernel/Fiber.ts"
 import * as Lifecycle from "../kernel/Lifecycle.ts"
 import * as Mailbox from "../kernel/Mailbox.ts"
@@ -102,8 +102,9 @@ const end = (cell: Cell): void => {
 
 /** Nothing of it is on the stack: it rests, or, suspended, hears of a stop that came meanwhile. */
 const ease = (cell: Cell): void => {
-  if ((cell.status & BUSY) === 0) rest(cell)
-  else if (cell.extra?.teardown !== undefined) cell.advance(true)
+  if ((cell.status & BUSY) === 0) return rest(cell)
+  if (cell.extra?.waiters !== undefined) cell.admit()
+  if (cell.extra?.teardown !== undefined) cell.advance(true)
 }
 
 /** After its handler, before the next. */
@@ -383,6 +384,16 @@ const discard = (cell: Cell, origin: unknown, staging: Staging): boolean => {
   return false
 }
 
+/** It would have held more than it may: the message is refused, nothing of it counts, and the actor goes on. */
+const overloaded = (cell: Cell, tag: number, origin: unknown, error: LimitReached, staging: Staging): void => {
+  const { runtime } = cell.program
+  cell.finished++
+  Outputs.discard(cell, staging)
+  if (origin instanceof Ask) origin.settle(Exit.fail(error))
+  else runtime.counts.unheardErrors++
+  runtime.reported(cell, { incident: runtime.incident(), tag: cell.tagName(tag), cause: Cause.fail(error) })
+}
+
 /** The handler failed: outputs discarded, the asker told at once, the rest is supervision's. */
 const crashed = (
   cell: Cell,
@@ -393,6 +404,15 @@ const crashed = (
   staging: Staging
 ): void => {
   const { runtime, plan } = cell.program
+  const [reason, ...others] = cause.reasons
+  if (
+    others.length === 0 &&
+    reason !== undefined &&
+    Cause.isDieReason(reason) &&
+    reason.defect instanceof LimitReached
+  ) {
+    return overloaded(cell, tag, origin, reason.defect, staging)
+  }
   const incident = runtime.incident()
   cell.finished++
   runtime.counts.failed++

@@ -24,6 +24,7 @@ import {
   AskTimeout,
   CalleeFailed,
   Dropped,
+  LimitReached,
   MailboxFull,
   NoSuchActor,
   Quarantined
@@ -425,7 +426,17 @@ export class Connection implements Client, OutboxOwner {
   }
 }
 
-const ours = [MailboxFull, ActorStopped, NoSuchActor, Quarantined, AskTimeout, AskCycle, CalleeFailed, Dropped]
+const ours = [
+  MailboxFull,
+  ActorStopped,
+  NoSuchActor,
+  Quarantined,
+  AskTimeout,
+  AskCycle,
+  CalleeFailed,
+  Dropped,
+  LimitReached
+]
 const isOurs = (error: unknown): boolean => ours.some((kind) => error instanceof kind)
 
 const nameOf = (error: unknown): string =>
@@ -435,7 +446,7 @@ const nameOf = (error: unknown): string =>
 
 /** What a client is told of an error of the actor system. */
 const failureOf = (error: unknown): JsonRpc.Failure => {
-  if (error instanceof MailboxFull || error instanceof Dropped) return JsonRpc.busy
+  if (error instanceof MailboxFull || error instanceof Dropped || error instanceof LimitReached) return JsonRpc.busy
   if (error instanceof ActorStopped || error instanceof NoSuchActor || error instanceof Quarantined) {
     return JsonRpc.unavailable
   }

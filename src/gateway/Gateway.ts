@@ -14,13 +14,12 @@
  * Sources: RFC 6455 (close codes 7.4.1), JSON-RPC 2.0.
  */
 import { Context, Effect, Layer, Schema } from "effect"
-import type { Rpc } from "effect/rpc"
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http"
 import type { AddressInfo } from "node:net"
 import type { Duplex } from "node:stream"
 import { WebSocketServer } from "ws"
 import { ActorRef } from "../actor/ActorRef.ts"
-import { Behavior } from "../actor/Behavior.ts"
+import { type AnyBehavior, Behavior } from "../actor/Behavior.ts"
 import * as Address from "../kernel/Address.ts"
 import { InvalidOption } from "../kernel/Errors.ts"
 import * as Options from "../kernel/Options.ts"
@@ -78,9 +77,9 @@ export interface OpenGateway {
 }
 
 /** A behaviour of any protocol and any needs. */
-type AnyAgent = Behavior<Rpc.Any, unknown>
+type AnyAgent = AnyBehavior<unknown>
 
-type ServicesOf<A> = A extends Behavior<infer _P, infer R> ? R : never
+type ServicesOf<A> = A extends AnyBehavior<infer R> ? R : never
 
 export class Gateway extends Context.Service<Gateway, OpenGateway>()("troupe/Gateway") {
   static layer<const A extends AnyAgent>(

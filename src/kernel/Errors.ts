@@ -214,4 +214,4 @@ export class InvalidUse extends Schema.TaggedError<InvalidUse>()("InvalidUse", {
 export type TellError = MailboxFull | ActorStopped | NoSuchActor | Quarantined
 
 /** What an ask can fail with, besides the errors of its own protocol. */
-export type AskError = TellError | AskTimeout | AskCycle | CalleeFailed | Dropped
+export type AskError = TellError | AskTimeout | AskCycle | CalleeFailed | Dropped | LimitReached

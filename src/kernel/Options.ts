@@ -56,6 +56,12 @@ export const boolean = (field: string, value: unknown, fallback: boolean): boole
   return typeof value === "boolean" ? value : refuse(field, value, "true or false")
 }
 
+/** True or false; `fallback` when absent. */
+export const flag = (field: string, value: unknown, fallback: boolean): boolean => {
+  if (value === undefined || typeof value === "boolean") return value ?? fallback
+  return refuse(field, value, "true or false")
+}
+
 /** One of `names`; `fallback` when absent. */
 export const oneOf = <A extends string>(field: string, value: unknown, fallback: A, names: ReadonlyArray<A>): A => {
   if (value === undefined) return fallback

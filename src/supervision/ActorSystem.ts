@@ -5,11 +5,11 @@
  * down in phases: edges (gateways) first, then actors serve each other until quiet, then the tree in reverse; one absolute
  * deadline (`shutdown`, 15 s) bounds it, and the report says what was dead-lettered and what would not end.
  */
-import { Context, Effect, Layer, Stream, Queue, Tracer } from "effect"
+import { Context, Deferred, Effect, Layer, Stream, Queue, Tracer } from "effect"
 import type { Rpc } from "effect/rpc"
 import { type ActorRef, fromAddress } from "../actor/ActorRef.ts"
 import type { Definition } from "../actor/Actor.ts"
-import { Behavior } from "../actor/Behavior.ts"
+import { type AnyBehavior, Behavior } from "../actor/Behavior.ts"
 import type { Cell } from "../actor/Cell.ts"
 import type { Plan } from "../actor/Plan.ts"
 import * as ExitReason from "../actor/ExitReason.ts"
@@ -75,6 +75,7 @@ export class ActorSystem extends Context.Service<ActorSystem, Host>()("troupe/Ac
 export class Host {
   /** Internal: what cells see. */
   readonly system: System
+  #shutdown: Deferred.Deferred<ShutdownReport> | undefined = undefined
 
   constructor(system: System) {
     this.system = system
@@ -99,7 +100,7 @@ export class Host {
   ): Effect.Effect<ActorRef<P>, NameTaken> {
     return Effect.suspend(() => {
       try {
-        const program = this.system.program(planOf(behavior), own(services))
+        const program = this.system.program(planOf(behavior), services)
         return Effect.succeed(this.system.spawn(program, key, options).ref as ActorRef<P>)
       } catch (error) {
         return error instanceof NameTaken ? Effect.fail(error) : Effect.die(error)
@@ -107,13 +108,10 @@ export class Host {
     })
   }
 
-  hostWith<P extends Rpc.Any, R>(
-    behavior: Behavior<P, R>,
-    services: Context.Context<R>
-  ): Effect.Effect<void, NameTaken> {
+  hostWith<R>(behavior: AnyBehavior<R>, services: Context.Context<R>): Effect.Effect<void, NameTaken> {
     return Effect.suspend(() => {
       try {
-        return Effect.succeed(this.system.host(this.system.program(planOf(behavior), own(services))))
+        return Effect.succeed(this.system.host(this.system.program(planOf(behavior), services)))
       } catch (error) {
         return error instanceof NameTaken ? Effect.fail(error) : Effect.die(error)
       }
@@ -192,7 +190,12 @@ export class Host {
 
   /** Stops everything: edges, then actors once they are quiet, then the tree in reverse. */
   shutdown(): Effect.Effect<ShutdownReport> {
-    return shutdown(this)
+    return Effect.suspend(() => {
+      const under = this.#shutdown
+      if (under !== undefined) return Deferred.await(under)
+      const done = (this.#shutdown = Deferred.makeUnsafe<ShutdownReport>())
+      return Effect.uninterruptible(shutdown(this)).pipe(Effect.onExit((exit) => Deferred.done(done, exit)))
+    })
   }
 }
 
@@ -235,7 +238,6 @@ const shutdown = Effect.fnUntraced(function* (host: Host) {
     const zombies = [...system.zombies]
     return { millis: system.timers.now() - startedAt, stopped, killed, deadLetters, zombies }
   }
-  if (system.closed) return report(0, 0)
   yield* Effect.forEach([...system.edges], (edge) => edge, { concurrency: "unbounded", discard: true })
   // virtual time does not pass by itself: there, quiet is awaited only while something can run
   const patience = system.live ? Number.POSITIVE_INFINITY : 1000

@@ -19,6 +19,7 @@ const deliver = (watcher: Cell, ref: ActorRef<never>, cell: Cell | undefined, re
 /** A second watch of the same life is the first. */
 export const watch = (watcher: Cell, ref: ActorRef<never>, target: Cell | undefined): void => {
   if (target === undefined || !target.alive) {
+    checkHeld(watcher, watcher.mailbox?.reserved ?? 0, "messages of watches and timers that wait")
     return deliver(watcher, ref, undefined, ref.cell?.extra?.exit ?? ExitReason.noSuchActor)
   }
   const watching = (watcher.record().watching ??= new Set())

@@ -13,6 +13,7 @@ import { Ask } from "../actor/Ask.ts"
 import type { Cell } from "../actor/Cell.ts"
 import type { Client, Disconnected } from "../actor/Client.ts"
 import * as Refusal from "../actor/Refusal.ts"
+import { Suspended } from "../actor/Suspended.ts"
 import type { Address } from "../kernel/Address.ts"
 import { CONNECTED, type DeadReason, DISCONNECTED } from "../kernel/Envelope.ts"
 import type { AskCycle, TellError } from "../kernel/Errors.ts"
@@ -84,7 +85,10 @@ export class Line {
 
   /** The connection is gone. */
   disconnect(why: Disconnected): void {
-    this.#cell.deliver(DISCONNECTED, this.#client, why)
+    const mine = ({ origin }: Suspended): boolean => origin instanceof Ask && origin.caller === this.#client
+    // behind the notifications that wait for room
+    if (this.#cell.extra?.waiters?.some(mine) !== true) this.#cell.deliver(DISCONNECTED, this.#client, why)
+    else new Suspended(this.#cell, DISCONNECTED, this.#client, why, Number.POSITIVE_INFINITY, () => {})
   }
 }
 

@@ -21,7 +21,7 @@ import {
 import type { ActorRef } from "../actor/ActorRef.ts"
 import { Cell } from "../actor/Cell.ts"
 import * as ExitReason from "../actor/ExitReason.ts"
-import { type Plan, Program } from "../actor/Plan.ts"
+import type { Plan, Program } from "../actor/Plan.ts"
 import { above } from "../actor/Overseer.ts"
 import * as Policy from "../actor/Policy.ts"
 import * as Runtime from "../actor/Runtime.ts"
@@ -30,11 +30,11 @@ import * as Startup from "../actor/Startup.ts"
 import type { Order } from "../actor/StopOrder.ts"
 import * as Address from "../kernel/Address.ts"
 import type { DeadReason } from "../kernel/Envelope.ts"
-import { InvalidUse, NameTaken } from "../kernel/Errors.ts"
+import { InvalidUse, LimitReached, NameTaken } from "../kernel/Errors.ts"
 import { FiberScheduler } from "../kernel/FiberScheduler.ts"
 import * as Lifecycle from "../kernel/Lifecycle.ts"
 import * as Options from "../kernel/Options.ts"
-import { Scheduler, type SchedulerOptions } from "../kernel/Scheduler.ts"
+import { Scheduler, type SchedulerOptions, WHOLE } from "../kernel/Scheduler.ts"
 import { Timers } from "../kernel/Timers.ts"
 import { Children, type Rules } from "./Children.ts"
 import * as CrashReport from "./CrashReport.ts"
@@ -42,6 +42,7 @@ import { DeadLetters } from "./DeadLetters.ts"
 import * as DeathWatch from "./DeathWatch.ts"
 import * as FloodGate from "./FloodGate.ts"
 import * as Links from "./Links.ts"
+import { Programs } from "./Programs.ts"
 import { type Kind, Registry } from "./Registry.ts"
 import { Roster } from "./Roster.ts"
 import * as Supervision from "./Supervision.ts"
@@ -106,7 +107,7 @@ export class System implements Runtime.Runtime {
   readonly #random: { nextDoubleUnsafe(): number }
   readonly #clock: Clock.Clock
   readonly #debug: boolean
-  readonly #programs = new WeakMap<Plan, Program>()
+  readonly #programs = new Programs(this)
   readonly #id = (++systems).toString(36)
   #incidents = 0
   #anonymous = 1
@@ -140,7 +141,7 @@ export class System implements Runtime.Runtime {
     const dispatcher = this.live ? undefined : Context.get(services, EffectScheduler.Scheduler).makeDispatcher()
     const kick = dispatcher && ((sweep: () => void) => dispatcher.scheduleTask(sweep, 0))
     this.scheduler = new Scheduler({ ...(kick && { kick }), ...options.scheduler })
-    this.scheduler.onOccupied = (owner, tag, millis) => this.#occupied(owner as Cell | undefined, tag, millis)
+    this.scheduler.onOccupied = (owners, tag, millis) => this.#occupied(owners as ReadonlyArray<Cell>, tag, millis)
     this.scheduler.onDefect = (defect) => this.log(Effect.logError("defect of the runtime", Cause.die(defect)))
     this.fibers = new FiberScheduler(this.scheduler)
     const clock = this.#clock
@@ -176,12 +177,8 @@ export class System implements Runtime.Runtime {
 
   // ---- actors
 
-  program(plan: Plan, services: Context.Context<never>): Program {
-    const known = this.#programs.get(plan)
-    if (known !== undefined && known.services === services) return known
-    const program = new Program(plan, this, services)
-    this.#programs.set(plan, program)
-    return program
+  program(plan: Plan, given: Context.Context<never>): Program {
+    return this.#programs.of(plan, given)
   }
 
   spawn(program: Program, key: string | undefined, options: Runtime.SpawnOptions | undefined): Cell {
@@ -199,6 +196,14 @@ export class System implements Runtime.Runtime {
   spawnChild(parent: Cell, plan: Plan, key: string | undefined, options: Runtime.SpawnOptions | undefined): Cell {
     const extra = parent.record()
     const { type } = plan.protocol
+    const { teardown, children } = extra
+    if (teardown !== undefined && (teardown.mode !== "drain" || teardown.drained)) {
+      throw new InvalidUse({ address: parent.address, reason: `is stopping, and makes no ${type} any more` })
+    }
+    const { children: limit } = parent.program.plan
+    if (children !== undefined && children.size >= limit) {
+      throw new LimitReached({ what: `${parent.address}: children`, limit, option: "behavior option children" })
+    }
     const kind = this.registry.kind(type)
     let name: string | number
     if (key === undefined) name = extra.nextChild++
@@ -402,9 +407,17 @@ export class System implements Runtime.Runtime {
     )
   }
 
-  #occupied(cell: Cell | undefined, tag: number, millis: number): void {
+  #occupied(cells: ReadonlyArray<Cell>, tag: number, millis: number): void {
+    const [first, ...others] = cells
+    // cheap until now, so they were measured together: from now on each alone, and the next report is sure
+    for (const cell of cells) cell.program.weights.fill(WHOLE)
+    const names = cells.slice(0, 8).map((cell) => cell.address)
     const who =
-      cell === undefined ? "a fiber or sweep" : `${cell.address}: ${tag < 0 ? "a fiber" : `"${cell.tagName(tag)}"`}`
+      first === undefined
+        ? "a fiber or sweep"
+        : others.length > 0
+          ? `one of ${names.join(", ")}${cells.length > 8 ? ` and ${cells.length - 8} more` : ""}`
+          : `${first.address}: ${tag < 0 ? "one of its handlers or fibers" : `"${first.tagName(tag)}"`}`
     this.log(
       Effect.logWarning(`${who} held the event loop for ${Math.round(millis)} ms: move the work to a worker thread`)
     )

@@ -273,7 +273,7 @@ describe("A restart", () => {
       const asker = yield* Effect.forkChild(
         Effect.flip(
           run(ref, (self) => {
-            const later = self.defer()
+            const later = self.defer<number>()
             Deferred.doneUnsafe(
               handle,
               Effect.succeed(() => later.succeed(1))
