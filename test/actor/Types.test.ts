@@ -63,6 +63,10 @@ describe("types", () => {
       Counter.behavior({ initial: { count: 0 }, on: { ...on, Increment: () => ({ total: 1 }) } })
       // @ts-expect-error an initial state of another shape
       Counter.behavior({ initial: { total: 0 }, on })
+      // @ts-expect-error a handler of no message
+      Counter.behavior({ initial: { count: 0 }, on: { ...on, Bogus: () => ({ count: 1 }) } })
+      // @ts-expect-error an option that there is not
+      Counter.behavior({ initial: { count: 0 }, on, idleAfer: "1 second" })
       const mute = () => Effect.fail(new Muted())
       // @ts-expect-error an error that the Rpc does not have
       Counter.behavior({ initial: { count: 0 }, on: { ...on, Increment: mute } })
@@ -97,6 +101,22 @@ describe("types", () => {
     })
   })
 
+  it("so are those of its hooks", () => {
+    never(() => {
+      const loads = Effect.asVoid(Effect.flatMap(Store, (store) => store.load))
+      for (const hook of [
+        Counter.behavior({ initial: { count: 0 }, on, onTerminated: () => loads }),
+        Counter.behavior({ initial: { count: 0 }, on, onConnect: () => loads }),
+        Counter.behavior({ initial: { count: 0 }, on, onDisconnect: () => loads }),
+        Counter.behavior({ initial: { count: 0 }, on, onStop: () => loads })
+      ]) {
+        const spawned = ActorSystem.spawn(hook, "a")
+        expectTypeOf<Effect.Services<typeof spawned>>().toEqualTypeOf<ActorSystem | Store>()
+      }
+      return undefined
+    })
+  })
+
   it("an input that initial takes is required at spawn", () => {
     never(() => {
       const seeded = Counter.behavior({ initial: (_key, _self, input: number) => ({ count: input }), on })
@@ -115,6 +135,9 @@ describe("types", () => {
       const wide = Actor.make("Wide", { state: Schema.Int, protocol: [Increment, Rpc.make("Extra")] })
       const takesNarrow = (_: ActorRef<typeof Increment>): void => {}
       takesNarrow(wide.at("a"))
+      const takesWideBehavior = (_: Behavior<(typeof wide.protocol.rpcs)[number] | typeof Increment, never>): void => {}
+      // @ts-expect-error a behaviour understands its own protocol, no wider one
+      takesWideBehavior(narrow.behavior({ initial: 0, on: { Increment: (n) => n } }))
       const takesExtra = (ref: ReturnType<typeof wide.at>) => ref.tellUnsafe("Extra")
       // @ts-expect-error it does not understand Extra
       return takesExtra(narrow.at("a"))
