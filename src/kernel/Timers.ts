@@ -75,6 +75,11 @@ export class Timers {
     this.#onDefect = onDefect
   }
 
+  /** Whether the one sleep is on: it may outlast the node it was for, when that is cancelled. */
+  get sleeping(): boolean {
+    return this.#stop !== undefined
+  }
+
   /** Due `millis` from now; a node that was armed is moved. `Infinity` only cancels. */
   arm(node: TimerNode, millis: number): void {
     this.cancel(node)
