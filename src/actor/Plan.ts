@@ -18,6 +18,7 @@ import type { ExitReason, Terminated } from "./ExitReason.ts"
 import * as Policy from "./Policy.ts"
 import type { Protocol } from "./Protocol.ts"
 import { CurrentRuntime, type Runtime } from "./Runtime.ts"
+import * as Streaming from "./Streaming.ts"
 
 export interface Limits {
   readonly mailbox?: {
@@ -28,7 +29,7 @@ export interface Limits {
   }
   /** Messages stashed at the most; default the mailbox's capacity. */
   readonly stash?: number
-  /** Timers, forks, deferred asks, watches and children's names, of each at the most. 1-1,048,576, default 1,024. */
+  /** Timers, forks, live streams, deferred asks, watches and children's names, of each at the most. 1-1,048,576, default 1,024. */
   readonly held?: number
   /** Place in the run queue, weights 8:4:2:1. Default `normal`. */
   readonly priority?: Priority
@@ -100,9 +101,12 @@ export class Plan {
     const at = protocol.type
     this.protocol = protocol
     this.initial = initial
-    this.handlers = protocol.rpcs.map((rpc) => {
+    this.handlers = protocol.rpcs.map((rpc, i) => {
       const handler = on[rpc._tag]
-      if (typeof handler === "function") return wrap(handler as Handler)
+      if (typeof handler === "function") {
+        const wrapped = wrap(handler as Handler)
+        return protocol.streams[i] ? Streaming.streamed(wrapped, rpc._tag) : wrapped
+      }
       throw new InvalidOption({ field: `${at}.on.${rpc._tag}`, value: typeof handler, range: "a function" })
     })
     for (const tag of Object.keys(on)) {
