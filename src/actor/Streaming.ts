@@ -14,9 +14,10 @@
  * A defect of the stream, or one stream too many, is `CalleeFailed` to that consumer and reported, not supervised, unlike
  * a failure of `self.fork`: somebody hears of it, and a restart would end the streams of everybody else for one of them.
  * Ahead of a slow consumer it is by the 16 that the consumer took as one chunk, 16 that wait, and its own chunk at hand.
- * Cost: two fibers' switches a chunk; 2 M items/s in one process. The asker does not wait for the producer's finalizers.
+ * Cost: two switches of fibers a chunk: 1.8 M items/s one by one, 6.9 M/s in chunks of 16; 10 us to open and end one. The
+ * asker does not wait for the producer's finalizers.
  * Considered: the asker's fiber runs the stream itself, twice as fast; rejected because it would run the callee's code
- * outside of its incarnation. Followed: CORE's `Stream.unwrap(make queue, fork producer)`.
+ * outside of its incarnation.
  */
 import { Cause, Effect, Exit, type Fiber, Queue, Stream } from "effect"
 import { type AskError, CalleeFailed, InvalidUse } from "../kernel/Errors.ts"
@@ -124,14 +125,12 @@ export class StreamAsk extends Ask {
     Runtime.after(this.target.program.runtime, { deliver: () => void Queue.failCauseUnsafe(this.#elements, cause) })
   }
 
-  /** The consumer ends it. */
+  /** The consumer ends it, or gives up before the first element. */
   leave(): void {
     if (this.#over) return
     this.#over = true
     this.cancel()
     this.#producer?.interruptUnsafe()
-    // one that cannot be interrupted must not wait for room that nobody will make
-    Queue.shutdownUnsafe(this.#elements)
   }
 }
 
