@@ -39,6 +39,12 @@ describe("README", () => {
     expect(readme).toContain(code)
   })
 
+  it("shows the agent of examples/50-agent.ts, word for word", () => {
+    const source = readFileSync(`${root}examples/50-agent.ts`, "utf8")
+    const code = source.slice(source.indexOf("const Room ="), source.indexOf("const client ="))
+    expect(readFileSync(`${root}README.md`, "utf8")).toContain(code.trim())
+  })
+
   it("shows the lifecycle as the machine has it", () => {
     expect(readFileSync(`${root}README.md`, "utf8")).toContain(Lifecycle.diagram())
   })

@@ -59,9 +59,9 @@ export class Definition<S, in out P extends Rpc.Any, E extends Rpc.Any = never> 
     return Behavior.make<S, P, E, H, I, In>(this.protocol, options)
   }
 
-  /** The ref of a hosted actor: it need not live yet, the first message makes it. */
-  at(key: string): ActorRef<P> {
-    return new ActorRef<P>(this.protocol, Address.checkKey(key), undefined)
+  /** The ref of a hosted actor: it need not live yet, the first message makes it. With a parent: of its child, by name. */
+  at(key: string, parent?: ActorRef): ActorRef<P> {
+    return new ActorRef<P>(this.protocol, Address.checkKey(key), parent?.address)
   }
 }
 

@@ -75,7 +75,7 @@ export class ActorRef<in P extends Rpc.Any = never> implements Equal.Equal {
   tellUnsafe<T extends P["_tag"]>(tag: T, ...payload: PayloadArgs<WithTag<P, T>>): Offer
   tellUnsafe(tag: string, payload?: unknown): Offer {
     const at = this.protocol.position(tag)
-    return this.offer(at, this.protocol.construct(at, payload), undefined, Runtime.only)
+    return this.offer(at, this.protocol.construct(at, payload), undefined, Runtime.present)
   }
 
   /**
@@ -91,6 +91,7 @@ export class ActorRef<in P extends Rpc.Any = never> implements Equal.Equal {
     options?: AskOptions
   ): Effect.Effect<unknown, unknown> | Stream.Stream<unknown, unknown> {
     const at = this.protocol.position(tag)
+    if (options !== undefined) Options.known("ask", options, ["timeout"])
     const timeout = options?.timeout
     const millis = Options.millis("ask.timeout", timeout, defaultAskMillis)
     const message = this.protocol.construct(at, payload)

@@ -15,6 +15,7 @@
  */
 import type { Schema } from "effect"
 import type { Rpc } from "effect/rpc"
+import * as Options from "../kernel/Options.ts"
 import { Definition } from "./Actor.ts"
 
 export interface MakeOptions<
@@ -44,7 +45,7 @@ export const make = <
   new Definition<S["Type"], C[number] | P[number], E[number]>(
     type,
     options.state,
-    [...options.clients, ...(options.protocol ?? [])],
+    [...Options.list(`${type}.clients`, options.clients, "Rpcs"), ...(options.protocol ?? [])],
     new Set(options.clients.keys()),
     options.events ?? []
   )

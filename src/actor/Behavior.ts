@@ -7,6 +7,7 @@
  */
 import type { Effect, Scope, Stream } from "effect"
 import type { Rpc } from "effect/rpc"
+import { InvalidOption } from "../kernel/Errors.ts"
 import type { Client, ConnectReason, Disconnected } from "./Client.ts"
 import type { ActorContext } from "./Context.ts"
 import type { ExitReason, Terminated } from "./ExitReason.ts"
@@ -39,7 +40,7 @@ export interface Options<S, P extends Rpc.Any, E extends Rpc.Any, H, I, In> exte
     | S
     | Effect.Effect<S, unknown, I>
     | ((key: string, self: ActorContext<P, E>, input: In) => S | Effect.Effect<S, unknown, I>)
-  readonly on: H & Handlers<S, P, E>
+  readonly on: H & Handlers<S, P, E> & { readonly [K in Exclude<keyof H, P["_tag"]>]: never }
   /** Something watched has ended. Nothing returned: state unchanged. */
   readonly onTerminated?: (state: S, died: Terminated, self: ActorContext<P, E>) => HookResult<S>
   /** A client has connected, or this is a new incarnation and it is still there. */
@@ -74,6 +75,9 @@ export const make = <S, P extends Rpc.Any, E extends Rpc.Any, H, I, In>(
   protocol: Protocol,
   options: Options<S, P, E, H, I, In>
 ): Behavior<P, Exclude<Services<H> | I, Scope.Scope>, In> => {
+  if (!("initial" in options)) {
+    throw new InvalidOption({ field: `${protocol.type}.initial`, value: "nothing", range: "a first state" })
+  }
   const { initial, on, onTerminated, onConnect, onDisconnect, onStop, ...limits } = options
   const hooks = { onTerminated, onConnect, onDisconnect, onStop }
   return new Behavior(new Plan(protocol, initial, on as Readonly<Record<string, unknown>>, hooks, limits))

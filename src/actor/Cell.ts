@@ -22,9 +22,11 @@ import { Exit } from "effect"
 import { ActorRef } from "./ActorRef.ts"
 import { Ask } from "./Ask.ts"
 import { ActorContext } from "./Context.ts"
+import * as ExitReason from "./ExitReason.ts"
 import { Extra, INITIAL } from "./Extra.ts"
 import * as Outputs from "./Outputs.ts"
 import type { Program } from "./Plan.ts"
+import * as Runtime from "./Runtime.ts"
 import { BUSY, HELD, LIFECYCLE, NO_STATE, QUEUED } from "./Status.ts"
 import type { Order } from "./StopOrder.ts"
 import * as Startup from "./Startup.ts"
@@ -81,6 +83,12 @@ export class Cell implements Runnable, Owner {
 
   get alive(): boolean {
     return (this.status & LIFECYCLE) !== Lifecycle.STOPPED
+  }
+
+  /** Whether it has its state and handles mail. */
+  get ready(): boolean {
+    const at = this.status & LIFECYCLE
+    return at === Lifecycle.ACTIVE || at === Lifecycle.IDLE
   }
 
   /** Messages that wait: in the mailbox, the stash. */
@@ -140,6 +148,11 @@ export class Cell implements Runnable, Owner {
       this.accepted++
       this.drop(oldest[0], oldest[1], oldest[2], policy)
       return "accepted"
+    }
+    if (policy === "stop") {
+      // a sender's turn is on the stack; the message stays with it
+      const order: Order = { mode: "now", millis: undefined, reason: ExitReason.overflow }
+      Runtime.after(this.program.runtime, { deliver: () => void this.stop(order) })
     }
     return "full"
   }

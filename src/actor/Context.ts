@@ -15,7 +15,7 @@ import * as Options from "../kernel/Options.ts"
 import { ActorRef, type AskOptions } from "./ActorRef.ts"
 import * as ActorTimers from "./ActorTimers.ts"
 import { Ask, TAKEN } from "./Ask.ts"
-import type { Behavior } from "./Behavior.ts"
+import { Behavior } from "./Behavior.ts"
 import type { Cell } from "./Cell.ts"
 import { checkClose, type Client } from "./Client.ts"
 import * as Deferral from "./Deferral.ts"
@@ -190,7 +190,8 @@ export class ActorContext<P extends Rpc.Any, E extends Rpc.Any = never> {
   ): ActorRef<Q> {
     const cell = this.#live
     if (cell === undefined) return new ActorRef<Q>(behavior.plan.protocol, key ?? "revoked", undefined)
-    const child = this.#runtime.spawnChild(cell, behavior.plan, key, options)
+    const { plan } = Options.made("self.spawn.behavior", behavior, Behavior, "definition.behavior(...)")
+    const child = this.#runtime.spawnChild(cell, plan, key, options)
     const staging = this.#staging(cell)
     if (staging === undefined) cell.act(Staging.START, child, undefined, undefined)
     else staging.add(Staging.START, child, undefined, undefined)
@@ -211,6 +212,15 @@ export class ActorContext<P extends Rpc.Any, E extends Rpc.Any = never> {
   unwatch(ref: ActorRef<never>): void {
     const cell = this.#live
     if (cell !== undefined) this.#runtime.unwatch(cell, ref)
+  }
+
+  /** Fails together with that actor, both ways, until one of the two incarnations ends. */
+  link(ref: ActorRef<never>): void {
+    this.#stage(Staging.LINK, ref)
+  }
+
+  unlink(ref: ActorRef<never>): void {
+    this.#stage(Staging.UNLINK, ref)
   }
 
   /** A fiber of this incarnation: it goes on after the turn, and ends with the incarnation. */

@@ -6,6 +6,7 @@
  * Law 3: every collection is bounded where it is added to, by the plan's `held`, `stash` or `capacity`.
  */
 import type { Context, Fiber, Scope } from "effect"
+import type { Step } from "../kernel/Lifecycle.ts"
 import type { Strand } from "../kernel/FiberScheduler.ts"
 import type { Entry } from "../kernel/Mailbox.ts"
 import type { TimerNode } from "../kernel/Timers.ts"
@@ -15,6 +16,7 @@ import type { Cell } from "./Cell.ts"
 import type { Client } from "./Client.ts"
 import type { ExitReason } from "./ExitReason.ts"
 import type { Handling } from "./Forks.ts"
+import type { Overseer } from "./Overseer.ts"
 import type { Policy } from "./Policy.ts"
 import type { Staging } from "./Staging.ts"
 import type { StreamAsk } from "./Streaming.ts"
@@ -64,8 +66,10 @@ export class Extra {
   /** Those with a key, by `Type/key`. */
   names: Map<string, Cell> | undefined = undefined
   nextChild = 1
-  watchers: Set<Cell | ((reason: ExitReason) => void)> | undefined = undefined
+  watchers: Set<Cell | ((reason: ExitReason, died: Cell) => void)> | undefined = undefined
   watching: Set<Cell> | undefined = undefined
+  /** Those this incarnation fails together with. */
+  links: Set<Cell> | undefined = undefined
   timers: Map<string, ActorTimer> | undefined = undefined
   stash: Array<Entry> | undefined = undefined
   forks: Set<Fiber.Fiber<unknown, unknown>> | undefined = undefined
@@ -85,7 +89,11 @@ export class Extra {
   handling: Handling | undefined = undefined
   forkContext: Context.Context<never> | undefined = undefined
   policy: Policy | undefined = undefined
+  /** Of a supervisor: what it knows of its children. */
+  overseer: Overseer | undefined = undefined
   /** What supervision remembers of former failures. */
   history: unknown = undefined
   exit: ExitReason | undefined = undefined
+  /** Its last steps that say something, for the report of a failure: at most eight. */
+  steps: Array<Step> | undefined = undefined
 }

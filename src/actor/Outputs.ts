@@ -71,6 +71,12 @@ export const act = (cell: Cell, op: number, a: unknown, b: unknown, c: unknown):
     case Staging.START:
       ;(a as Cell).start()
       return undefined
+    case Staging.LINK:
+      cell.program.runtime.link(cell, a as ActorRef<never>)
+      return undefined
+    case Staging.UNLINK:
+      cell.program.runtime.unlink(cell, a as ActorRef<never>)
+      return undefined
     case Staging.CLOSE:
       // behind the answers of this turn, which are delivered after it
       Runtime.after(cell.program.runtime, { deliver: () => (a as Client).close(b as number, c as string) })

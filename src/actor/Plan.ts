@@ -29,7 +29,7 @@ export interface Limits {
   }
   /** Messages stashed at the most; default the mailbox's capacity. */
   readonly stash?: number
-  /** Timers, forks, live streams, deferred asks, watches and children's names, of each at the most. 1-1,048,576, default 1,024. */
+  /** Timers, forks, live streams, deferred asks, watches, of each at the most. 1-1,048,576, default 1,024. */
   readonly held?: number
   /** Place in the run queue, weights 8:4:2:1. Default `normal`. */
   readonly priority?: Priority
@@ -44,7 +44,23 @@ export interface Limits {
   /** Grace of a stop, then it is killed. Default 5 seconds. */
   readonly shutdown?: Duration.Input | "infinity"
   readonly supervision?: Policy.PolicyOptions
+  /** The report of a failure shows the message, up to 1,024 characters of it. Default false: it may hold secrets. */
+  readonly reportPayload?: boolean
 }
+
+const limitNames: ReadonlyArray<keyof Limits> = [
+  "mailbox",
+  "stash",
+  "held",
+  "priority",
+  "idleAfter",
+  "connectTimeout",
+  "stuckAfter",
+  "offerTimeout",
+  "shutdown",
+  "supervision",
+  "reportPayload"
+]
 
 /** A handler as the turn calls it. */
 export type Handler = (state: unknown, payload: unknown, self: ActorContext<never>) => unknown
@@ -90,6 +106,7 @@ export class Plan {
   readonly offerMillis: number
   readonly shutdownMillis: number
   readonly policy: Policy.Policy
+  readonly reportPayload: boolean
 
   constructor(
     protocol: Protocol,
@@ -99,6 +116,10 @@ export class Plan {
     limits: Limits
   ) {
     const at = protocol.type
+    Options.known(at, limits, limitNames)
+    if (typeof on !== "object" || on === null) {
+      throw new InvalidOption({ field: `${at}.on`, value: typeof on, range: "a record of handlers" })
+    }
     this.protocol = protocol
     this.initial = initial
     this.handlers = protocol.rpcs.map((rpc, i) => {
@@ -107,11 +128,13 @@ export class Plan {
         const wrapped = wrap(handler as Handler)
         return protocol.streams[i] ? Streaming.streamed(wrapped, rpc._tag) : wrapped
       }
-      throw new InvalidOption({ field: `${at}.on.${rpc._tag}`, value: typeof handler, range: "a function" })
+      const value = handler === undefined ? "nothing" : typeof handler
+      throw new InvalidOption({ field: `${at}.on.${rpc._tag}`, value, range: "a handler function" })
     })
     for (const tag of Object.keys(on)) {
       if (protocol.index(tag) >= 0) continue
-      throw new InvalidOption({ field: `${at}.on.${tag}`, value: "a handler", range: "for a message of the protocol" })
+      const range = `a message of the protocol (${protocol.rpcs.map((rpc) => rpc._tag).join(", ")})`
+      throw new InvalidOption({ field: `${at}.on.${tag}`, value: tag, range })
     }
     this.hooks = {
       onTerminated: optional(`${at}.onTerminated`, hooks.onTerminated as Hooks["onTerminated"]),
@@ -125,7 +148,8 @@ export class Plan {
       "fail",
       "suspend",
       "dropNewest",
-      "dropOldest"
+      "dropOldest",
+      "stop"
     ])
     this.stash = Options.integer(`${at}.stash`, limits.stash, this.capacity, 0, 16_777_216)
     this.held = Options.integer(`${at}.held`, limits.held, 1024, 1, 1_048_576)
@@ -136,6 +160,7 @@ export class Plan {
     this.offerMillis = Options.millis(`${at}.offerTimeout`, limits.offerTimeout, 5000)
     this.shutdownMillis = Options.millis(`${at}.shutdown`, limits.shutdown, 5000)
     this.policy = Policy.make(`${at}.supervision`, limits.supervision)
+    this.reportPayload = Options.boolean(`${at}.reportPayload`, limits.reportPayload, false)
   }
 }
 

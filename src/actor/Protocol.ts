@@ -6,9 +6,10 @@
  * Cost: `index` is one Map lookup, or none when the same tag comes again.
  */
 import { Context, type Effect, SchemaAST, type Stream } from "effect"
-import { type Rpc, RpcSchema } from "effect/rpc"
+import { Rpc, RpcSchema } from "effect/rpc"
 import * as Address from "../kernel/Address.ts"
 import { type AskError, InvalidOption, InvalidUse } from "../kernel/Errors.ts"
+import * as Options from "../kernel/Options.ts"
 
 /** Annotates an Rpc whose handler, once started, runs to its end though its asker has gone (law 8). */
 export const Committed: Context.Reference<boolean> = Context.Reference<boolean>("troupe/Actor/Committed", {
@@ -80,10 +81,17 @@ export class Protocol {
     this.events = new Map(events.map((event) => [event._tag, event as Rpc.AnyWithProps]))
     this.type = Address.checkType(type)
     // every Rpc made by `Rpc.make` has these properties; `Rpc.Any` only hides them
-    this.rpcs = rpcs as ReadonlyArray<Rpc.AnyWithProps>
+    this.rpcs = Options.list(`${type}.protocol`, rpcs, "Rpcs") as ReadonlyArray<Rpc.AnyWithProps>
     this.rpcs.forEach((rpc, i) => {
+      if (!Rpc.isRpc(rpc)) {
+        throw new InvalidOption({ field: `${type}.protocol[${i}]`, value: typeof rpc, range: "made by Rpc.make" })
+      }
       if (this.#positions.has(rpc._tag)) {
-        throw new InvalidOption({ field: `${type}.protocol`, value: rpc._tag, range: "a tag that stands there once" })
+        throw new InvalidOption({
+          field: `${type}.protocol`,
+          value: `"${rpc._tag}" twice`,
+          range: "a list of different tags"
+        })
       }
       // the wire has no frame for an element
       if (clients.has(i) && RpcSchema.isStreamSchema(rpc.successSchema)) {

@@ -36,6 +36,8 @@ export interface Failure {
   readonly incident: string
   readonly tag: string
   readonly cause: Cause.Cause<unknown>
+  /** The message, where the behaviour lets reports show it (`reportPayload`). */
+  readonly payload?: unknown
 }
 
 /** What the kernel counts by plain integers, besides what each cell counts. */
@@ -77,6 +79,10 @@ export interface Runtime {
   spawnChild(parent: Cell, plan: Plan, key: string | undefined, options: SpawnOptions | undefined): Cell
   watch(watcher: Cell, target: ActorRef<never>): void
   unwatch(watcher: Cell, target: ActorRef<never>): void
+  link(cell: Cell, target: ActorRef<never>): void
+  unlink(cell: Cell, target: ActorRef<never>): void
+  /** The incarnation of a cell with links ends by a failure, its own or its siblings'. */
+  broken(cell: Cell, incident: string): void
   /** A failure of a handler, of `initial`, of a fork. Decides and acts. */
   failed(cell: Cell, failure: Failure): void
   /** A handler's `self.stop`: a permanent actor is restarted instead. */
@@ -108,13 +114,19 @@ export const close = (runtime: Runtime): void => void live.delete(runtime)
 /** The only system of the process; undefined when there is none, or more than one to choose from. */
 export const only = (): Runtime | undefined => (live.size === 1 ? live.values().next().value : undefined)
 
+/** The system whose turn or fiber is on the stack; else the only one of the process. */
+export const present = (): Runtime | undefined => {
+  for (const runtime of live) if (runtime.scheduler.current !== undefined) return runtime
+  return only()
+}
+
 /** The system that a fiber's sends go to. */
 export const of = (fiber: Fiber.Fiber<unknown, unknown>) => (): Runtime | undefined =>
   fiber.getRef(CurrentRuntime) ?? only()
 
-/** Goes on after the turn at hand, or at once outside of turns. */
+/** Goes on after the turn at hand, behind what waits for its end already, or at once outside of turns. */
 export const after = (runtime: Runtime, delivery: Delivery): void => {
-  if (runtime.scheduler.current === undefined) delivery.deliver()
+  if (runtime.scheduler.current === undefined && runtime.deliveries.length === 0) delivery.deliver()
   else runtime.deliveries.push(delivery)
 }
 

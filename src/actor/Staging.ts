@@ -31,6 +31,10 @@ export const ANSWER = 9
 export const START = 10
 /** a: client, b: close code, c: reason */
 export const CLOSE = 11
+/** a: target ref */
+export const LINK = 12
+/** a: target ref */
+export const UNLINK = 13
 
 export class Staging {
   readonly words: Array<unknown> = []

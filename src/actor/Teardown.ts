@@ -16,6 +16,7 @@ import { CONNECTED, RESERVED } from "../kernel/Envelope.ts"
 import { ActorStopped, CalleeFailed } from "../kernel/Errors.ts"
 import * as Lifecycle from "../kernel/Lifecycle.ts"
 import * as Mailbox from "../kernel/Mailbox.ts"
+import type { Runnable } from "../kernel/Scheduler.ts"
 import { Deadline, type TimerNode } from "../kernel/Timers.ts"
 import * as ActorTimers from "./ActorTimers.ts"
 import { Ask } from "./Ask.ts"
@@ -25,6 +26,7 @@ import * as ExitReason from "./ExitReason.ts"
 import { INITIAL } from "./Extra.ts"
 import * as Forks from "./Forks.ts"
 import * as Outputs from "./Outputs.ts"
+import { above } from "./Overseer.ts"
 import * as Runtime from "./Runtime.ts"
 import { BUSY, HALTED, HELD, NO_STATE, QUEUED, STARTING } from "./Status.ts"
 import { killOrder, type Mode, type Order } from "./StopOrder.ts"
@@ -42,6 +44,10 @@ export interface Teardown {
   readonly listeners: Array<() => void>
   /** Children still to be stopped, the next one last. */
   children: Array<Cell> | undefined
+  /** Children told to stop that still live. */
+  stopping: number
+  /** More of them are told in a later sweep. */
+  batched: boolean
   /** Mode `drain`: all accepted mail has been handled. */
   drained: boolean
   interrupted: boolean
@@ -55,6 +61,9 @@ export interface Teardown {
   /** Wait before the next incarnation. */
   delayMillis: number
 }
+
+/** Instead of a wait before the next incarnation: none until it is asked for. */
+export const PARKED = Number.POSITIVE_INFINITY
 
 const ranks: Record<Mode, number> = { drain: 0, now: 1, kill: 2 }
 const reasons: Record<Mode, ExitReason.ExitReason> = {
@@ -72,6 +81,8 @@ const make = (goal: "stop" | "restart", mode: Mode, reason: ExitReason.ExitReaso
   deadline: undefined,
   listeners: [],
   children: undefined,
+  stopping: 0,
+  batched: false,
   drained: false,
   interrupted: false,
   forksInterrupted: false,
@@ -115,14 +126,15 @@ export const stop = (cell: Cell, order: Order, done: (() => void) | undefined): 
   return true
 }
 
-/** Ends this incarnation and begins the next one after `delayMillis`. */
-export const restart = (cell: Cell, incident: string, delayMillis: number): void => {
+/** Ends this incarnation and begins the next one after `delayMillis`; PARKED: when `unpark` says so. */
+export const restart = (cell: Cell, incident: string, delayMillis: number, millis?: number): void => {
   const extra = cell.record()
   if (!cell.alive || extra.teardown !== undefined) return
   const teardown = (extra.teardown = make("restart", "now", ExitReason.normal))
   teardown.delayMillis = delayMillis
   teardown.incident = incident
   teardown.scope = extra.scope
+  if (extra.links !== undefined) cell.program.runtime.broken(cell, incident)
   cell.change(Lifecycle.RESTART, `failed (${incident})`)
   cell.status = (cell.status | HELD | HALTED) & ~STARTING
   cell.self = undefined
@@ -136,7 +148,8 @@ export const restart = (cell: Cell, incident: string, delayMillis: number): void
   for (const ask of extra.deferred ?? []) ask.settle(Exit.fail(new CalleeFailed({ address: cell.address, incident })))
   for (const stream of extra.streams ?? []) stream.fail(new CalleeFailed({ address: cell.address, incident }))
   Outputs.unstash(cell, Number.MAX_SAFE_INTEGER)
-  arm(cell, teardown, cell.program.plan.shutdownMillis)
+  extra.overseer?.close()
+  arm(cell, teardown, millis ?? cell.program.plan.shutdownMillis)
   advance(cell)
 }
 
@@ -203,7 +216,7 @@ export const advance = (cell: Cell, atRest = false): void => {
     teardown.drained = true
     cell.status |= HELD | HALTED
   }
-  if (!children(cell, teardown)) return
+  if (teardown.batched || !children(cell, teardown)) return
   if (extra.forks !== undefined && extra.forks.size > 0) {
     if (teardown.forksInterrupted) return
     teardown.forksInterrupted = true
@@ -220,23 +233,57 @@ export const advance = (cell: Cell, atRest = false): void => {
 /** Stops the children, last started first. False while one of them still stops. */
 const children = (cell: Cell, teardown: Teardown): boolean => {
   teardown.children ??= [...(cell.extra?.children ?? [])]
-  const mode = teardown.mode === "drain" ? "drain" : "now"
+  const parallel = cell.extra?.overseer?.parallel === true
+  // whoever else goes on with the teardown meanwhile must not overtake the child that still stops
+  if (!parallel && teardown.stopping > 0) return false
+  let stopped = 0
   for (let child = teardown.children.at(-1); child !== undefined; child = teardown.children.at(-1)) {
-    if (child.alive) {
-      if (child.extra?.teardown?.goal !== "stop") {
-        const left = teardown.expiresAt - cell.program.runtime.timers.now()
-        const millis = Math.min(child.program.plan.shutdownMillis, Math.max(1, left * 0.9))
-        stop(child, { mode, millis, reason: ExitReason.shutdown }, undefined)
-      }
-      if (child.alive) {
-        child.extra!.teardown!.listeners.push(() => advance(cell))
-        teardown.children.pop()
-        return false
-      }
-    }
     teardown.children.pop()
+    if (!child.alive) continue
+    if (child.extra?.teardown?.goal !== "stop") stop(child, orderOf(cell, child, teardown), undefined)
+    if (child.alive) {
+      teardown.stopping++
+      child.extra!.teardown!.listeners.push(() => {
+        teardown.stopping--
+        advance(cell)
+      })
+      if (!parallel) return false
+    }
+    if (parallel && ++stopped === BATCH && teardown.children.length > 0) {
+      cell.program.runtime.scheduler.append(new Onwards(cell, teardown))
+      teardown.batched = true
+      return false
+    }
   }
-  return true
+  return teardown.stopping === 0
+}
+
+/** A child stops within its own grace, or its supervisor's for it, and never later than its parent would allow. */
+const orderOf = (cell: Cell, child: Cell, teardown: Teardown): Order => {
+  const grace = cell.extra?.overseer?.graceMillis(child) ?? child.program.plan.shutdownMillis
+  if (grace === 0) return killOrder
+  const left = teardown.expiresAt - cell.program.runtime.timers.now()
+  const mode = teardown.mode === "drain" ? "drain" : "now"
+  return { mode, millis: Math.min(grace, Math.max(1, left * 0.9)), reason: ExitReason.shutdown }
+}
+
+/** So many children of a dynamic supervisor are told to stop in one go; then others get the loop. */
+const BATCH = 512
+
+class Onwards implements Runnable {
+  next: Runnable | undefined = undefined
+  readonly priority: number
+  readonly #cell: Cell
+  readonly #teardown: Teardown
+  constructor(cell: Cell, teardown: Teardown) {
+    this.#cell = cell
+    this.#teardown = teardown
+    this.priority = cell.priority
+  }
+  run(): void {
+    this.#teardown.batched = false
+    if (this.#cell.extra?.teardown === this.#teardown) advance(this.#cell)
+  }
 }
 
 /** Runs `onStop` and closes the incarnation's scope. False while they run. */
@@ -286,8 +333,20 @@ const again = (cell: Cell, teardown: Teardown): void => {
     extra.delay = undefined
     cell.start()
   })
-  if (teardown.delayMillis > 0) timers.arm(extra.delay, teardown.delayMillis)
+  if (teardown.delayMillis === PARKED) above(cell)?.parked(cell)
+  else if (teardown.delayMillis > 0) timers.arm(extra.delay, teardown.delayMillis)
   else extra.delay.expired()
+}
+
+/** Whether it is down and waits for `unpark`, or for its backoff. */
+export const isDown = (cell: Cell): boolean => cell.extra?.delay !== undefined
+
+/** Starts the next incarnation of one that is down. */
+export const unpark = (cell: Cell): void => {
+  const delay = cell.extra?.delay
+  if (delay === undefined) return
+  cell.program.runtime.timers.cancel(delay)
+  delay.expired()
 }
 
 /** Waits for nothing: whatever still runs is cut off and listed until it ends. */
@@ -350,6 +409,10 @@ const tellStopped = (cell: Cell, origin: unknown): void => {
   if (origin instanceof Ask) origin.settle(Exit.fail(new ActorStopped({ address: cell.address, draining: false })))
 }
 
+/** Closes a connection behind the answers of this turn, which are delivered after it. */
+const farewell = (cell: Cell, client: Client): void =>
+  Runtime.after(cell.program.runtime, { deliver: () => client.close(1001, "agent stopped") })
+
 const buryMail = (cell: Cell): void => {
   const box = cell.mailbox
   while (box !== undefined && box.size > 0) {
@@ -359,7 +422,7 @@ const buryMail = (cell: Cell): void => {
     cell.bury(tag, payload, tag >= RESERVED && tag < 2 * RESERVED ? "stale" : "stopped")
     tellStopped(cell, origin)
     // a client that was not greeted yet stands in no list of clients
-    if (tag === CONNECTED) (payload as Client).close(1001, "agent stopped")
+    if (tag === CONNECTED) farewell(cell, payload as Client)
   }
   const stash = cell.extra?.stash?.splice(0) ?? []
   for (const [tag, payload, origin] of stash) {
@@ -386,7 +449,7 @@ const finish = (cell: Cell, teardown: Teardown, event: number): void => {
   cell.self = undefined
   cell.state = NO_STATE
   extra.teardown = undefined
-  for (const client of extra.clients ?? []) client.close(1001, "agent stopped")
+  for (const client of extra.clients ?? []) farewell(cell, client)
   extra.clients = undefined
   const siblings = cell.parent?.extra
   siblings?.children?.delete(cell)

@@ -72,7 +72,7 @@ const mail = (cell: Cell): void => {
     try {
       out = handlers[tag]!(cell.state, payload, self)
     } catch (error) {
-      crashed(cell, tag, origin, Cause.die(error), runtime.scratch)
+      crashed(cell, tag, payload, origin, Cause.die(error), runtime.scratch)
       break
     }
     if (out === cell.state && origin === undefined && !scratch.stashes) {
@@ -182,7 +182,7 @@ const signal = (cell: Cell, tag: number, payload: unknown, origin: unknown): boo
   try {
     out = go()
   } catch (error) {
-    crashed(cell, tag, undefined, Cause.die(error), runtime.scratch)
+    crashed(cell, tag, payload, undefined, Cause.die(error), runtime.scratch)
     return false
   }
   if (out === undefined && tag >= SIGNAL) out = cell.state
@@ -297,7 +297,7 @@ const completed = (
   const position = tag >= RESERVED ? tag - RESERVED : tag
   const answers = tag < SIGNAL && cell.program.plan.protocol.errs[position] === true
   if (cause.reasons.length !== 1 || reason === undefined || !Cause.isFailReason(reason) || !answers) {
-    crashed(cell, tag, origin, cause, staging)
+    crashed(cell, tag, payload, origin, cause, staging)
     return false
   }
   cell.finished++
@@ -319,7 +319,7 @@ const commit = (
   const { runtime } = cell.program
   if (runtime.freezes && out instanceof Promise) {
     const error = new Error("a handler returned a Promise: return an Effect (Effect.promise) or be a generator")
-    crashed(cell, tag, origin, Cause.die(error), staging)
+    crashed(cell, tag, payload, origin, Cause.die(error), staging)
     return false
   }
   let next = out
@@ -333,14 +333,14 @@ const commit = (
     next = out.changes ? out.state : cell.state
     if (origin instanceof Ask && origin.phase <= RUNNING) {
       const error = new Error("Actor.noReply() for an ask that was not deferred, forwarded or stashed")
-      crashed(cell, tag, origin, Cause.die(error), staging)
+      crashed(cell, tag, payload, origin, Cause.die(error), staging)
       return false
     }
   }
   if (staging.stashes) {
     if (tag >= SIGNAL) {
       const error = new InvalidUse({ address: cell.address, reason: `${cell.tagName(tag)} cannot be stashed` })
-      crashed(cell, tag, origin, Cause.die(error), staging)
+      crashed(cell, tag, payload, origin, Cause.die(error), staging)
       return false
     }
     staging.stashes = false
@@ -368,12 +368,21 @@ const discard = (cell: Cell, origin: unknown, staging: Staging): boolean => {
 }
 
 /** The handler failed: outputs discarded, the asker told at once, the rest is supervision's. */
-const crashed = (cell: Cell, tag: number, origin: unknown, cause: Cause.Cause<unknown>, staging: Staging): void => {
-  const { runtime } = cell.program
+const crashed = (
+  cell: Cell,
+  tag: number,
+  payload: unknown,
+  origin: unknown,
+  cause: Cause.Cause<unknown>,
+  staging: Staging
+): void => {
+  const { runtime, plan } = cell.program
   const incident = runtime.incident()
   cell.finished++
   runtime.counts.failed++
   Outputs.discard(cell, staging)
   if (origin instanceof Ask) origin.settle(Exit.fail(new CalleeFailed({ address: cell.address, incident })))
-  runtime.failed(cell, { incident, tag: cell.tagName(tag), cause })
+  const failure = { incident, tag: cell.tagName(tag), cause }
+  // a signal is no message of the protocol
+  runtime.failed(cell, plan.reportPayload && tag < SIGNAL ? { ...failure, payload } : failure)
 }

@@ -20,7 +20,7 @@ import type { AddressInfo } from "node:net"
 import type { Duplex } from "node:stream"
 import { WebSocketServer } from "ws"
 import { ActorRef } from "../actor/ActorRef.ts"
-import type { Behavior } from "../actor/Behavior.ts"
+import { Behavior } from "../actor/Behavior.ts"
 import * as Address from "../kernel/Address.ts"
 import { InvalidOption } from "../kernel/Errors.ts"
 import * as Options from "../kernel/Options.ts"
@@ -111,6 +111,9 @@ export class Gateway extends Context.Service<Gateway, OpenGateway>()("troupe/Gat
 const maxHandshakes = 1024
 const handshakeMillis = 10_000
 
+/** `/healthz` may use a fiftieth of the loop's time. */
+const lookShare = 50
+
 /** A heartbeat goes round in so many steps. */
 const slices = 25
 
@@ -120,6 +123,8 @@ const maxPieces = 4096
 const destroy = function (this: Duplex): void {
   this.destroy()
 }
+
+const noSuchPath = "no such path: agents are at /agents/{Type}/{key}, and type names are case-sensitive"
 
 const route = /^\/agents\/([^/]+)\/([^/]+)$/
 
@@ -142,11 +147,16 @@ class Listener {
   #quota = 0
   #slice = 0
   #draining = false
+  /** The last answer of `/healthz`, and when a new one may be made. */
+  #looked = ""
+  #lookAgainAt = 0
 
   constructor(host: Host, options: GatewayOptions<unknown>) {
     this.#host = host
-    const { port: _port, host: _host, agents: _agents, ...limits } = options
-    this.#limits = check(limits)
+    this.#limits = check(options)
+    if (Options.list("gateway.agents", options.agents, "agents").length === 0) {
+      throw new InvalidOption({ field: "gateway.agents", value: "an empty list", range: "a list of agents" })
+    }
     this.#port = Options.integer("gateway.port", options.port, 4000, 0, 65_535)
     this.#address = options.host ?? "127.0.0.1"
     if (typeof this.#address !== "string" || this.#address === "") {
@@ -168,9 +178,12 @@ class Listener {
     }
     // sockets that have not become connections are bounded too: in number, and in the time they may take for it
     this.#server = createServer(
-      { headersTimeout: handshakeMillis, requestTimeout: handshakeMillis },
+      { headersTimeout: handshakeMillis, requestTimeout: handshakeMillis, connectionsCheckingInterval: 1000 },
       (request, response) => this.#respond(request, response)
     )
+    // nor may one hold its slot by not reading, or queue requests behind one another
+    this.#server.timeout = handshakeMillis
+    this.#server.maxRequestsPerSocket = 1
     this.#server.maxConnections = this.#limits.maxConnections + maxHandshakes
     this.#sockets = new WebSocketServer({
       noServer: true,
@@ -187,10 +200,14 @@ class Listener {
 
   host(agent: AnyAgent, services: Context.Context<unknown>): Effect.Effect<void> {
     return Effect.suspend(() => {
-      const { protocol } = agent.plan
+      const { protocol } = Options.made("gateway.agents", agent, Behavior, "definition.behavior(...)").plan
       if (protocol.clients.size === 0) {
         const range = "an agent, made by Agent.make with clients"
         return Effect.die(new InvalidOption({ field: "gateway.agents", value: protocol.type, range }))
+      }
+      if (this.#codecs.has(protocol.type)) {
+        const value = `"${protocol.type}" twice`
+        return Effect.die(new InvalidOption({ field: "gateway.agents", value, range: "a list of different agents" }))
       }
       this.#codecs.set(protocol.type, Codec.of(protocol))
       const { hosted } = this.#host.system.registry.kind(protocol.type)
@@ -235,22 +252,22 @@ class Listener {
 
   #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
     socket.on("error", destroy)
-    const refuse = (status: string): void => {
+    const refuse = (status: string, why: string): void => {
       // a peer that never hangs up itself must not hold a half-open socket
       socket.once("finish", destroy)
-      socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`)
+      const head = `Connection: close\r\nContent-Type: text/plain\r\nContent-Length: ${why.length + 1}`
+      socket.end(`HTTP/1.1 ${status}\r\n${head}\r\n\r\n${why}\n`)
     }
-    if (this.#draining) return refuse("503 Service Unavailable")
-    const [, type, encodedKey] = route.exec((request.url ?? "").split("?", 1)[0]!) ?? []
-    const codec = type === undefined ? undefined : this.#codecs.get(type)
-    if (codec === undefined || encodedKey === undefined) return refuse("404 Not Found")
+    if (this.#draining) return refuse("503 Service Unavailable", "this host is closing")
+    const [codec, encodedKey] = this.#routed(request)
+    if (codec === undefined || encodedKey === undefined) return refuse("404 Not Found", noSuchPath)
     let key: string
     try {
       key = Address.checkKey(decodeURIComponent(encodedKey))
     } catch {
-      return refuse("400 Bad Request")
+      return refuse("400 Bad Request", "the key is not URL-encoded text of 1 to 256 UTF-16 units")
     }
-    if (this.#crowded) return refuse("503 Service Unavailable")
+    if (this.#crowded || this.#populated(codec, key)) return refuse("503 Service Unavailable", "this host is full")
     this.#sockets.handleUpgrade(request, socket, head, (webSocket) => {
       const connection = new Connection(webSocket, socket, codec, this.#house)
       const line = Edge.connect(this.#host.system, new ActorRef(codec.protocol, key, undefined), connection)
@@ -267,22 +284,48 @@ class Listener {
     return this.#connections.size >= maxConnections || this.#house.held >= 0.8 * maxHeldBytes
   }
 
+  /** As many agents live as may, and this key would make one more. */
+  #populated(codec: Codec.Codec, key: string): boolean {
+    const { registry } = this.#host.system
+    let living = 0
+    for (const type of this.#codecs.keys()) living += registry.kind(type).living
+    return living >= this.#limits.maxAgents && !registry.kind(codec.protocol.type).cells.has(key)
+  }
+
+  /** The agent type and the key, still encoded, that a path names. */
+  #routed(request: IncomingMessage): readonly [codec: Codec.Codec | undefined, key: string | undefined] {
+    const [, type, key] = route.exec((request.url ?? "").split("?", 1)[0]!) ?? []
+    return [type === undefined ? undefined : this.#codecs.get(type), key]
+  }
+
   #respond(request: IncomingMessage, response: ServerResponse): void {
+    response.setHeader("connection", "close")
     if (request.method !== "GET" || request.url !== "/healthz") {
-      response.writeHead(404, { "content-length": 0 }).end()
+      const agent = this.#routed(request)[0] !== undefined
+      if (agent) response.setHeader("upgrade", "websocket")
+      response.writeHead(agent ? 426 : 404, { "content-type": "text/plain" })
+      response.end(agent ? "an agent speaks WebSocket here\n" : `${noSuchPath}\n`)
       return
     }
+    response.writeHead(200, { "content-type": "application/json", "cache-control": "no-store" }).end(this.#health())
+  }
+
+  /** Looking at every actor takes a while where there are many: asked more often, the last look is told again. */
+  #health(): string {
     const { system } = this.#host
-    const imbalances = this.#host.imbalances()
-    const body = JSON.stringify({
+    const began = performance.now()
+    if (began < this.#lookAgainAt) return this.#looked
+    this.#looked = JSON.stringify({
       status: this.#draining ? "draining" : "ok",
-      balanced: imbalances.length === 0,
+      balanced: this.#host.imbalances().length === 0,
       gateway: this.#stats(),
       system: this.#host.snapshot(),
       memory: process.memoryUsage(),
       now: system.timers.now()
     })
-    response.writeHead(200, { "content-type": "application/json", "cache-control": "no-store" }).end(body)
+    const ended = performance.now()
+    this.#lookAgainAt = ended + lookShare * (ended - began)
+    return this.#looked
   }
 
   /** A slice of the connections, so that ten thousand pings do not hold the loop at once. */

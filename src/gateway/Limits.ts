@@ -11,6 +11,8 @@ import * as Options from "../kernel/Options.ts"
 export interface LimitOptions {
   /** Open connections; one more gets HTTP 503. 1-1,000,000, default 16,384. */
   readonly maxConnections?: number
+  /** Living agents that connections may make; with that many, a connection to a new key gets 503. Default 262,144. */
+  readonly maxAgents?: number
   /** Bytes of a frame; a larger one closes 1009. 64-16,777,216, default 65,536. */
   readonly maxFrameBytes?: number
   /** Messages in a batch. 1-1,000, default 32. */
@@ -19,7 +21,7 @@ export interface LimitOptions {
   readonly maxUnfinished?: number
   /** The same in bytes of wire. 64-1,073,741,824, default 262,144. */
   readonly maxUnfinishedBytes?: number
-  /** Bytes of frames that arrive although it is paused; more close 1008. 64-1,073,741,824, default 65,536. */
+  /** Bytes of frames that arrive although it is paused; more close 1008. Default `maxFrameBytes` + 65,550. */
   readonly maxBacklogBytes?: number
   /** Invalid messages of a connection from one heartbeat to the next; one more closes 1008. 0-1,000,000, default 100. */
   readonly maxInvalid?: number
@@ -56,16 +58,20 @@ export interface ConnectionLimits {
 
 export interface Limits extends ConnectionLimits {
   readonly maxConnections: number
+  readonly maxAgents: number
   readonly maxFrameBytes: number
   readonly heartbeatMillis: number
   readonly stallMillis: number
   readonly drainMillis: number
 }
 
+/** What `ws` may still hand over of a socket that is paused: the frame at hand, and a chunk behind it. */
+const CHUNK = 65_536 + 14
 const GIB = 1_073_741_824
 
 const names: ReadonlyArray<keyof LimitOptions> = [
   "maxConnections",
+  "maxAgents",
   "maxFrameBytes",
   "maxBatch",
   "maxUnfinished",
@@ -82,14 +88,16 @@ const names: ReadonlyArray<keyof LimitOptions> = [
 ]
 
 export const check = (o: LimitOptions): Limits => {
-  Options.known("gateway", o, names)
+  Options.known("gateway", o, ["port", "host", "agents", ...names])
+  const maxFrameBytes = Options.integer("gateway.maxFrameBytes", o.maxFrameBytes, 65_536, 64, 16_777_216)
   return {
     maxConnections: Options.integer("gateway.maxConnections", o.maxConnections, 16_384, 1, 1_000_000),
-    maxFrameBytes: Options.integer("gateway.maxFrameBytes", o.maxFrameBytes, 65_536, 64, 16_777_216),
+    maxAgents: Options.integer("gateway.maxAgents", o.maxAgents, 262_144, 1, 1_000_000_000),
+    maxFrameBytes,
     maxBatch: Options.integer("gateway.maxBatch", o.maxBatch, 32, 1, 1000),
     maxUnfinished: Options.integer("gateway.maxUnfinished", o.maxUnfinished, 32, 1, 65_536),
     maxUnfinishedBytes: Options.integer("gateway.maxUnfinishedBytes", o.maxUnfinishedBytes, 262_144, 64, GIB),
-    maxBacklogBytes: Options.integer("gateway.maxBacklogBytes", o.maxBacklogBytes, 65_536, 64, GIB),
+    maxBacklogBytes: Options.integer("gateway.maxBacklogBytes", o.maxBacklogBytes, maxFrameBytes + CHUNK, 64, GIB),
     maxInvalid: Options.integer("gateway.maxInvalid", o.maxInvalid, 100, 0, 1_000_000),
     maxBytes: Options.integer("gateway.maxOutboxBytes", o.maxOutboxBytes, 1_048_576, 64, GIB),
     maxFrames: Options.integer("gateway.maxOutboxFrames", o.maxOutboxFrames, 256, 1, 1_000_000),

@@ -42,7 +42,8 @@ export const checkType = (type: string): string => {
 /** Refuses a key that is no text, empty or too long. */
 export const checkKey = (key: string): string => {
   if (typeof key === "string" && key.length > 0 && key.length <= maxKeyLength) return key
-  throw new InvalidOption({ field: "key", value: String(key), range: `text of 1 to ${maxKeyLength} UTF-16 units` })
+  const value = typeof key === "string" ? (key === "" ? "empty text" : `text of ${key.length} units`) : String(key)
+  throw new InvalidOption({ field: "key", value, range: `text of 1 to ${maxKeyLength} UTF-16 units` })
 }
 
 /** `child("Room/a", "Worker", "w1")  // => "Room/a/Worker/w1"` */

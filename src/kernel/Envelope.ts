@@ -40,7 +40,7 @@ export type DeadReason =
   | "disconnected" // a client's message whose connection the host gave up
 
 /** The overflow policy of a mailbox (law 5). */
-export type Overflow = "fail" | "suspend" | "dropNewest" | "dropOldest"
+export type Overflow = "fail" | "suspend" | "dropNewest" | "dropOldest" | "stop"
 
 /** Weights 8:4:2:1 in the run queue (law 6). */
 export type Priority = "critical" | "high" | "normal" | "low"

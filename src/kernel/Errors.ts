@@ -4,7 +4,7 @@
  * Floor 0; used by all floors above; knows no actor, no system.
  *
  * Four kinds, and who gets them:
- * - refusal: expected, the sender can act (`MailboxFull`, `ActorStopped`, `NoSuchActor`, `AskTimeout`, ...)
+ * - refusal: expected, the sender can act (`MailboxFull`, `ActorStopped`, `NoSuchActor`, `AskTimeout`, `LimitReached`, ...)
  * - failure: goes to the supervisor, never to the sender (`ActorFailed`)
  * - answer about a failure: what an asker learns of it, without cause or text (`CalleeFailed`)
  * - misuse: an option or a call outside its contract (`InvalidOption`, `InvalidUse`); thrown where it is made
@@ -22,7 +22,7 @@ export class MailboxFull extends Schema.TaggedError<MailboxFull>()("MailboxFull"
   payload: Schema.Unknown
 }) {
   override get message(): string {
-    return `${this.address}: mailbox full at ${this.capacity} messages, "${this.tag}" was not accepted (behavior option mailbox.capacity)`
+    return `${this.address}: mailbox full at ${this.capacity} messages, "${this.tag}" was not accepted (behavior options mailbox.capacity, mailbox.overflow: "suspend" waits)`
   }
 }
 
@@ -93,10 +93,86 @@ export class Dropped extends Schema.TaggedError<Dropped>()("Dropped", {
   }
 }
 
+/** More failures than a supervisor, or an actor's own budget, grants restarts for. A failure: it goes upward. */
+export class RestartsExhausted extends Schema.TaggedError<RestartsExhausted>()("RestartsExhausted", {
+  /** The actor that failed last. */
+  address: Schema.String,
+  restarts: Schema.Int,
+  withinMillis: Schema.Finite
+}) {
+  override get message(): string {
+    const budget = `${this.restarts} restarts in ${this.withinMillis} ms`
+    return `${this.address}: failed again after ${budget} (option intensity)`
+  }
+}
+
+/** An actor that this one was linked to has failed, was killed, or never lived: they fail together. */
+export class LinkBroken extends Schema.TaggedError<LinkBroken>()("LinkBroken", {
+  address: Schema.String,
+  incident: Schema.String
+}) {
+  override get message(): string {
+    return `${this.address}: linked, and has failed or does not live (incident ${this.incident})`
+  }
+}
+
+/** A supervisor's child did not start. What its `initial` failed with was reported under `incident`. */
+export class StartFailed extends Schema.TaggedError<StartFailed>()("StartFailed", {
+  address: Schema.String,
+  id: Schema.String,
+  incident: Schema.String
+}) {
+  override get message(): string {
+    return `${this.address}: child "${this.id}" did not start (incident ${this.incident})`
+  }
+}
+
+/** A supervisor has a child of this id already: it runs, it is being restarted, or it has ended and keeps its place. */
+export class AlreadyPresent extends Schema.TaggedError<AlreadyPresent>()("AlreadyPresent", {
+  address: Schema.String,
+  id: Schema.String,
+  state: Schema.Literals(["running", "restarting", "undefined"])
+}) {
+  override get message(): string {
+    return `${this.address}: has a child "${this.id}" (${this.state})`
+  }
+}
+
+/** A supervisor has no child of this id, or of this ref. */
+export class NoSuchChild extends Schema.TaggedError<NoSuchChild>()("NoSuchChild", {
+  address: Schema.String,
+  id: Schema.String
+}) {
+  override get message(): string {
+    return `${this.address}: has no child "${this.id}"`
+  }
+}
+
+/** A dynamic supervisor has as many children as it may. */
+export class TooManyChildren extends Schema.TaggedError<TooManyChildren>()("TooManyChildren", {
+  address: Schema.String,
+  maxChildren: Schema.Int
+}) {
+  override get message(): string {
+    return `${this.address}: has ${this.maxChildren} children already (option maxChildren)`
+  }
+}
+
 /** Another actor lives at this address. */
 export class NameTaken extends Schema.TaggedError<NameTaken>()("NameTaken", { address: Schema.String }) {
   override get message(): string {
     return `${this.address}: the name is taken`
+  }
+}
+
+/** Something that a system bounds is all in use; leave what is not needed, or raise the option. */
+export class LimitReached extends Schema.TaggedError<LimitReached>()("LimitReached", {
+  what: Schema.String,
+  limit: Schema.Int,
+  option: Schema.String
+}) {
+  override get message(): string {
+    return `${this.what}: all ${this.limit} are in use (${this.option})`
   }
 }
 

@@ -9,7 +9,8 @@ import { Duration, Option } from "effect"
 import { InvalidOption } from "./Errors.ts"
 
 const show = (value: unknown): string => {
-  if (typeof value === "string") return JSON.stringify(value)
+  if (typeof value === "string") return JSON.stringify(value.length > 40 ? `${value.slice(0, 40)}...` : value)
+  if (typeof value === "function") return "a function"
   if (typeof value === "object" && value !== null) return Object.prototype.toString.call(value)
   return String(value)
 }
@@ -17,6 +18,14 @@ const show = (value: unknown): string => {
 const refuse = (field: string, value: unknown, range: string): never => {
   throw new InvalidOption({ field, value: show(value), range })
 }
+
+/** Refuses what is no object of the class that a function of the API made. */
+export const made = <A>(field: string, value: unknown, kind: abstract new (...args: never) => A, by: string): A =>
+  value instanceof kind ? value : refuse(field, value, `made by ${by}`)
+
+/** Refuses what is no list. */
+export const list = <A>(field: string, value: ReadonlyArray<A>, of: string): ReadonlyArray<A> =>
+  Array.isArray(value) ? value : refuse(field, value, `a list of ${of}`)
 
 /** A whole number from `min` to `max`; `fallback` when absent. */
 export const integer = (field: string, value: unknown, fallback: number, min: number, max: number): number => {
@@ -41,6 +50,12 @@ export const millis = (field: string, value: Duration.Input | "infinity" | undef
   return ms > 0 ? ms : refuse(field, value, 'a duration above zero, such as "5 seconds"')
 }
 
+/** True or false; `fallback` when absent. */
+export const boolean = (field: string, value: unknown, fallback: boolean): boolean => {
+  if (value === undefined) return fallback
+  return typeof value === "boolean" ? value : refuse(field, value, "true or false")
+}
+
 /** One of `names`; `fallback` when absent. */
 export const oneOf = <A extends string>(field: string, value: unknown, fallback: A, names: ReadonlyArray<A>): A => {
   if (value === undefined) return fallback
@@ -53,6 +68,7 @@ export const known = (field: string, value: object | undefined, names: ReadonlyA
   if (value === undefined) return
   if (typeof value !== "object" || value === null) return refuse(field, value, "an options record")
   for (const name of Object.keys(value)) {
-    if (!names.includes(name)) refuse(`${field}.${name}`, "an unknown option", `one of ${names.join(", ")}`)
+    if (names.includes(name)) continue
+    throw new InvalidOption({ field: `${field}.${name}`, value: "unknown, it", range: `one of ${names.join(", ")}` })
   }
 }

@@ -9,16 +9,19 @@ import { Context, Effect, Layer, Stream, Queue, Tracer } from "effect"
 import type { Rpc } from "effect/rpc"
 import { type ActorRef, fromAddress } from "../actor/ActorRef.ts"
 import type { Definition } from "../actor/Actor.ts"
-import type { Behavior } from "../actor/Behavior.ts"
+import { Behavior } from "../actor/Behavior.ts"
 import type { Cell } from "../actor/Cell.ts"
+import type { Plan } from "../actor/Plan.ts"
 import * as ExitReason from "../actor/ExitReason.ts"
 import type { SpawnArgs } from "../actor/Runtime.ts"
 import { killOrder } from "../actor/StopOrder.ts"
 import type { Address } from "../kernel/Address.ts"
 import { NameTaken } from "../kernel/Errors.ts"
+import * as Options from "../kernel/Options.ts"
+import type { CrashReport } from "./CrashReport.ts"
 import type { DeadLetter, Listener } from "./DeadLetters.ts"
 import * as Snapshot from "./Snapshot.ts"
-import { type Change, type Report, System, type SystemOptions } from "./System.ts"
+import { type Change, System, type SystemOptions } from "./System.ts"
 
 /** What a shutdown did. */
 export interface ShutdownReport {
@@ -84,7 +87,7 @@ export class Host {
     ...[options]: SpawnArgs<In>
   ): ActorRef<P> {
     const { system } = this
-    return system.spawn(system.program(behavior.plan, system.services), key, options).ref as ActorRef<P>
+    return system.spawn(system.program(planOf(behavior), system.services), key, options).ref as ActorRef<P>
   }
 
   /** Internal: `ActorSystem.spawn`, with the services that the handlers need. */
@@ -96,7 +99,7 @@ export class Host {
   ): Effect.Effect<ActorRef<P>, NameTaken> {
     return Effect.suspend(() => {
       try {
-        const program = this.system.program(behavior.plan, own(services))
+        const program = this.system.program(planOf(behavior), own(services))
         return Effect.succeed(this.system.spawn(program, key, options).ref as ActorRef<P>)
       } catch (error) {
         return error instanceof NameTaken ? Effect.fail(error) : Effect.die(error)
@@ -110,16 +113,20 @@ export class Host {
   ): Effect.Effect<void, NameTaken> {
     return Effect.suspend(() => {
       try {
-        return Effect.succeed(this.system.host(this.system.program(behavior.plan, own(services))))
+        return Effect.succeed(this.system.host(this.system.program(planOf(behavior), own(services))))
       } catch (error) {
         return error instanceof NameTaken ? Effect.fail(error) : Effect.die(error)
       }
     })
   }
 
-  /** A ref that stays with this system, for a spawned or hosted key. */
-  at<S, P extends Rpc.Any, E extends Rpc.Any>(definition: Definition<S, P, E>, key: string): ActorRef<P> {
-    const ref = definition.at(key)
+  /** A ref that stays with this system, for a spawned or hosted key, or for a child of `parent`. */
+  at<S, P extends Rpc.Any, E extends Rpc.Any>(
+    definition: Definition<S, P, E>,
+    key: string,
+    parent?: ActorRef
+  ): ActorRef<P> {
+    const ref = definition.at(key, parent)
     const cell = this.system.locate(ref as ActorRef<never>, true)
     return cell === undefined ? ref : (cell.ref as ActorRef<P>)
   }
@@ -168,15 +175,18 @@ export class Host {
     return subscribe(this.system.onChange)
   }
 
-  /** Failures and what was decided about them, from now on. */
-  get failures(): Stream.Stream<Report> {
+  /** Failures and what was decided about them, from now on: all of them, also those that the log only counts. */
+  get failures(): Stream.Stream<CrashReport> {
     return subscribe(this.system.onFailure)
   }
 
   /** Waits until no actor has anything to do: nothing ready, queued or suspended. For tests and shutdown. */
   get quiet(): boolean {
     if (this.system.scheduler.active) return false
-    for (const cell of this.system.cells()) if (cell.running > 0 || cell.mailbox !== undefined) return false
+    for (const cell of this.system.cells()) {
+      // one in its backoff does nothing until it is over, whatever mail it has
+      if (cell.running > 0 || (cell.mailbox !== undefined && cell.extra?.delay === undefined)) return false
+    }
     return true
   }
 
@@ -185,6 +195,9 @@ export class Host {
     return shutdown(this)
   }
 }
+
+const planOf = (behavior: unknown): Plan =>
+  Options.made("behavior", behavior, Behavior, "definition.behavior(...)").plan
 
 /** What a spawner's fiber carries that an actor must not keep. */
 const own = (services: Context.Context<never>): Context.Context<never> => Context.omit(Tracer.ParentSpan)(services)

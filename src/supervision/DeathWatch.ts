@@ -41,9 +41,9 @@ export const unwatch = (watcher: Cell, ref: ActorRef<never>, target: Cell | unde
 }
 
 /** A life has ended: its watchers hear of it, and it watches no more. */
-export const ended = (cell: Cell): ReadonlyArray<(reason: ExitReason.ExitReason) => void> => {
+export const ended = (cell: Cell): ReadonlyArray<(reason: ExitReason.ExitReason, died: Cell) => void> => {
   const { extra } = cell
-  const listeners: Array<(reason: ExitReason.ExitReason) => void> = []
+  const listeners: Array<(reason: ExitReason.ExitReason, died: Cell) => void> = []
   if (extra === undefined) return listeners
   for (const watcher of extra.watchers ?? []) {
     if (typeof watcher === "function") listeners.push(watcher)

@@ -20,8 +20,9 @@ import {
 } from "effect"
 import type { ActorRef } from "../actor/ActorRef.ts"
 import { Cell } from "../actor/Cell.ts"
-import type { ExitReason } from "../actor/ExitReason.ts"
+import * as ExitReason from "../actor/ExitReason.ts"
 import { type Plan, Program } from "../actor/Plan.ts"
+import { above } from "../actor/Overseer.ts"
 import * as Policy from "../actor/Policy.ts"
 import * as Runtime from "../actor/Runtime.ts"
 import { Staging } from "../actor/Staging.ts"
@@ -29,16 +30,21 @@ import * as Startup from "../actor/Startup.ts"
 import type { Order } from "../actor/StopOrder.ts"
 import * as Address from "../kernel/Address.ts"
 import type { DeadReason } from "../kernel/Envelope.ts"
-import { ActorFailed, InvalidUse, NameTaken } from "../kernel/Errors.ts"
+import { InvalidUse, NameTaken } from "../kernel/Errors.ts"
 import { FiberScheduler } from "../kernel/FiberScheduler.ts"
 import * as Lifecycle from "../kernel/Lifecycle.ts"
 import * as Options from "../kernel/Options.ts"
 import { Scheduler, type SchedulerOptions } from "../kernel/Scheduler.ts"
 import { Timers } from "../kernel/Timers.ts"
+import { Children, type Rules } from "./Children.ts"
+import * as CrashReport from "./CrashReport.ts"
 import { DeadLetters } from "./DeadLetters.ts"
 import * as DeathWatch from "./DeathWatch.ts"
+import * as FloodGate from "./FloodGate.ts"
+import * as Links from "./Links.ts"
 import { type Kind, Registry } from "./Registry.ts"
-import * as Supervisor from "./Supervisor.ts"
+import { Roster } from "./Roster.ts"
+import * as Supervision from "./Supervision.ts"
 
 export interface SystemOptions {
   readonly scheduler?: SchedulerOptions
@@ -48,22 +54,17 @@ export interface SystemOptions {
   readonly freeze?: boolean
   /** How long a shutdown may take. Default 15 seconds. */
   readonly shutdown?: Duration.Input
+  /** How many reports of failures are logged in full, before they are only counted. */
+  readonly reports?: FloodGate.FloodOptions
+  /** Memberships in `Groups`, of all groups together. 0-16,777,216, default 131,072. */
+  readonly memberships?: number
+  /** Names registered in `Names`. 0-16,777,216, default 131,072. */
+  readonly names?: number
 }
 
 /** A step of somebody's lifecycle. */
-export interface Change {
+export interface Change extends Lifecycle.Step {
   readonly ref: ActorRef
-  readonly from: Lifecycle.State
-  readonly to: Lifecycle.State
-  /** The system clock's time, in ms. */
-  readonly at: number
-  readonly why: string
-}
-
-/** A failure and what was decided about it. */
-export interface Report {
-  readonly error: ActorFailed
-  readonly decision: string
 }
 
 export interface Zombie {
@@ -87,10 +88,14 @@ export class System implements Runtime.Runtime {
   readonly shutdownMillis: number
   readonly deliveries: Array<Runtime.Delivery> = []
   readonly nowhere = { accepted: 0, dead: 0 }
+  /** Which failures are logged in full. */
+  readonly flood: FloodGate.FloodGate
+  readonly groups: Roster
+  readonly names: Roster
   readonly counts: Runtime.Counts = { failed: 0, cancelled: 0, unheardErrors: 0, revokedCalls: 0 }
   readonly zombies = new Set<Zombie>()
   readonly onChange = new Set<(change: Change) => void>()
-  readonly onFailure = new Set<(report: Report) => void>()
+  readonly onFailure = new Set<(report: CrashReport.CrashReport) => void>()
   /** Closed first when the system stops: gateways. */
   readonly edges = new Set<Effect.Effect<void>>()
   scratch = new Staging()
@@ -107,7 +112,15 @@ export class System implements Runtime.Runtime {
   #anonymous = 1
 
   constructor(options: SystemOptions, services: Context.Context<never>) {
-    Options.known("system", options, ["scheduler", "deadLetters", "freeze", "shutdown"])
+    Options.known("system", options, [
+      "scheduler",
+      "deadLetters",
+      "freeze",
+      "shutdown",
+      "reports",
+      "memberships",
+      "names"
+    ])
     this.services = services
     this.#clock = Context.get(services, Clock.Clock)
     this.#random = Context.get(services, Random.Random)
@@ -116,6 +129,14 @@ export class System implements Runtime.Runtime {
     this.freezes = options.freeze ?? process.env["NODE_ENV"] !== "production"
     this.shutdownMillis = Options.millis("system.shutdown", options.shutdown, 15_000)
     this.deadLetters = new DeadLetters(Options.integer("system.deadLetters", options.deadLetters, 1024, 0, 1_048_576))
+    const roster = (name: "memberships" | "names") =>
+      new Roster(
+        name,
+        `system option ${name}`,
+        Options.integer(`system.${name}`, options[name], 131_072, 0, 16_777_216)
+      )
+    this.groups = roster("memberships")
+    this.names = roster("names")
     const dispatcher = this.live ? undefined : Context.get(services, EffectScheduler.Scheduler).makeDispatcher()
     const kick = dispatcher && ((sweep: () => void) => dispatcher.scheduleTask(sweep, 0))
     this.scheduler = new Scheduler({ ...(kick && { kick }), ...options.scheduler })
@@ -131,6 +152,9 @@ export class System implements Runtime.Runtime {
         return () => fiber.interruptUnsafe()
       },
       this.scheduler.onDefect
+    )
+    this.flood = new FloodGate.FloodGate(options.reports, this.timers, (summary) =>
+      this.log(Effect.logWarning(FloodGate.text(summary)))
     )
     Runtime.open(this)
   }
@@ -196,6 +220,7 @@ export class System implements Runtime.Runtime {
     parent: Cell | undefined,
     options: Runtime.SpawnOptions | undefined
   ): Cell {
+    Options.known("spawn", options, ["input", "supervision"])
     const supervision = options?.supervision
     const policy = supervision && Policy.make(`${kind.type}.supervision`, supervision)
     const cell = new Cell(program, key, parent)
@@ -269,9 +294,30 @@ export class System implements Runtime.Runtime {
     )
   }
 
-  readonly #around: Supervisor.Surroundings = {
+  link(cell: Cell, target: ActorRef<never>): void {
+    Links.link(
+      cell,
+      target,
+      target.find(() => this)
+    )
+  }
+
+  unlink(cell: Cell, target: ActorRef<never>): void {
+    Links.unlink(
+      cell,
+      target.find(() => this)
+    )
+  }
+
+  broken(cell: Cell, incident: string): void {
+    Links.broken(cell, incident)
+  }
+
+  readonly #around: Supervision.Surroundings = {
     now: () => this.timers.now(),
     random: () => this.#random.nextDoubleUnsafe(),
+    incident: () => this.incident(),
+    services: () => this.services,
     report: (cell, failure, decision) => this.#report(cell, failure, decision),
     quarantine: (cell) => {
       const kind = this.registry.kind(cell.program.plan.protocol.type)
@@ -282,11 +328,21 @@ export class System implements Runtime.Runtime {
   }
 
   failed(cell: Cell, failure: Runtime.Failure): void {
-    Supervisor.failed(cell, failure, this.#around)
+    Supervision.failed(cell, failure, this.#around)
   }
 
   exits(cell: Cell, order: Order): void {
-    Supervisor.exits(cell, order, this.#around)
+    Supervision.exits(cell, order, this.#around)
+  }
+
+  /** Makes an actor the supervisor of its children, for this incarnation. */
+  oversee(cell: Cell, rules: Rules): Children {
+    const children = new Children(cell, rules, {
+      again: (child, policy) => Supervision.again(child, policy, this.#around),
+      shutdown: (supervisor) => this.exits(supervisor, { mode: "now", millis: undefined, reason: ExitReason.shutdown })
+    })
+    cell.record().overseer = children
+    return children
   }
 
   reported(cell: Cell, failure: Runtime.Failure): void {
@@ -294,12 +350,13 @@ export class System implements Runtime.Runtime {
   }
 
   #report(cell: Cell, failure: Runtime.Failure, decision: string): void {
-    const { incident, tag, cause } = failure
-    const { address, incarnation } = cell
     if (decision.startsWith("restarts")) this.restarts++
-    const error = new ActorFailed({ address, incarnation, tag, incident, cause })
-    this.#notify(this.onFailure, { error, decision })
-    this.log(Effect.logWarning(`${error.message}: ${decision}`, cause))
+    const logged = this.flood.admit(cell.program.plan.protocol.type, failure.tag, failure.incident, decision)
+    if (!logged && this.onFailure.size === 0) return
+    const time = this.#clock.currentTimeMillisUnsafe()
+    const report = CrashReport.make(cell, failure, decision, this.timers.now(), time)
+    this.#notify(this.onFailure, report)
+    if (logged) this.log(Effect.logWarning(CrashReport.text(report)))
   }
 
   stopped(cell: Cell): void {
@@ -307,19 +364,28 @@ export class System implements Runtime.Runtime {
     const kind = this.registry.kind(type)
     kind.retire(cell)
     if (cell.parent === undefined) kind.cells.delete(cell.key)
-    const reason = cell.extra!.exit as ExitReason
-    for (const listener of DeathWatch.ended(cell)) Runtime.after(this, { deliver: () => listener(reason) })
+    const reason = cell.extra!.exit as ExitReason.ExitReason
+    for (const listener of DeathWatch.ended(cell)) Runtime.after(this, { deliver: () => listener(reason, cell) })
+    Links.ended(cell, reason)
+    cell.extra!.overseer?.close()
+    above(cell)?.ended(cell, reason)
   }
 
   changed(cell: Cell, from: number, to: number, why: string): void {
-    if (this.onChange.size === 0 && !this.#debug) return
-    const change: Change = {
-      ref: cell.ref,
+    if (from === Lifecycle.CONNECTING && to === Lifecycle.ACTIVE) above(cell)?.ready(cell)
+    const { extra } = cell
+    const kept = extra !== undefined && CrashReport.isWorthKeeping(from, to, extra.incarnation)
+    const heard = this.onChange.size > 0 || this.#debug
+    if (!kept && !heard) return
+    const step: Lifecycle.Step = {
       from: Lifecycle.states[from]!,
       to: Lifecycle.states[to]!,
       at: this.timers.now(),
       why
     }
+    if (kept) CrashReport.remember(extra, step)
+    if (!heard) return
+    const change: Change = { ref: cell.ref, ...step }
     this.#notify(this.onChange, change)
     if (this.#debug) this.log(Effect.logDebug(`${cell.address}: ${change.from} -> ${change.to} (${why})`))
   }
@@ -353,6 +419,7 @@ export class System implements Runtime.Runtime {
   /** Ends what the system itself holds. Actors must have stopped. */
   close(): void {
     this.closed = true
+    this.flood.close()
     this.timers.close()
     Runtime.close(this)
   }

@@ -2,7 +2,7 @@ import { describe, expect, it } from "@effect/vitest"
 import { Cause, Context, Effect, Exit, Fiber, Layer, Logger, Option, Schema, Scope, Stream } from "effect"
 import { Rpc } from "effect/rpc"
 import { TestClock } from "effect/testing"
-import { Actor, type ActorRef, ActorSystem, Agent, type Report, type Self } from "troupe"
+import { Actor, type ActorRef, ActorSystem, Agent, type CrashReport, type Self } from "troupe"
 import { TestSystem, waitUntil } from "troupe/testkit"
 
 class Broken extends Schema.TaggedError<Broken>()("Broken", { at: Schema.Int }) {}
@@ -45,7 +45,7 @@ const spawn = (key = "a"): Effect.Effect<Ref, never, ActorSystem> => Effect.orDi
 
 /** What was decided about failures. */
 const reports = Effect.gen(function* () {
-  const found: Array<Report> = []
+  const found: Array<CrashReport> = []
   const { system } = yield* ActorSystem
   system.onFailure.add((report) => void found.push(report))
   return found

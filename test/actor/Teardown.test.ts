@@ -142,6 +142,31 @@ describe("stop", () => {
     }).pipe(Effect.provide(TestSystem.layer))
   )
 
+  it.effect("a fork that ends by itself meanwhile does not hurry it past a child that still stops", () =>
+    Effect.gen(function* () {
+      const order: Array<string> = []
+      const child = (key: string) =>
+        scripted({
+          type: key,
+          onStop: () =>
+            Effect.andThen(
+              Effect.sleep(10),
+              Effect.sync(() => void order.push(key))
+            )
+        }).behavior
+      const parent = scripted({ onStop: () => Effect.sync(() => void order.push("parent")) }).behavior
+      const ref = yield* ActorSystem.spawn(parent, "p")
+      yield* run(ref, (self) => {
+        for (const key of ["A", "B"]) self.spawn(child(key))
+        self.fork(Effect.sleep(5))
+      })
+      const stopping = yield* Effect.forkChild(ref.stop())
+      yield* TestClock.adjust(30)
+      yield* Fiber.join(stopping)
+      expect(order).toEqual(["B", "A", "parent"])
+    }).pipe(Effect.provide(TestSystem.layer))
+  )
+
   it.effect("during a backoff: ends at once", () =>
     Effect.gen(function* () {
       const host = yield* ActorSystem

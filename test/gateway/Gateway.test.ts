@@ -50,8 +50,19 @@ describe("Gateway.layer", () => {
 
   it("refuses an agent whose type is hosted with another behaviour", async () => {
     const other = Silent.behavior({ initial: {}, on: { Hush: (state) => state } })
-    const exit = await opened(Gateway.layer({ agents: [silent, silent, other], port: 0 }), Effect.void)
+    const hosted = Effect.andThen(ActorSystem.host(other), Layer.build(Gateway.layer({ agents: [silent], port: 0 })))
+    const exit = await Effect.runPromiseExit(hosted.pipe(Effect.scoped, Effect.provide(ActorSystem.layer)))
     expect(cause(exit)).toContain("gateway.agents: Silent is not the behavior that its type is hosted with")
+  })
+
+  it.each([
+    ["an empty list", [], "an empty list"],
+    ["an agent twice", [silent, silent], '"Silent" twice'],
+    ["a definition in place of a behaviour", [Silent], "made by definition.behavior(...)"]
+  ] as const)("refuses %s by name", async (_, agents, text) => {
+    const exit = await opened(Gateway.layer({ agents: agents as unknown as [typeof silent], port: 0 }), Effect.void)
+    expect(cause(exit)).toContain(`gateway.agents: `)
+    expect(cause(exit)).toContain(text)
   })
 
   it("asks for the services of its agents' handlers, and takes them from the layer", async () => {

@@ -12,7 +12,7 @@ const Sink = Actor.make("Sink", {
 })
 const overflows = ["fail", "suspend", "dropNewest", "dropOldest"] as const
 
-const sink = (overflow: (typeof overflows)[number], capacity: number) =>
+const sink = (overflow: (typeof overflows)[number] | "stop", capacity: number) =>
   Sink.behavior({
     initial: [],
     mailbox: { capacity, overflow },
@@ -203,6 +203,18 @@ describe("Law 5, overflow is chosen, never surprising", () => {
       expect(ref.tellUnsafe("Item", { from: 0, n: 4 })).toBe("full")
       expect(yield* handled(ref)).toEqual([0, 1, 2])
       expect(Exit.isSuccess(yield* Fiber.await(waits))).toBe(true)
+    }).pipe(Effect.provide(TestSystem.layer))
+  )
+
+  it.effect("stop ends the actor with reason overflow; the message is the sender's again", () =>
+    Effect.gen(function* () {
+      const host = yield* ActorSystem
+      const ref = host.spawnUnsafe(sink("stop", 2), "a")
+      const died = yield* Effect.forkChild(ref.watch(), { startImmediately: true })
+      const offers = [1, 2, 3, 4].map((n) => ref.tellUnsafe("Item", { from: 0, n }))
+      expect(offers).toEqual(["accepted", "accepted", "full", "closed"])
+      expect(yield* Fiber.join(died)).toEqual({ _tag: "overflow" })
+      expect(host.snapshot().deadLetters).toEqual({ stopped: 2 })
     }).pipe(Effect.provide(TestSystem.layer))
   )
 

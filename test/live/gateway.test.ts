@@ -1,9 +1,9 @@
 import { Effect } from "effect"
-import { connect, type Socket } from "node:net"
+import { connect as netConnect, type Socket } from "node:net"
 import { afterEach, describe, expect, it } from "vitest"
 import { WebSocket } from "ws"
 import { Gate, Lab, type Live, open, until } from "./Lab.ts"
-import { call, notice, Raw } from "./Raw.ts"
+import { call, type Frame, notice, Raw } from "./Raw.ts"
 
 let live: Live | undefined
 let gate: Gate
@@ -334,6 +334,18 @@ describe("a client", () => {
     expect(await raw.closed).toBe(1001)
   })
 
+  it("gets an answer to all that its agent had taken before it is closed 1001", async () => {
+    await lab({}, { supervision: { restart: "temporary" } })
+    const raw = await client("s")
+    for (const id of [1, 2, 3]) raw.send(call(id, id === 1 ? "Fail" : "Kept"))
+    expect(await raw.closed).toBe(1001)
+    expect((raw.frames as ReadonlyArray<Frame>).map(({ id, error }) => `${String(id)}: ${error?.code}`)).toEqual([
+      "1: -32603",
+      "2: -32002",
+      "3: -32002"
+    ])
+  })
+
   it("that its agent has not greeted yet is closed 1001 too when the agent stops", async () => {
     await lab()
     const first = await client("k")
@@ -381,6 +393,30 @@ describe("the door", () => {
     expect((await client("c")).socket.readyState).toBe(WebSocket.OPEN)
   })
 
+  it("has maxAgents made by connections; a new key then gets HTTP 503, one that lives does not", async () => {
+    await lab({ maxAgents: 1 })
+    const first = await client("a")
+    await expect(client("b")).rejects.toThrow("503")
+    const second = await client("a")
+    second.send(call(1, "Kept"))
+    expect(await second.frame(({ id }) => id === 1)).toMatchObject({ result: 0 })
+    first.socket.close()
+  })
+
+  it("answers one plain HTTP request a socket, and says which paths are agents", async () => {
+    await lab()
+    const { hostname, port } = new URL(live!.url)
+    const socket = netConnect(Number(port), hostname)
+    let heard = ""
+    socket.on("data", (chunk) => (heard += String(chunk)))
+    socket.write("GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n".repeat(100))
+    await until("the server has hung up", () => socket.closed)
+    expect(heard.match(/HTTP\/1.1 200/g)).toHaveLength(1)
+    const http = live!.url.replace(/^ws/, "http")
+    expect((await fetch(`${http}/a`)).status).toBe(426)
+    expect((await fetch(http)).status).toBe(404)
+  })
+
   it("lets nobody in while all connections together hold four fifths of their bytes, and each reads one message", async () => {
     await lab({ maxHeldBytes: 65_536, maxUnfinished: 1000 }, { mailbox: { capacity: 1000 } })
     const raw = await client("a")
@@ -402,7 +438,7 @@ describe("the door", () => {
     await raw.closed
     expect(await (await client("q")).closed).toBe(1013)
     const { gateway } = live!
-    const hostile = connect({ port: gateway.port, host: gateway.host })
+    const hostile = netConnect({ port: gateway.port, host: gateway.host })
     hostile.on("error", () => {}).on("data", () => {})
     const upgrade = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
     hostile.write(`GET /agents/Lab/q HTTP/1.1\r\nHost: x\r\n${upgrade}Sec-WebSocket-Key: ${"A".repeat(22)}==\r\n\r\n`)
@@ -428,7 +464,7 @@ describe("the door", () => {
 
   it("lets go of a peer it refused that never hangs up itself", async () => {
     const { gateway } = await lab()
-    const socket = connect({ port: gateway.port, host: gateway.host, allowHalfOpen: true })
+    const socket = netConnect({ port: gateway.port, host: gateway.host, allowHalfOpen: true })
     socket.on("error", () => {})
     socket.write("GET /nowhere HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
     const answer = await new Promise<Buffer>((resolve) => socket.once("data", resolve))

@@ -1,0 +1,434 @@
+/**
+ * What a supervisor knows of its children, and how it brings them down and back.
+ *
+ *   a child fails, exits     Strategy says: leave it | restart it, with whom | give up
+ *   one_for_one, dynamic     that child alone, after its backoff
+ *   one_for_all, rest        down: right to left, each within its grace  ->  wait  ->  up: left to right, each once it is ready
+ *
+ * Floor 2; made by a supervisor's `initial`, told of failures by Supervision, of ends and starts by the system.
+ * Law 9. A child that failed is restarted in place (mail, watches and ref survive); one whose life ended (stopped, killed)
+ * is made anew under its key. A temporary child that goes down with its siblings does not come back, as in OTP.
+ * A child that fails while it is brought up, or one to the left of the group, widens the group and starts it over, within
+ * the same budget. Dynamic children have no entry here: they are the cell's own children, one record of a few bytes each.
+ */
+import { Cause, Effect } from "effect"
+import type { ActorRef } from "../actor/ActorRef.ts"
+import type { Cell } from "../actor/Cell.ts"
+import * as ExitReason from "../actor/ExitReason.ts"
+import type { Overseer } from "../actor/Overseer.ts"
+import type { Plan } from "../actor/Plan.ts"
+import type { Policy } from "../actor/Policy.ts"
+import type { Failure } from "../actor/Runtime.ts"
+import * as Teardown from "../actor/Teardown.ts"
+import { NameTaken, StartFailed } from "../kernel/Errors.ts"
+import { Deadline } from "../kernel/Timers.ts"
+import * as Strategy from "./Strategy.ts"
+
+/** A child as its supervisor was told of it, checked. */
+export interface ChildPlan {
+  readonly id: string
+  readonly plan: Plan
+  readonly input: unknown
+  readonly policy: Policy
+  /** Its restarts do not count against its siblings' budget. */
+  readonly ownBudget: boolean
+  /** 0 kills at once; Infinity waits for ever. */
+  readonly graceMillis: number
+  readonly significant: boolean
+}
+
+/** How a supervisor supervises, checked. */
+export interface Rules {
+  readonly kind: Strategy.Kind
+  readonly autoShutdown: Strategy.AutoShutdown
+  /** What all children share; undefined: each has its own, in its policy. */
+  readonly budget: { readonly restarts: number; readonly withinMillis: number } | undefined
+  /** Of dynamic children. */
+  readonly template: ChildPlan | undefined
+}
+
+/** The answers of floor 2 that a child's end may need. */
+export interface Around {
+  /** A child has ended by itself and is to come back: asks its budget; undefined when there is none left. */
+  readonly again: (child: Cell, policy: Policy) => number | undefined
+  /** The supervisor ends, because significant children have. */
+  readonly shutdown: (supervisor: Cell) => void
+}
+
+/** A place among the children, with or without a living child. */
+export class Entry {
+  readonly child: ChildPlan
+  cell: Cell | undefined = undefined
+  /** The child's life has ended, and it is made anew when it is due. */
+  returns = false
+  timer: Deadline | undefined = undefined
+  /** What supervision remembers of the child that ended, for the one made anew. */
+  memory: unknown = undefined
+  constructor(child: ChildPlan) {
+    this.child = child
+  }
+}
+
+/** Children that go down and come back together. */
+interface Group {
+  /** Position of the leftmost. */
+  from: number
+  incident: string
+  dueAt: number
+  rising: boolean
+  /** How often it was begun or widened: whoever walks along it must start over. */
+  round: number
+  timer: Deadline | undefined
+}
+
+export class Children implements Overseer {
+  readonly rules: Rules
+  /** In the order they were started; empty for a dynamic supervisor. */
+  readonly entries: Array<Entry> = []
+  /** Times of the restarts within the shared budget's period. */
+  spent: ReadonlyArray<number> = []
+  readonly #cell: Cell
+  readonly #around: Around
+  readonly #byCell = new Map<Cell, Entry>()
+  /** Children that end and do not come back; true: by their own doing, so a significant one counts. */
+  readonly #leaving = new Map<Cell, boolean>()
+  /** Dynamic children that are due to be made anew. */
+  readonly #vacant = new Set<Entry>()
+  #starting: { readonly cell: Cell; readonly done: (failure: Failure | undefined) => void } | undefined = undefined
+  #group: Group | undefined = undefined
+  #advancing = false
+  #closed = false
+
+  constructor(cell: Cell, rules: Rules, around: Around) {
+    this.#cell = cell
+    this.rules = rules
+    this.#around = around
+  }
+
+  get parallel(): boolean {
+    return this.rules.kind === "dynamic"
+  }
+
+  /** Whether it acts on its children: not while its own incarnation ends. */
+  get #acts(): boolean {
+    return !this.#closed && this.#cell.alive && this.#cell.extra?.teardown === undefined
+  }
+
+  #planOf(child: Cell): ChildPlan | undefined {
+    return this.rules.template ?? this.#byCell.get(child)?.child
+  }
+
+  policyOf(child: Cell): Policy {
+    return this.#planOf(child)?.policy ?? child.program.plan.policy
+  }
+
+  graceMillis(child: Cell): number {
+    return this.#planOf(child)?.graceMillis ?? child.program.plan.shutdownMillis
+  }
+
+  find(id: string): Entry | undefined {
+    return this.entries.find((entry) => entry.child.id === id)
+  }
+
+  /** What the budget of a child is, if not its own. */
+  sharedBy(child: Cell): Strategy.Shared | undefined {
+    const { budget } = this.rules
+    return budget === undefined || this.#planOf(child)?.ownBudget === true
+      ? undefined
+      : { ...budget, spent: this.spent }
+  }
+
+  /** Those that live, in the order they were started. */
+  get living(): ReadonlySet<Cell> {
+    return this.#cell.extra?.children ?? new Set()
+  }
+
+  /** A dynamic child, by key or ref. */
+  childOf(which: string | ActorRef<never>): Cell | undefined {
+    if (typeof which !== "string") {
+      const { runtime } = this.#cell.program
+      const cell = which.find(() => runtime)
+      return cell?.parent === this.#cell ? cell : undefined
+    }
+    return this.#cell.extra?.names?.get(`${this.rules.template?.plan.protocol.type}/${which}`)
+  }
+
+  /** What of an entry is told: it lives, it is due to come back, or nothing lives there. */
+  stateOf(entry: Entry): "running" | "restarting" | "undefined" {
+    const { cell } = entry
+    if (cell === undefined) return entry.returns ? "restarting" : "undefined"
+    return this.stateOfCell(cell)
+  }
+
+  stateOfCell(cell: Cell): "running" | "restarting" {
+    return cell.extra?.teardown !== undefined || Teardown.isDown(cell) ? "restarting" : "running"
+  }
+
+  // ---- starts
+
+  #spawn(child: ChildPlan, key: string | undefined, input: unknown): Cell {
+    return this.#cell.program.runtime.spawnChild(this.#cell, child.plan, key, { input })
+  }
+
+  /** Makes and starts a child; succeeds once it has its state. A failing start ends it again. */
+  start(
+    child: ChildPlan,
+    key: string | undefined,
+    input: unknown,
+    entry?: Entry
+  ): Effect.Effect<Cell, StartFailed | NameTaken> {
+    return Effect.callback<Cell, StartFailed | NameTaken>((resume) => {
+      let cell: Cell
+      try {
+        cell = this.#spawn(child, key, input)
+      } catch (error) {
+        return resume(error instanceof NameTaken ? Effect.fail(error) : Effect.die(error))
+      }
+      if (entry !== undefined) this.#seat(entry, cell)
+      const done = (failure: Failure | undefined): void => {
+        this.#starting = undefined
+        if (failure === undefined) return resume(Effect.succeed(cell))
+        const { incident } = failure
+        resume(Effect.fail(new StartFailed({ address: cell.address, id: child.id, incident })))
+      }
+      this.#starting = { cell, done }
+      cell.start()
+    })
+  }
+
+  /** Of an entry: at its place among its siblings, so that they still stop from right to left. */
+  #seat(entry: Entry, cell: Cell): void {
+    entry.cell = cell
+    entry.returns = false
+    this.#byCell.set(cell, entry)
+    const { children } = this.#cell.record()
+    if (children === undefined || this.entries.at(-1) === entry) return
+    children.clear()
+    for (const { cell: sibling } of this.entries) if (sibling !== undefined) children.add(sibling)
+  }
+
+  /** A child whose start somebody waits for has failed: it does not come back. True when that was so. */
+  startFailed(child: Cell, failure: Failure): boolean {
+    const starting = this.#starting
+    if (starting?.cell !== child) return false
+    this.leave(child, false)
+    starting.done(failure)
+    return true
+  }
+
+  ready(child: Cell): void {
+    if (this.#starting?.cell === child) this.#starting.done(undefined)
+    this.#advance()
+  }
+
+  // ---- restarts
+
+  /** A child is to be restarted in place, with whom the strategy says. */
+  restart(child: Cell, incident: string, delayMillis: number): void {
+    const entry = this.#byCell.get(child)
+    const { kind } = this.rules
+    if (entry === undefined || kind === "one_for_one" || kind === "dynamic") {
+      return Teardown.restart(child, incident, delayMillis, this.#finite(child))
+    }
+    this.#bring(entry, incident, delayMillis)
+  }
+
+  /** A brutal kill of OTP has no grace: here a restart still waits a moment for finalizers. */
+  #finite(child: Cell): number {
+    return Math.max(1, this.graceMillis(child))
+  }
+
+  #bring(entry: Entry, incident: string, delayMillis: number): void {
+    const [from] = Strategy.affected(this.rules.kind, this.entries.length, this.entries.indexOf(entry))
+    const { timers } = this.#cell.program.runtime
+    const dueAt = timers.now() + delayMillis
+    const group = this.#group
+    if (group === undefined) this.#group = { from, incident, dueAt, rising: false, round: 0, timer: undefined }
+    else {
+      // on the way up, those to the left of it are up again
+      group.from = group.rising ? from : Math.min(group.from, from)
+      group.round++
+      group.dueAt = Math.max(group.dueAt, dueAt)
+      group.rising = false
+    }
+    if (entry.cell !== undefined) Teardown.restart(entry.cell, incident, Teardown.PARKED, this.#finite(entry.cell))
+    this.#advance()
+  }
+
+  parked(_child: Cell): void {
+    this.#advance()
+  }
+
+  /** Goes on with the group, as far as it gets without waiting. */
+  #advance(): void {
+    if (this.#advancing || !this.#acts) return
+    this.#advancing = true
+    try {
+      for (let group = this.#group; group !== undefined && this.#step(group);) group = this.#group
+    } finally {
+      this.#advancing = false
+    }
+  }
+
+  /** One step; false when it has to wait. */
+  #step(group: Group): boolean {
+    const { round } = group
+    if (!group.rising) {
+      if (!this.#lower(group)) return false
+      if (group.round !== round) return true
+      const { timers } = this.#cell.program.runtime
+      const left = group.dueAt - timers.now()
+      if (left > 0) {
+        group.timer ??= new Deadline(() => this.#advance())
+        timers.arm(group.timer, left)
+        return false
+      }
+      group.rising = true
+    }
+    for (const entry of this.entries.slice(group.from)) {
+      const { cell } = entry
+      if (cell === undefined) {
+        if (!entry.returns) continue
+        this.#anew(entry, entry.child.id, true)
+      } else if (Teardown.isDown(cell)) Teardown.unpark(cell)
+      // it failed at once: there is another round to begin
+      if (this.#group !== group || group.round !== round) return true
+      if (entry.cell !== undefined && !entry.cell.ready) return false
+    }
+    this.#group = undefined
+    return true
+  }
+
+  /** Brings the group down, right to left. False while one of them still stops. */
+  #lower(group: Group): boolean {
+    for (const { child, cell } of this.entries.slice(group.from).toReversed()) {
+      if (cell === undefined || Teardown.isDown(cell)) continue
+      if (cell.extra?.teardown === undefined) {
+        if (child.policy.restart === "temporary") {
+          this.leave(cell, false)
+          const grace = child.graceMillis
+          const reason = grace === 0 ? ExitReason.killed : ExitReason.shutdown
+          cell.stop({ mode: grace === 0 ? "kill" : "now", millis: grace, reason })
+        } else Teardown.restart(cell, group.incident, Teardown.PARKED, this.#finite(cell))
+      }
+      if (cell.alive && !Teardown.isDown(cell)) return false
+    }
+    return true
+  }
+
+  // ---- ends
+
+  /** The child ends, now or soon, and is not to come back. `counts`: by its own doing. */
+  leave(child: Cell, counts: boolean): void {
+    this.#leaving.set(child, counts)
+  }
+
+  ended(child: Cell, reason: ExitReason.ExitReason): void {
+    const entry = this.#byCell.get(child)
+    this.#byCell.delete(child)
+    if (entry?.cell === child) entry.cell = undefined
+    const counts = this.#leaving.get(child)
+    this.#leaving.delete(child)
+    if (!this.#acts) return
+    if (this.#starting?.cell === child) {
+      const early = new Error(`ended (${reason._tag}) before it was ready`)
+      const incident = this.#cell.program.runtime.incident()
+      this.#starting.done({ incident, tag: "initial", cause: Cause.die(early) })
+      return this.#remove(entry)
+    }
+    const plan = entry?.child ?? this.rules.template
+    if (plan === undefined) return
+    if (counts === undefined && Strategy.returns(plan.policy.restart, reason._tag)) {
+      return this.#comeBack(child, plan, entry)
+    }
+    if (plan.policy.restart === "temporary") this.#remove(entry)
+    if (counts !== false && Strategy.shutsDown(this.rules.autoShutdown, plan.significant, this.#significant())) {
+      return this.#around.shutdown(this.#cell)
+    }
+    this.#advance()
+  }
+
+  #significant(): number {
+    if (this.parallel) return this.#cell.extra?.children?.size ?? 0
+    return this.entries.filter((e) => e.child.significant && (e.cell !== undefined || e.returns)).length
+  }
+
+  #remove(entry: Entry | undefined): void {
+    const at = entry === undefined ? -1 : this.entries.indexOf(entry)
+    if (at < 0) return
+    this.entries.splice(at, 1)
+    const group = this.#group
+    if (group !== undefined && at < group.from) group.from--
+  }
+
+  /** Its life has ended, and it is due to be made anew. */
+  #comeBack(child: Cell, plan: ChildPlan, seat: Entry | undefined): void {
+    const delayMillis = this.#around.again(child, plan.policy)
+    if (delayMillis === undefined) return
+    const key = typeof child.key === "string" ? child.key : undefined
+    const entry = seat ?? new Entry({ ...plan, input: child.input })
+    entry.returns = true
+    entry.memory = child.extra?.history
+    if (seat !== undefined && this.rules.kind !== "one_for_one") {
+      return this.#bring(seat, child.program.runtime.incident(), delayMillis)
+    }
+    if (seat === undefined) this.#vacant.add(entry)
+    entry.timer = new Deadline(() => {
+      this.#vacant.delete(entry)
+      if (!this.#acts || !entry.returns) return
+      this.#anew(entry, seat === undefined ? key : plan.id, seat !== undefined)
+    })
+    const { timers } = this.#cell.program.runtime
+    if (delayMillis > 0) timers.arm(entry.timer, delayMillis)
+    else entry.timer.expired()
+  }
+
+  #anew(entry: Entry, key: string | undefined, seated: boolean): void {
+    const made = this.#spawn(entry.child, key, entry.child.input)
+    made.record().history = entry.memory
+    if (seated) this.#seat(entry, made)
+    made.start()
+  }
+
+  // ---- by order of a user
+
+  /** Adds a place at the right end. */
+  add(child: ChildPlan): Entry {
+    const entry = new Entry(child)
+    this.entries.push(entry)
+    return entry
+  }
+
+  /** Takes a place away. The child must not live. */
+  delete(entry: Entry): void {
+    this.#remove(entry)
+  }
+
+  /** Ends a child for good, within its grace; its place stays unless it is temporary or dynamic. */
+  terminate(child: Cell): Effect.Effect<void> {
+    return Effect.callback<void>((resume) => {
+      this.leave(child, false)
+      const millis = this.graceMillis(child)
+      const reason = millis === 0 ? ExitReason.killed : ExitReason.shutdown
+      const stops = child.stop({ mode: millis === 0 ? "kill" : "now", millis, reason }, () => resume(Effect.void))
+      if (!stops) resume(Effect.void)
+    })
+  }
+
+  /** A child that is due to come back does not. */
+  forget(entry: Entry): void {
+    entry.returns = false
+    if (entry.timer !== undefined) this.#cell.program.runtime.timers.cancel(entry.timer)
+    this.#vacant.delete(entry)
+    this.#advance()
+  }
+
+  close(): void {
+    this.#closed = true
+    const { timers } = this.#cell.program.runtime
+    for (const entry of [...this.entries, ...this.#vacant]) if (entry.timer !== undefined) timers.cancel(entry.timer)
+    this.#vacant.clear()
+    if (this.#group?.timer !== undefined) timers.cancel(this.#group.timer)
+    this.#group = undefined
+  }
+}

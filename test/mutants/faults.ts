@@ -1,0 +1,717 @@
+/**
+ * Deliberate faults, at least one a sentence of the laws: what the tests must catch.
+ *
+ * Each is a file under `src/`, a text that stands there once, and what stands there instead.
+ */
+export interface Fault {
+  readonly id: string
+  /** What it breaks. */
+  readonly law: string
+  readonly edits: ReadonlyArray<readonly [file: string, text: string, instead: string]>
+}
+
+const one = (id: string, law: string, file: string, text: string, instead: string): Fault => ({
+  id,
+  law,
+  edits: [[file, text, instead]]
+})
+
+export const faults: ReadonlyArray<Fault> = [
+  // ---- law 1
+  {
+    id: "two-turns-at-once",
+    law: "1: a suspended handler's actor takes no mail",
+    edits: [
+      [
+        "actor/Turn.ts",
+        "if (!starts && (cell.status & (BUSY | HELD)) !== 0) return",
+        "if (!starts && (cell.status & HELD) !== 0) return"
+      ],
+      [
+        "actor/Turn.ts",
+        "if ((cell.status & (BUSY | HELD)) === 0) mail(cell)",
+        "if ((cell.status & HELD) === 0) mail(cell)"
+      ],
+      [
+        "actor/Cell.ts",
+        `box.push(tag, payload, origin)
+    this.accepted++
+    if ((this.status & (QUEUED | BUSY | HELD)) === 0) this.schedule()
+    return "accepted"`,
+        `box.push(tag, payload, origin)
+    this.accepted++
+    if ((this.status & (QUEUED | HELD)) === 0) this.schedule()
+    return "accepted"`
+      ]
+    ]
+  },
+  one(
+    "cycle-not-seen",
+    "1: an ask that could only wait for itself fails",
+    "actor/Ask.ts",
+    "    if (at === target) return path\n",
+    ""
+  ),
+  one(
+    "offer-timeout-forgotten",
+    "1: a suspend inside a handler ends",
+    "actor/Outputs.ts",
+    "plan.offerMillis, (admitted, expired)",
+    "Infinity, (admitted, expired)"
+  ),
+  one(
+    "foreign-turn",
+    "1: handler code runs only inside its own actor's turns",
+    "kernel/FiberScheduler.ts",
+    "      if (!own) return true\n",
+    ""
+  ),
+
+  // ---- law 2
+  one(
+    "stash-order",
+    "2: unstash puts mail back in arrival order",
+    "actor/Outputs.ts",
+    "for (let i = taken.length - 1; i >= 0; i--) box.unshift",
+    "for (let i = 0; i < taken.length; i++) box.unshift"
+  ),
+  one(
+    "unstash-at-the-end",
+    "2: unstash puts mail back at the head",
+    "actor/Outputs.ts",
+    "box.unshift(taken[i]![0], taken[i]![1], taken[i]![2])",
+    "box.push(taken[taken.length - 1 - i]![0], taken[taken.length - 1 - i]![1], taken[taken.length - 1 - i]![2])"
+  ),
+  one(
+    "late-send-overtakes",
+    "2: later sends queue behind a suspended one",
+    "actor/Cell.ts",
+    "    if (this.mailbox !== undefined) this.mailbox.gate = 0\n",
+    ""
+  ),
+  one(
+    "last-come-first-served",
+    "2: suspended senders keep their place",
+    "actor/Cell.ts",
+    "(extra.waiters ??= []).push(waiter)",
+    "(extra.waiters ??= []).unshift(waiter)"
+  ),
+  one(
+    "terminated-overtakes",
+    "2: Terminated keeps its place",
+    "supervision/DeathWatch.ts",
+    "  watcher.deliver(TERMINATED, died, { cell })\n",
+    "  watcher.deliver(TERMINATED, died, { cell })\n  const last = watcher.mailbox?.remove((tag, payload) => tag === TERMINATED && payload === died)\n  if (last !== undefined) watcher.mailbox!.unshift(last[0], last[1], last[2])\n"
+  ),
+  one(
+    "outputs-reversed",
+    "2: outputs leave in the order they were asked for",
+    "actor/Outputs.ts",
+    "  for (let at = from; at < staging.size; at += 4) {\n    if (words[at]",
+    "  for (let k = from; k < staging.size; k += 4) {\n    const at = staging.size - 4 - (k - from)\n    if (words[at]"
+  ),
+
+  // ---- law 3
+  one(
+    "mailbox-one-more",
+    "3: a mailbox holds its capacity",
+    "kernel/Mailbox.ts",
+    "return this.size - this.reserved >= this.gate",
+    "return this.size - this.reserved > this.gate"
+  ),
+  one(
+    "unbounded-stash",
+    "3: stashes are bounded",
+    "actor/Context.ts",
+    "if ((cell.extra?.stash?.length ?? 0) >= stash) {",
+    "if ((cell.extra?.stash?.length ?? 0) < 0) {"
+  ),
+  one(
+    "unbounded-held",
+    "3: timers, forks, deferred asks, watches are bounded",
+    "actor/Forks.ts",
+    "  if (size < held) return\n",
+    "  if (size < held + 1_000_000) return\n"
+  ),
+  one(
+    "unbounded-outbox",
+    "3: outboxes are bounded",
+    "gateway/Connection.ts",
+    "    if (this.outbox.full) {\n",
+    '    if (this.outbox.full && this.id === "") {\n'
+  ),
+  one(
+    "unbounded-window",
+    "3: a connection's unfinished messages are bounded",
+    "gateway/Connection.ts",
+    "if (this.#unfinished >= limits.maxUnfinished ||",
+    "if (this.#unfinished >= 1e9 ||"
+  ),
+  one(
+    "dead-letters-unbounded",
+    "3: the ring of dead letters is bounded",
+    "supervision/DeadLetters.ts",
+    "if (this.#ring.length < this.#capacity) this.#ring.push(letter)",
+    "if (this.#ring.length >= 0) this.#ring.push(letter)"
+  ),
+
+  // ---- law 4
+  one(
+    "lose-message-at-crash",
+    "4: a failure loses no queued message",
+    "actor/Turn.ts",
+    "      crashed(cell, tag, origin, Cause.die(error), runtime.scratch)\n      break\n    }\n    if (out === cell.state",
+    "      crashed(cell, tag, origin, Cause.die(error), runtime.scratch)\n      if (box.size > 0) box.shift()\n      break\n    }\n    if (out === cell.state"
+  ),
+  one(
+    "deliver-twice",
+    "4: a message is handled once",
+    "actor/Turn.ts",
+    "    box.shift()\n    if (tag >= RESERVED) {",
+    "    if (cell.finished % 97 !== 96) box.shift()\n    if (tag >= RESERVED) {"
+  ),
+  one(
+    "lost-dead-letter",
+    "4: an accepted message that finds no handler is a dead letter",
+    "actor/Cell.ts",
+    "    this.program.runtime.dead(this.address, this.tagName(tag), payload, reason)\n",
+    ""
+  ),
+  one(
+    "uncounted-dead-letter",
+    "4: dead letters are counted",
+    "actor/Cell.ts",
+    "    this.record().dead++\n",
+    "    this.record()\n"
+  ),
+  one(
+    "uncounted-signal",
+    "4: a reserved message counts as accepted",
+    "actor/Cell.ts",
+    "    box.push(tag, payload, origin)\n    this.accepted++\n    if ((this.status & (QUEUED | BUSY | HELD)) === 0) this.schedule()\n    return true",
+    "    box.push(tag, payload, origin)\n    if ((this.status & (QUEUED | BUSY | HELD)) === 0) this.schedule()\n    return true"
+  ),
+  one(
+    "two-outcomes",
+    "4: an ask has exactly one outcome",
+    "actor/Ask.ts",
+    "    if (this.exit !== undefined) return false\n",
+    ""
+  ),
+  one(
+    "no-outcome-at-stop",
+    "4: a queued ask is told of the stop",
+    "actor/Teardown.ts",
+    '    cell.bury(tag, payload, tag >= RESERVED && tag < 2 * RESERVED ? "stale" : "stopped")\n    tellStopped(cell, origin)\n',
+    '    cell.bury(tag, payload, tag >= RESERVED && tag < 2 * RESERVED ? "stale" : "stopped")\n'
+  ),
+  one(
+    "refused-send-forgotten",
+    "4: a send that nobody takes is a dead letter",
+    "actor/Outputs.ts",
+    "  lost(runtime, ref, tag, payload, reasons[error._tag])\n",
+    "  reasons[error._tag]\n"
+  ),
+  one(
+    "stash-lost-at-restart",
+    "4: a restart returns the stash",
+    "actor/Teardown.ts",
+    "  for (const ask of extra.deferred ?? []) ask.settle(Exit.fail(new CalleeFailed({ address: cell.address, incident })))\n  Outputs.unstash(cell, Number.MAX_SAFE_INTEGER)\n",
+    "  for (const ask of extra.deferred ?? []) ask.settle(Exit.fail(new CalleeFailed({ address: cell.address, incident })))\n"
+  ),
+
+  // ---- law 5
+  one(
+    "drop-oldest-drops-newest",
+    "5: overflow is what was chosen",
+    "actor/Cell.ts",
+    'if (policy === "dropNewest") {',
+    'if (policy === "dropNewest" || policy === "dropOldest") {'
+  ),
+  one(
+    "ask-dropped-in-silence",
+    "5: an ask hit by a policy fails at once",
+    "actor/Cell.ts",
+    "    if (origin instanceof Ask) origin.settle(Exit.fail(new Dropped({ address: this.address, policy })))\n",
+    ""
+  ),
+  one(
+    "suspend-does-not-wait",
+    "5: suspend waits for room",
+    "actor/Tell.ts",
+    'if (cell.program.plan.overflow !== "suspend" || sender === cell) {',
+    "if (cell.program.plan.overflow !== undefined || sender === cell) {"
+  ),
+  one(
+    "stop-on-overflow-forgotten",
+    "5: stop ends the actor",
+    "actor/Cell.ts",
+    '    if (policy === "stop") {',
+    '    if (policy === "stop" && this.key === "") {'
+  ),
+
+  // ---- law 6
+  one(
+    "starve-low",
+    "6: no priority starves",
+    "kernel/Scheduler.ts",
+    "      while (p < 4 && (this.#left[p] === 0 || (ready & (1 << p)) === 0)) p++\n",
+    ""
+  ),
+  {
+    id: "turn-never-ends",
+    law: "6: a turn ends after 64 messages or 0.5 ms",
+    edits: [
+      ["kernel/Scheduler.ts", "return this.over || this.clock - this.#turnStart >= this.#turnMillis", "return false"],
+      ["actor/Turn.ts", "Math.min(scheduler.turnMessages, box.size)", "Number.MAX_SAFE_INTEGER"]
+    ]
+  },
+  one(
+    "sweep-never-ends",
+    "6: a sweep ends, then sockets and timers get the loop",
+    "kernel/Scheduler.ts",
+    "    if (now >= this.#sweepEnd) this.over = true\n",
+    ""
+  ),
+  one(
+    "fiber-never-cut",
+    "6: a handler that never suspends is cut",
+    "kernel/FiberScheduler.ts",
+    "return --scheduler.credit <= 0 && scheduler.fiberSpent()",
+    "return --scheduler.credit <= 0 && scheduler.fiberSpent() && false"
+  ),
+  one(
+    "loop-not-cut",
+    "6: a loop of nothing in a generator is cut",
+    "actor/Plan.ts",
+    "Effect.fnUntraced(cutLoops(handler as never) as never)",
+    "Effect.fnUntraced(handler as never)"
+  ),
+  one(
+    "occupied-not-reported",
+    "6: a handler that holds the loop is reported",
+    "kernel/Scheduler.ts",
+    "if (since >= this.#occupiedMillis) this.onOccupied",
+    "if (since >= this.#occupiedMillis * 1e9) this.onOccupied"
+  ),
+  one(
+    "stuck-not-reported",
+    "6: a handler that stays suspended is reported",
+    "actor/Turn.ts",
+    "  runtime.timers.arm(stuck, plan.stuckMillis)\n",
+    ""
+  ),
+
+  // ---- law 7
+  one(
+    "mailbox-kept",
+    "7: an idle actor owns no mailbox",
+    "actor/Turn.ts",
+    "    cell.mailbox = undefined\n    Mailbox.release(box)\n  } else",
+    "  } else"
+  ),
+
+  // ---- law 8
+  one(
+    "cancelled-ask-still-runs",
+    "8: a cancelled ask is removed",
+    "actor/Ask.ts",
+    "  else if (phase === QUEUED) remove(this, reason)\n",
+    "  else if (phase === QUEUED) void remove\n"
+  ),
+  one(
+    "handler-not-interrupted",
+    "8: a running handler is interrupted",
+    "actor/Ask.ts",
+    "        running.cancelled = true\n        running.fiber.interruptUnsafe()\n",
+    ""
+  ),
+  one(
+    "committed-interrupted",
+    "8: a Committed handler goes on",
+    "actor/Ask.ts",
+    "    else if (!target.program.plan.protocol.committed[this.tag]) {",
+    "    else {"
+  ),
+  one(
+    "cancelled-commits",
+    "8: a cancelled handler changes nothing",
+    "actor/Turn.ts",
+    "if (running.cancelled || (cell.status & HALTED) !== 0) {",
+    "if ((cell.status & HALTED) !== 0) {"
+  ),
+  one("on-cancel-forgotten", "8: a deferred ask hears that its asker left", "actor/Ask.ts", "      onCancel()\n", ""),
+  one(
+    "fork-survives-stop",
+    "8: forks end with their incarnation",
+    "actor/Teardown.ts",
+    "    for (const fork of extra.forks) fork.interruptUnsafe()\n    // the last",
+    "    extra.forks = undefined\n    if (extra.forks === undefined) return advance(cell, atRest)\n    // the last"
+  ),
+  one(
+    "skip-finalizer",
+    "8: finalizers run",
+    "actor/Teardown.ts",
+    "  const effect = finalizers(cell, teardown)\n  if (effect === undefined) return true\n  const { runtime }",
+    "  const effect = finalizers(cell, teardown)\n  if (effect === undefined || effect !== null) return true\n  const { runtime }"
+  ),
+  one(
+    "finalizer-twice",
+    "8: finalizers run once",
+    "actor/Teardown.ts",
+    "  const fiber = Effect.runForkWith(Forks.forkContext(cell))(effect)\n  teardown.finalizer",
+    "  const fiber = Effect.runForkWith(Forks.forkContext(cell))(Effect.andThen(effect, effect))\n  teardown.finalizer"
+  ),
+  one(
+    "daemon-in-outputs",
+    "8: a fiber that outlives its handler acts for itself",
+    "kernel/FiberScheduler.ts",
+    "strand.handling && !strand.over",
+    "strand.handling"
+  ),
+
+  // ---- law 9
+  one(
+    "skip-restart",
+    "9: a failure restarts",
+    "supervision/Supervision.ts",
+    "  if (supervisor === undefined) return Teardown.restart(cell, incident, decision.delayMillis)\n",
+    "  if (supervisor === undefined) return\n"
+  ),
+  one(
+    "restart-loses-mailbox",
+    "9: a restart keeps the mailbox",
+    "actor/Teardown.ts",
+    "  extra.overseer?.close()\n  arm(",
+    "  extra.overseer?.close()\n  buryMail(cell)\n  arm("
+  ),
+  one(
+    "restart-keeps-state",
+    "9: a restart begins with a new state",
+    "actor/Startup.ts",
+    "  cell.state = runtime.freezes ? freeze(state) : state\n",
+    '  if (cell.extra?.incarnation === undefined || cell.extra.incarnation === 1) cell.state = state\n  else cell.state = cell.extra.history === undefined ? state : state ?? state\n  if (runtime.freezes) freeze(cell.state)\n  if (cell.incarnation > 1 && typeof state === "number") cell.state = state + 1\n'
+  ),
+  one(
+    "reset-budget",
+    "9: a budget remembers",
+    "supervision/Strategy.ts",
+    "    history: { restarts: shared === undefined ? now : [], streak, lastAt: event.at },\n    spent: now",
+    "    history: { restarts: [], streak, lastAt: event.at },\n    spent: []"
+  ),
+  one(
+    "budget-off-by-one",
+    "9: one more than the intensity is out of budget",
+    "supervision/Strategy.ts",
+    "if (recent.length >= restarts)",
+    "if (recent.length > restarts)"
+  ),
+  one(
+    "period-off-by-one",
+    "9: a restart exactly the period ago counts",
+    "supervision/Strategy.ts",
+    "event.at - at <= withinMillis",
+    "event.at - at < withinMillis"
+  ),
+  one(
+    "backoff-does-not-grow",
+    "9: backoff doubles",
+    "supervision/Strategy.ts",
+    "policy.factor ** (streak - 1)",
+    "policy.factor ** 0"
+  ),
+  one(
+    "backoff-never-resets",
+    "9: a row of failures ends",
+    "supervision/Strategy.ts",
+    "event.at - history.lastAt >= policy.resetMillis ? 1 :",
+    "event.at - history.lastAt >= Infinity ? 1 :"
+  ),
+  one(
+    "forget-reverse-order",
+    "9: children stop right to left",
+    "actor/Teardown.ts",
+    "  teardown.children ??= [...(cell.extra?.children ?? [])]\n",
+    "  teardown.children ??= [...(cell.extra?.children ?? [])].toReversed()\n"
+  ),
+  one(
+    "children-survive",
+    "9: children end with their parent",
+    "actor/Teardown.ts",
+    "  if (teardown.batched || !children(cell, teardown)) return\n",
+    "  if (teardown.batched) return\n  void children\n"
+  ),
+  one(
+    "shutdown-forgets-deadline",
+    "9: a child has no more time than its parent",
+    "actor/Teardown.ts",
+    "Math.min(grace, Math.max(1, left * 0.9))",
+    "grace"
+  ),
+  one(
+    "grace-forgotten",
+    "9: past its grace it is killed",
+    "actor/Teardown.ts",
+    "    if (cell.extra?.teardown === teardown) expire(cell, teardown)\n",
+    "    if (cell.extra?.teardown !== teardown) expire(cell, teardown)\n"
+  ),
+  one(
+    "significant-ignored",
+    "9: a significant child's end ends its supervisor",
+    "supervision/Strategy.ts",
+    "  significant && (auto",
+    '  significant && auto === "never" && (auto'
+  ),
+  one(
+    "significant-too-soon",
+    "9: all_significant waits for the last",
+    "supervision/Strategy.ts",
+    '(auto === "all_significant" && others === 0)',
+    'auto === "all_significant"'
+  ),
+  one(
+    "temporary-returns",
+    "9: a temporary child never returns",
+    "supervision/Children.ts",
+    '        if (child.policy.restart === "temporary") {',
+    '        if (child.policy.restart === "temporary" && child.id === "") {'
+  ),
+  one(
+    "transient-returns",
+    "9: a transient child that ends normally stays away",
+    "supervision/Strategy.ts",
+    '(restart === "transient" && isAbnormal(reason))',
+    'restart === "transient"'
+  ),
+  one(
+    "rest-is-all",
+    "9: rest_for_one leaves those before alone",
+    "supervision/Strategy.ts",
+    'kind === "rest_for_one" ? [at, count]',
+    'kind === "rest_for_one" ? [0, count]'
+  ),
+  one(
+    "group-starts-at-once",
+    "9: children start one after the other",
+    "supervision/Children.ts",
+    "      if (entry.cell !== undefined && !entry.cell.ready) return false\n",
+    ""
+  ),
+  one(
+    "failed-start-goes-on",
+    "9: a failing start fails the supervisor",
+    "supervision/Children.ts",
+    "        resume(Effect.fail(new StartFailed({ address: cell.address, id: child.id, incident })))\n",
+    "        resume(Effect.succeed(cell))\n        void incident\n"
+  ),
+  one(
+    "no-escalation",
+    "9: a supervisor out of budget fails upward",
+    "supervision/Supervision.ts",
+    "  failed(parent, { ...failure, cause, tag: `child ${cell.address}` }, around)\n",
+    "  void cause\n"
+  ),
+  one(
+    "failure-supervised-at-stop",
+    "9: failures while stopping are reported, not supervised",
+    "supervision/Supervision.ts",
+    "if (!cell.alive || extra.teardown !== undefined || extra.delay !== undefined) {",
+    "if (!cell.alive) {"
+  ),
+  one(
+    "wrong-exit-reason",
+    "9: an end has its reason",
+    "actor/Teardown.ts",
+    "  extra.exit = teardown.reason\n",
+    "  extra.exit = ExitReason.normal\n"
+  ),
+  one(
+    "quarantine-forgotten",
+    "9: a virtual actor out of budget is quarantined",
+    "supervision/System.ts",
+    "      kind.quarantine(cell.key, this.timers.now())\n",
+    ""
+  ),
+  one("link-one-way", "9: a link holds both ways", "supervision/Links.ts", "  theirs.add(cell)\n", ""),
+
+  // ---- law 10
+  one(
+    "terminated-twice",
+    "10: exactly one Terminated",
+    "supervision/DeathWatch.ts",
+    "    else deliver(watcher, cell.ref, cell, extra.exit ?? ExitReason.normal)\n",
+    "    else {\n      deliver(watcher, cell.ref, cell, extra.exit ?? ExitReason.normal)\n      deliver(watcher, cell.ref, cell, extra.exit ?? ExitReason.normal)\n    }\n"
+  ),
+  one(
+    "terminated-never-if-dead",
+    "10: also for an actor already dead",
+    "supervision/DeathWatch.ts",
+    "    return deliver(watcher, ref, undefined, ref.cell?.extra?.exit ?? ExitReason.noSuchActor)\n",
+    "    return\n"
+  ),
+  one(
+    "restart-is-death",
+    "10: a restart is no death",
+    "actor/Teardown.ts",
+    "  cell.change(Lifecycle.RESTART, `failed (${incident})`)\n",
+    '  cell.change(Lifecycle.RESTART, `failed (${incident})`)\n  for (const w of extra.watchers ?? []) if (typeof w !== "function") w.deliver(0x2_0000, { ref: cell.ref, reason: ExitReason.normal }, { cell })\n'
+  ),
+  one(
+    "unwatch-keeps-queued",
+    "10: unwatch removes a queued one",
+    "supervision/DeathWatch.ts",
+    "  const entry = watcher.mailbox?.remove(",
+    "  const entry = (undefined as typeof watcher.mailbox)?.remove("
+  ),
+  one(
+    "drop-signal-when-full",
+    "10: a full mailbox refuses no signal",
+    "actor/Cell.ts",
+    "    const box = (this.mailbox ??= Mailbox.acquire(this.program.plan.capacity))\n    box.push(tag, payload, origin)\n    this.accepted++\n    if ((this.status & (QUEUED | BUSY | HELD)) === 0) this.schedule()\n    return true",
+    "    const box = (this.mailbox ??= Mailbox.acquire(this.program.plan.capacity))\n    if (box.full) return false\n    box.push(tag, payload, origin)\n    this.accepted++\n    if ((this.status & (QUEUED | BUSY | HELD)) === 0) this.schedule()\n    return true"
+  ),
+
+  // ---- law 11
+  one(
+    "real-time",
+    "11: time is injected",
+    "supervision/System.ts",
+    "const now = this.live ? () => this.scheduler.now() : () => clock.currentTimeMillisUnsafe()",
+    "const now = () => this.scheduler.now()"
+  ),
+  one(
+    "real-chance",
+    "11: chance is injected",
+    "supervision/System.ts",
+    "random: () => this.#random.nextDoubleUnsafe(),",
+    "random: () => Math.random(),"
+  ),
+
+  // ---- law 12
+  one(
+    "option-unchecked",
+    "12: options are checked when made",
+    "kernel/Options.ts",
+    'if (typeof value === "number" && Number.isInteger(value) && value >= min && value <= max) return value',
+    'if (typeof value === "number") return value'
+  ),
+  one(
+    "unknown-tag-accepted",
+    "12: an unknown message is refused in the sender",
+    "actor/Protocol.ts",
+    "    if (at >= 0) return at\n",
+    "    if (at >= -1) return Math.max(0, at)\n"
+  ),
+  one(
+    "internals-on-the-wire",
+    "12: internals never cross the wire",
+    "gateway/Connection.ts",
+    "return JsonRpc.internalError(error instanceof CalleeFailed ? error.incident : undefined)",
+    "return { ...JsonRpc.internalError(error instanceof CalleeFailed ? error.incident : undefined), message: String(error) + new Error().stack }"
+  ),
+
+  // ---- rules: a turn is atomic
+  one(
+    "commit-on-failure",
+    "a turn's outputs are discarded when it fails",
+    "actor/Turn.ts",
+    "  cell.finished++\n  runtime.counts.failed++\n  Outputs.discard(cell, staging)\n",
+    "  cell.finished++\n  runtime.counts.failed++\n  Outputs.release(cell, staging, 0)\n"
+  ),
+  one(
+    "commit-on-typed-error",
+    "and when it answers with a typed error",
+    "actor/Turn.ts",
+    "  cell.finished++\n  Outputs.discard(cell, staging)\n  if (origin instanceof Ask) origin.settle(Exit.fail(reason.error))",
+    "  cell.finished++\n  Outputs.release(cell, staging, 0)\n  if (origin instanceof Ask) origin.settle(Exit.fail(reason.error))"
+  ),
+  one(
+    "send-before-commit",
+    "sends are staged",
+    "actor/Context.ts",
+    "if (runtime.handler === this) runtime.scratch.add(Staging.SEND, ref, at, message)",
+    "if (runtime.handler === this) this.#home.act(Staging.SEND, ref, at, message)"
+  ),
+  one(
+    "stale-self-acts",
+    "the old incarnation's self is revoked",
+    "actor/Context.ts",
+    "return cell.alive && cell.incarnation === this.incarnation ? cell : undefined",
+    "return cell.alive ? cell : undefined"
+  ),
+  {
+    id: "stale-timer-fires",
+    law: "a firing dies with the incarnation",
+    edits: [
+      ["actor/Turn.ts", "if (!ticket.valid || ticket.incarnation !== cell.incarnation) {", "if (!ticket.valid) {"],
+      [
+        "actor/Teardown.ts",
+        "  extra.idleMessage = undefined\n  ActorTimers.clear(cell)\n",
+        "  extra.idleMessage = undefined\n"
+      ]
+    ]
+  },
+  one(
+    "cancelled-timer-fires",
+    "cancel reaches a firing that waits",
+    "actor/ActorTimers.ts",
+    "  if (timer.pending !== undefined) timer.pending.valid = false\n",
+    ""
+  ),
+  one(
+    "timer-piles-up",
+    "at most one undelivered firing",
+    "actor/ActorTimers.ts",
+    "if (this.pending",
+    "if (this.pending && false"
+  ),
+  one(
+    "deferred-survives",
+    "a restart fails deferred asks",
+    "actor/Teardown.ts",
+    "  for (const ask of extra.deferred ?? []) ask.settle(Exit.fail(new CalleeFailed({ address: cell.address, incident })))\n",
+    ""
+  ),
+  one(
+    "drain-forgets-mail",
+    "drain finishes accepted mail",
+    "actor/Teardown.ts",
+    '  if (teardown.mode === "drain" && !teardown.drained) {',
+    '  if (teardown.mode === "drain" && !teardown.drained && cell.key === "") {'
+  ),
+  one(
+    "draining-takes-mail",
+    "a draining actor refuses new mail",
+    "actor/Cell.ts",
+    'if ((this.status & LIFECYCLE) >= Lifecycle.DRAINING) return "closed"',
+    'if ((this.status & LIFECYCLE) > Lifecycle.DRAINING) return "closed"'
+  ),
+  one(
+    "zombie-not-listed",
+    "what cannot be ended is listed",
+    "supervision/System.ts",
+    "    this.zombies.add(zombie)\n",
+    ""
+  ),
+  one(
+    "name-taken-twice",
+    "addresses are unique",
+    "supervision/System.ts",
+    "if (kind.cells.has(name)) throw new NameTaken",
+    'if (kind.cells.has(name) && name === "") throw new NameTaken'
+  ),
+  one(
+    "not-frozen",
+    "state is frozen outside production",
+    "actor/Freeze.ts",
+    "      Object.freeze(part)",
+    "      void part"
+  ),
+  one(
+    "reconnect-not-greeted",
+    "onConnect(restarted) before any mail",
+    "actor/Startup.ts",
+    '      box.unshift(CONNECTED, client, "restarted")\n      cell.accepted++\n',
+    ""
+  )
+]
