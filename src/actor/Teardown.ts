@@ -145,8 +145,8 @@ export const restart = (cell: Cell, incident: string, delayMillis: number, milli
   extra.forkContext = undefined
   extra.idleMessage = undefined
   ActorTimers.clear(cell)
-  for (const ask of extra.deferred ?? []) ask.settle(Exit.fail(new CalleeFailed({ address: cell.address, incident })))
   for (const stream of extra.streams ?? []) stream.fail(new CalleeFailed({ address: cell.address, incident }))
+  for (const ask of extra.deferred ?? []) ask.settle(Exit.fail(new CalleeFailed({ address: cell.address, incident })))
   Outputs.unstash(cell, Number.MAX_SAFE_INTEGER)
   extra.overseer?.close()
   arm(cell, teardown, millis ?? cell.program.plan.shutdownMillis)
