@@ -113,6 +113,17 @@ export class Ask extends TimerNode {
     this.#leaves = undefined
   }
 
+  /** Sends itself for `fiber`, which goes on with the outcome. */
+  await(fiber: Fiber.Fiber<unknown, unknown>, payload: unknown): Effect.Effect<unknown, AskError> {
+    const { asker } = this
+    const refused = this.send(payload)
+    if (refused !== undefined) return Exit.fail(refused)
+    if (this.exit !== undefined) return this.exit as Exit.Exit<unknown, AskError>
+    this.fiber = fiber
+    if (asker !== undefined) asker.record().awaiting = this
+    return PrivateFiber.suspend(fiber, () => this.resumed())
+  }
+
   /** What its asker waits for, in words; undefined when it waits no more. */
   get awaited(): string | undefined {
     return this.exit === undefined
@@ -123,6 +134,16 @@ export class Ask extends TimerNode {
   /** Its handler begins. */
   begin(): void {
     this.phase = RUNNING
+  }
+
+  /** Whether nobody needs to answer any more. */
+  get answered(): boolean {
+    return this.exit !== undefined
+  }
+
+  /** Its handler's turn has committed, with this answer. */
+  answer(value: unknown): void {
+    this.settle(Exit.succeed(value))
   }
 
   /** The outcome. False when it had one already. */
@@ -248,12 +269,10 @@ export class AskEffect extends PrivateFiber.Primitive<unknown, AskError> {
     if (cell === undefined) return Exit.fail(Refusal.closed(this.#ref, runtime()))
     const { scheduler } = cell.program.runtime
     const asker = scheduler.handling ? (scheduler.current as Cell) : undefined
-    const ask = new Ask(this.#ref, cell, this.#tag, this.#millis, asker, asker?.ref)
-    const refused = ask.send(this.#payload)
-    if (refused !== undefined) return Exit.fail(refused)
-    if (ask.exit !== undefined) return ask.exit as Exit.Exit<unknown, AskError>
-    ask.fiber = fiber
-    if (asker !== undefined) asker.record().awaiting = ask
-    return PrivateFiber.suspend(fiber, () => ask.resumed())
+    return this.make(this.#ref, cell, this.#tag, this.#millis, asker).await(fiber, this.#payload)
+  }
+
+  make(ref: ActorRef<never>, target: Cell, tag: number, millis: number, asker: Cell | undefined): Ask {
+    return new Ask(ref, target, tag, millis, asker, asker?.ref)
   }
 }

@@ -5,13 +5,13 @@
  * Handlers are mapped over the union of Rpcs, so a missing handler, a wrong tag, payload or reply is a compile error, and
  * the services that handlers need are inferred as a union and asked for once, at `spawn` or `host`.
  */
-import type { Effect, Scope } from "effect"
+import type { Effect, Scope, Stream } from "effect"
 import type { Rpc } from "effect/rpc"
 import { InvalidOption } from "../kernel/Errors.ts"
 import type { Client, ConnectReason, Disconnected } from "./Client.ts"
 import type { ActorContext } from "./Context.ts"
 import type { ExitReason, Terminated } from "./ExitReason.ts"
-import type { Handled } from "./Outcome.ts"
+import type { Handled, Reply } from "./Outcome.ts"
 import { type Limits, Plan } from "./Plan.ts"
 import type { Protocol } from "./Protocol.ts"
 
@@ -68,14 +68,21 @@ export interface Options<
   readonly onStop?: (state: S, why: ExitReason, self: ActorContext<P, E>) => void | Effect.Effect<unknown, never, RS>
 }
 
-type ServicesOfReturn<X> =
-  X extends Effect.Effect<infer _A, infer _E, infer R>
+/** What a Stream needs, by itself or in a Reply. The first line keeps states of type `any` out. */
+type ServicesOfStream<X> = 0 extends 1 & X
+  ? never
+  : X extends Stream.Stream<infer _A, infer _E, infer R>
     ? R
-    : X extends Generator<infer Y, infer _B, infer _C>
-      ? Y extends Effect.Effect<infer _A, infer _E, infer R>
-        ? R
-        : never
+    : X extends Reply<Stream.Stream<infer _A, infer _E, infer R>, infer _S>
+      ? R
       : never
+
+type ServicesOfReturn<X> =
+  X extends Effect.Effect<infer A, infer _E, infer R>
+    ? R | ServicesOfStream<A>
+    : X extends Generator<infer Y, infer B, infer _C>
+      ? (Y extends Effect.Effect<infer _A, infer _E, infer R> ? R : never) | ServicesOfStream<B>
+      : ServicesOfStream<X>
 
 /** The services that handlers `H` need. */
 export type Services<H> = {

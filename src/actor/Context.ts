@@ -14,7 +14,6 @@ import { InvalidUse, LimitReached } from "../kernel/Errors.ts"
 import * as Options from "../kernel/Options.ts"
 import { ActorRef, type AskOptions } from "./ActorRef.ts"
 import * as ActorTimers from "./ActorTimers.ts"
-import type { AskError } from "../kernel/Errors.ts"
 import { Ask, TAKEN } from "./Ask.ts"
 import { Behavior } from "./Behavior.ts"
 import type { Cell } from "./Cell.ts"
@@ -22,11 +21,12 @@ import { checkClose, type Client } from "./Client.ts"
 import * as Deferral from "./Deferral.ts"
 import * as Forks from "./Forks.ts"
 import type { Ticket } from "./Extra.ts"
-import type { Message, PayloadArgs, PayloadThen, WithTag } from "./Protocol.ts"
+import type { Asked, Message, PayloadArgs, PayloadThen, WithTag } from "./Protocol.ts"
 import type { Runtime, SpawnArgs } from "./Runtime.ts"
 import * as Staging from "./Staging.ts"
 import { BUSY, UNBORN } from "./Status.ts"
 import * as StopOrder from "./StopOrder.ts"
+import { StreamAsk } from "./Streaming.ts"
 
 /** Keyed timers of one incarnation. */
 export interface SelfTimers<P extends Rpc.Any> {
@@ -138,7 +138,7 @@ export class ActorContext<P extends Rpc.Any, E extends Rpc.Any = never> {
     ref: ActorRef<Q>,
     tag: T,
     ...args: PayloadThen<WithTag<Q, T>, AskOptions>
-  ): Effect.Effect<Rpc.Success<WithTag<Q, T>>, Rpc.Error<WithTag<Q, T>> | AskError> {
+  ): Asked<WithTag<Q, T>> {
     return ref.ask(tag, ...args)
   }
 
@@ -150,15 +150,30 @@ export class ActorContext<P extends Rpc.Any, E extends Rpc.Any = never> {
   ): void {
     const at = ref.protocol.position(tag)
     const origin = this.#origin
-    if (origin instanceof Ask) origin.phase = TAKEN
+    if (origin instanceof Ask) {
+      const streams = ref.protocol.streams[at] === true
+      if (origin instanceof StreamAsk !== streams) {
+        const [asked, answers] = streams ? ["once", "by a stream"] : ["by a stream", "once"]
+        const reason = `forwards an ask that is answered ${asked} to "${tag}", which answers ${answers}`
+        throw new InvalidUse({ address: this.ref.address, reason })
+      }
+      origin.phase = TAKEN
+    }
     this.#stage(Staging.FORWARD, ref, at, [ref.protocol.construct(at, payload[0]), origin])
   }
 
-  /** Answers later, from wherever: return `Actor.noReply()`. On a tell the handle has nobody to answer. */
+  /**
+   * Answers later, from wherever: return `Actor.noReply()`. On a tell the handle has nobody to answer. Throws for an Rpc
+   * with `stream: true`: its Stream may begin when it likes (`Stream.unwrap`, `Stream.callback`).
+   */
   defer<A = never, F = never>(): Deferral.Deferral<A, F> {
     const cell = this.#live
     const origin = this.#origin
     if (cell === undefined || !(origin instanceof Ask)) return new Deferral.Deferral<A, F>(undefined, undefined)
+    if (origin instanceof StreamAsk) {
+      const reason = `defers "${cell.tagName(origin.tag)}": a Stream is an answer that comes later already`
+      throw new InvalidUse({ address: cell.address, reason })
+    }
     return Deferral.make<A, F>(cell, origin, (exit) => {
       const staging = this.#cell === undefined ? undefined : this.#staging(this.#cell)
       if (staging === undefined) return origin.settle(exit)

@@ -18,6 +18,7 @@ import type { Handling } from "./Forks.ts"
 import type { Overseer } from "./Overseer.ts"
 import type { Policy } from "./Policy.ts"
 import type { Staging } from "./Staging.ts"
+import type { StreamAsk } from "./Streaming.ts"
 import type { Suspended } from "./Suspended.ts"
 import type { Teardown } from "./Teardown.ts"
 
@@ -73,6 +74,8 @@ export class Extra {
   timers: Map<string, ActorTimer> | undefined = undefined
   stash: Array<Entry> | undefined = undefined
   forks: Set<Fiber.Fiber<unknown, unknown>> | undefined = undefined
+  /** Those whose producers run; each producer is one of the forks. */
+  streams: Set<StreamAsk> | undefined = undefined
   deferred: Set<Ask> | undefined = undefined
   clients: Set<Client> | undefined = undefined
   scope: Scope.Closeable | undefined = undefined

@@ -1,7 +1,7 @@
 /**
  * Fibers of an incarnation: what `self.fork` and `self.pipe` start, and the contexts that handlers and forks run in.
  *
- * Floor 1; used by Context, Startup, Turn, Teardown. Law 8: a fork belongs to its incarnation, not to the message that
+ * Floor 1; used by Context, Startup, Streaming, Turn, Teardown. Law 8: a fork belongs to its incarnation, not to the message that
  * started it; a restart or stop interrupts it and waits for its finalizers. Law 3: at most `held` of them an actor.
  * A fork's failure is the actor's failure unless asked otherwise (`onFailure: "log"`).
  */
@@ -83,26 +83,39 @@ export const checkHeld = (cell: Cell, size: number, what: string): void => {
   throw new LimitReached({ what: `${cell.address}: ${what}`, limit: held, option: "behavior option held" })
 }
 
-/** Starts a fiber of this incarnation; `done` is called when it ends, while the incarnation lives. */
+/** Starts a fiber of this incarnation; `ended` is called when it ends, whatever has become of the incarnation. */
+export const held = (
+  cell: Cell,
+  effect: Effect.Effect<unknown, unknown, unknown>,
+  ended: (exit: Exit.Exit<unknown, unknown>) => void
+): Fiber.Fiber<unknown, unknown> => {
+  const extra = cell.record()
+  const forks = (extra.forks ??= new Set())
+  const fiber = start(cell, forking(cell), effect as Effect.Effect<unknown, unknown>)
+  forks.add(fiber)
+  fiber.addObserver((exit) => {
+    forks.delete(fiber)
+    const { teardown } = extra
+    ended(exit)
+    if (teardown !== undefined && cell.alive) cell.advance()
+  })
+  return fiber
+}
+
+/** The same for `self.fork` and `self.pipe`; `done` is called when it ends, while the incarnation lives. */
 export const fork = (
   cell: Cell,
   effect: Effect.Effect<unknown, unknown, unknown>,
   done: (exit: Exit.Exit<unknown, unknown>) => void
 ): Fiber.Fiber<unknown, unknown> => {
   const extra = cell.record()
-  const forks = (extra.forks ??= new Set())
-  checkHeld(cell, forks.size, "forks")
+  // the producers of live streams stand among the forks and have a limit of their own
+  checkHeld(cell, (extra.forks?.size ?? 0) - (extra.streams?.size ?? 0), "forks")
   const { incarnation } = extra
-  const fiber = start(cell, forking(cell), effect as Effect.Effect<unknown, unknown>)
-  forks.add(fiber)
-  fiber.addObserver((exit) => {
-    forks.delete(fiber)
-    if (!cell.alive) return
+  return held(cell, effect, (exit) => {
     // a restart waits for the forks of the incarnation that ends: its number has moved on already
-    if (extra.teardown !== undefined) return cell.advance()
-    if (extra.incarnation === incarnation) done(exit)
+    if (cell.alive && extra.teardown === undefined && extra.incarnation === incarnation) done(exit)
   })
-  return fiber
 }
 
 /** What a fork's end means for its actor, by default. */

@@ -33,8 +33,12 @@ interface EventPayload<A> extends Schema.Codec<A, unknown> {
   readonly "~type.make.in": A
 }
 
+/** What an event may carry; of a machine that says nothing of its events: anything, or nothing. */
+// oxlint-disable-next-line typescript/no-explicit-any -- the only type that void takes and that takes fields too
+type Carried<F> = [keyof F] extends [never] ? void : string extends keyof F ? any : F
+
 type Named<T extends string, F> = T extends string
-  ? Rpc.Rpc<T, EventPayload<[keyof F] extends [never] ? void : F>, Schema.Codec<unknown, unknown>>
+  ? Rpc.Rpc<T, EventPayload<Carried<F>>, Schema.Codec<unknown, unknown>>
   : never
 
 /** The Rpc of each event, also where one event has several names: asked, it answers with the state value that follows. */

@@ -150,7 +150,7 @@ const forward = (
   [payload, origin]: readonly [unknown, unknown]
 ): Cell | undefined => {
   if (!(origin instanceof Ask)) return send(cell, ref, tag, payload, origin)
-  if (origin.exit !== undefined) return undefined
+  if (origin.answered) return undefined
   const { runtime } = cell.program
   const target = ref.locate(() => runtime)
   const cycle = target === undefined || origin.asker === undefined ? undefined : findCycle(origin.asker, target)

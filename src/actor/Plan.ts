@@ -18,6 +18,7 @@ import type { ExitReason, Terminated } from "./ExitReason.ts"
 import * as Policy from "./Policy.ts"
 import type { Protocol } from "./Protocol.ts"
 import { CurrentRuntime, type Runtime } from "./Runtime.ts"
+import * as Streaming from "./Streaming.ts"
 
 export interface Limits {
   readonly mailbox?: {
@@ -28,7 +29,7 @@ export interface Limits {
   }
   /** Messages stashed at the most; default the mailbox's capacity. */
   readonly stash?: number
-  /** Timers, forks, deferred asks, watches, of each at the most. 1-1,048,576, default 1,024. */
+  /** Timers, forks, live streams, deferred asks, watches, of each at the most. 1-1,048,576, default 1,024. */
   readonly held?: number
   /** Children at a time. 1-16,777,216, default 1,048,576. */
   readonly children?: number
@@ -125,9 +126,12 @@ export class Plan {
     }
     this.protocol = protocol
     this.initial = initial
-    this.handlers = protocol.rpcs.map((rpc) => {
+    this.handlers = protocol.rpcs.map((rpc, i) => {
       const handler = on[rpc._tag]
-      if (typeof handler === "function") return wrap(handler as Handler)
+      if (typeof handler === "function") {
+        const wrapped = wrap(handler as Handler)
+        return protocol.streams[i] ? Streaming.streamed(wrapped, rpc._tag) : wrapped
+      }
       const value = handler === undefined ? "nothing" : typeof handler
       throw new InvalidOption({ field: `${at}.on.${rpc._tag}`, value, range: "a handler function" })
     })

@@ -9,7 +9,7 @@
  * One absolute deadline passes down: each level has min(its own, what remains minus 10 %), `infinity` included; past it, kill.
  * Failures meanwhile are reported, never supervised. Law 8: finalizers run once. Law 10: one end, one reason.
  * A restart keeps mailbox, queued asks, watches and connections; returns the stash to the head; ends children, forks,
- * timers; fails deferred asks with `CalleeFailed`; revokes `self`.
+ * timers; fails deferred asks and live streams with `CalleeFailed`; revokes `self`.
  */
 import { Cause, Effect, Exit, type Fiber, Scope } from "effect"
 import { CONNECTED, RESERVED } from "../kernel/Envelope.ts"
@@ -145,6 +145,7 @@ export const restart = (cell: Cell, incident: string, delayMillis: number, milli
   extra.forking = undefined
   extra.idleMessage = undefined
   ActorTimers.clear(cell)
+  for (const stream of extra.streams ?? []) stream.fail(new CalleeFailed({ address: cell.address, incident }))
   for (const ask of extra.deferred ?? []) ask.settle(Exit.fail(new CalleeFailed({ address: cell.address, incident })))
   Outputs.unstash(cell, Number.MAX_SAFE_INTEGER)
   extra.overseer?.close()
@@ -220,6 +221,7 @@ export const advance = (cell: Cell, atRest = false): void => {
   if (extra.forks !== undefined && extra.forks.size > 0) {
     if (teardown.forksInterrupted) return
     teardown.forksInterrupted = true
+    endStreams(cell)
     for (const fork of extra.forks) fork.interruptUnsafe()
     // the last of them may have ended at once, and gone on from here itself
     if (extra.forks.size > 0 || extra.teardown !== teardown) return
@@ -379,8 +381,10 @@ const sever = (cell: Cell, teardown: Teardown): void => {
     tellStopped(cell, running.origin)
     cut(cell, running.fiber, `handler of ${cell.tagName(running.tag)}`)
   }
+  endStreams(cell)
   for (const fork of extra.forks ?? []) cut(cell, fork, "fork")
   extra.forks = undefined
+  extra.streams = undefined
   if (teardown.finalizer !== undefined) cut(cell, teardown.finalizer, "finalizer")
   else if (!teardown.finalized) {
     const effect = finalizers(cell, teardown)
@@ -393,6 +397,13 @@ const cut = (cell: Cell, fiber: Fiber.Fiber<unknown, unknown>, what: string, int
   const ended = cell.program.runtime.zombie(cell, what)
   fiber.addObserver(ended)
   if (interrupts) fiber.interruptUnsafe()
+}
+
+/** Tells the consumers of live streams, once: after a failure they have been told that. */
+const endStreams = (cell: Cell): void => {
+  for (const stream of cell.extra?.streams ?? []) {
+    stream.fail(new ActorStopped({ address: cell.address, draining: false }))
+  }
 }
 
 const tellStopped = (cell: Cell, origin: unknown): void => {

@@ -365,7 +365,7 @@ const commit = (
   } else cell.finished++
   if (next !== cell.state) cell.state = runtime.freezes ? freeze(next) : next
   if (answers && origin instanceof Ask && (origin.phase <= RUNNING || out instanceof Reply)) {
-    origin.settle(Exit.succeed(value))
+    origin.answer(value)
   }
   return staging.size === 0 || Outputs.release(cell, staging, 0)
 }

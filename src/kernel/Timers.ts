@@ -68,6 +68,8 @@ export class Timers {
   #wakeAt = Number.POSITIVE_INFINITY
   #stop: (() => void) | undefined = undefined
   #closed = false
+  /** A node expires: what it arms is arranged for when the batch is done, also where a sleep of 0 returns at once. */
+  #waking = false
 
   constructor(now: () => number, sleep: Sleep, onDefect: (defect: unknown) => void) {
     this.now = now
@@ -99,7 +101,7 @@ export class Timers {
     else lane.tail.after = node
     lane.tail = node
     this.size++
-    if (lane.key < this.#wakeAt) this.#arrange()
+    if (lane.key < this.#wakeAt && !this.#waking) this.#arrange()
   }
 
   cancel(node: TimerNode): void {
@@ -125,6 +127,7 @@ export class Timers {
   readonly #wake = (): void => {
     this.#stop = undefined
     this.#wakeAt = Number.POSITIVE_INFINITY
+    this.#waking = true
     const now = this.now() + TOLERANCE
     for (let n = 0; n < BATCH && this.#heap.length > 0 && !this.#closed; n++) {
       const lane = this.#heap[0]!
@@ -147,6 +150,7 @@ export class Timers {
         }
       }
     }
+    this.#waking = false
     this.#arrange()
   }
 

@@ -1,7 +1,16 @@
 // @effect-diagnostics missingEffectError:off missingEffectContext:off -- what is wrong here is wrong on purpose
-import { Context, Effect, Schema } from "effect"
+import { Context, Effect, Schema, Stream } from "effect"
 import { Rpc } from "effect/rpc"
-import { Actor, type ActorRef, ActorSystem, Agent, type Behavior, Lifecycle } from "troupe"
+import {
+  Actor,
+  type ActorRef,
+  ActorSystem,
+  Agent,
+  type AskTimeout,
+  type Behavior,
+  type CalleeFailed,
+  Lifecycle
+} from "troupe"
 import { describe, expectTypeOf, it } from "vitest"
 
 class Muted extends Schema.TaggedError<Muted>()("Muted", {}) {}
@@ -71,6 +80,88 @@ describe("types", () => {
       // @ts-expect-error an error that the Rpc does not have
       Counter.behavior({ initial: { count: 0 }, on: { ...on, Increment: mute } })
       return Counter.behavior({ initial: { count: 0 }, on: { ...on, Read: () => Effect.fail(new Muted()) } })
+    })
+  })
+
+  it("an Rpc with stream: true is answered by a Stream of its elements and errors, whose services are asked for", () => {
+    const Feed = Actor.make("Feed", {
+      state: Schema.Struct({ n: Schema.Int }),
+      protocol: [
+        Rpc.make("Tail", { payload: { from: Schema.Int }, success: Schema.Int, error: Muted, stream: true }),
+        Rpc.make("Read", { success: Schema.Int })
+      ]
+    })
+    const Read = ({ n }: { readonly n: number }) => Actor.reply(n)
+    const initial = { n: 0 }
+    never(() => {
+      Feed.behavior({ initial, on: { Read, Tail: (_, { from }) => Stream.make(from) } })
+      Feed.behavior({ initial, on: { Read, Tail: (state, { from }) => Actor.reply(Stream.make(from), state) } })
+      Feed.behavior({ initial, on: { Read, Tail: () => Effect.succeed(Stream.fail(new Muted())) } })
+      Feed.behavior({ initial, on: { Read, Tail: () => Effect.fail(new Muted()) } })
+      // @ts-expect-error an element of another type
+      Feed.behavior({ initial, on: { Read, Tail: () => Stream.make("one") } })
+      // @ts-expect-error the same in a reply
+      Feed.behavior({ initial, on: { Read, Tail: () => Actor.reply(Stream.make("one")) } })
+      // @ts-expect-error an error that the Rpc does not have
+      Feed.behavior({ initial, on: { Read, Tail: () => Stream.fail("muted") } })
+      // @ts-expect-error an answer that is no stream
+      Feed.behavior({ initial, on: { Read, Tail: () => Actor.reply(1) } })
+      // @ts-expect-error a plain state where a stream is due
+      Feed.behavior({ initial, on: { Read, Tail: (state: { readonly n: number }) => state } })
+      // @ts-expect-error a stream where one answer is due
+      Feed.behavior({ initial, on: { Read: () => Stream.make(1), Tail: () => Stream.make(1) } })
+    })
+    never(() => {
+      const load = Effect.flatMap(Store, (store) => store.load)
+      const rows = Stream.fromEffect(load)
+      const streams = [
+        Feed.behavior({ initial, on: { Read, Tail: () => rows } }),
+        Feed.behavior({ initial, on: { Read, Tail: () => Actor.reply(rows) } }),
+        Feed.behavior({ initial, on: { Read, Tail: () => Effect.succeed(rows) } }),
+        Feed.behavior({
+          initial,
+          on: {
+            Read,
+            *Tail() {
+              yield* Effect.void
+              return Actor.reply(rows)
+            }
+          }
+        })
+      ] as const
+      type Needs<B> = B extends Behavior<infer _P, infer R, infer _In> ? R : never
+      expectTypeOf<Needs<(typeof streams)[0]>>().toEqualTypeOf<Store>()
+      expectTypeOf<Needs<(typeof streams)[1]>>().toEqualTypeOf<Store>()
+      expectTypeOf<Needs<(typeof streams)[2]>>().toEqualTypeOf<Store>()
+      expectTypeOf<Needs<(typeof streams)[3]>>().toEqualTypeOf<Store>()
+      const free = Feed.behavior({ initial, on: { Read, Tail: () => Stream.make(1) } })
+      expectTypeOf<Needs<typeof free>>().toEqualTypeOf<never>()
+    })
+    never(() => {
+      const tail = Feed.at("a").ask("Tail", { from: 1 }, { timeout: "1 second" })
+      expectTypeOf<Stream.Success<typeof tail>>().toEqualTypeOf<number>()
+      expectTypeOf<Muted>().toExtend<Stream.Error<typeof tail>>()
+      expectTypeOf<CalleeFailed | AskTimeout>().toExtend<Stream.Error<typeof tail>>()
+      expectTypeOf<Stream.Services<typeof tail>>().toEqualTypeOf<never>()
+      // @ts-expect-error a stream is no Effect
+      void Effect.runPromise(tail)
+      // @ts-expect-error nor is an answer a stream
+      void Stream.runCollect(Feed.at("a").ask("Read"))
+      // @ts-expect-error a payload of another shape
+      void Feed.at("a").ask("Tail", { from: "1" })
+      // the handler of another actor asks in the same words
+      return Feed.behavior({
+        initial,
+        on: {
+          Read: (_, __, self) => {
+            const asked = self.ask(self.ref, "Tail", { from: 1 })
+            expectTypeOf(asked).toEqualTypeOf(tail)
+            // @ts-expect-error a stream is no Effect
+            return Effect.map(asked, (n) => Actor.reply(n))
+          },
+          Tail: () => Stream.empty
+        }
+      })
     })
   })
 

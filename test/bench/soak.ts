@@ -170,7 +170,15 @@ const cycle = (host: Host, cycleSeconds: number | undefined, cycleSteps: number)
     for (const ref of refs) yield* Effect.forkDetach(ref.stop({ mode: chance.pick(modes), within: 50 }))
     const left = (): ReadonlyArray<string> => {
       const { actors: living, queued, running, timers, zombies, memberships } = host.snapshot()
-      const counts = { living, queued, running, timers, zombies: zombies.length, memberships, fibers: others() - before }
+      const counts = {
+        living,
+        queued,
+        running,
+        timers,
+        zombies: zombies.length,
+        memberships,
+        fibers: others() - before
+      }
       return Object.entries(counts).flatMap(([what, n]) => (n === 0 ? [] : [`${n} ${what}`]))
     }
     for (let i = 0; i < 400 && left().length > 0; i++) yield* Effect.sleep(25)

@@ -370,6 +370,48 @@ export const faults: ReadonlyArray<Fault> = [
     "strand.handling"
   ),
 
+  one(
+    "stream-outlives-consumer",
+    "8: a consumer that has enough ends the producer",
+    "actor/Streaming.ts",
+    "    this.#producer?.interruptUnsafe()\n",
+    ""
+  ),
+  one(
+    "stream-timeout-forgotten",
+    "8: given up before the first element, the producer ends",
+    "actor/Streaming.ts",
+    "    this.onCancel = () => this.leave()\n",
+    ""
+  ),
+  one(
+    "stream-unbounded",
+    "3: live streams are bounded",
+    "actor/Streaming.ts",
+    '      Forks.checkHeld(cell, streams.size, "live streams")\n',
+    ""
+  ),
+  one(
+    "stream-consumer-not-told",
+    "8: a restart ends the streams of its incarnation with CalleeFailed",
+    "actor/Teardown.ts",
+    "  for (const stream of extra.streams ?? []) stream.fail(new CalleeFailed({ address: cell.address, incident }))\n",
+    ""
+  ),
+  one(
+    "stream-answered-twice",
+    "4: an ask has one outcome, also a stream's",
+    "actor/Streaming.ts",
+    "    return this.#begun || this.exit !== undefined\n",
+    "    return this.exit !== undefined\n"
+  ),
+  one(
+    "expiry-inside-expiry",
+    "11: timers expire one after the other",
+    "kernel/Timers.ts",
+    "if (lane.key < this.#wakeAt && !this.#waking) this.#arrange()",
+    "if (lane.key < this.#wakeAt) this.#arrange()"
+  ),
   // ---- law 9
   one(
     "skip-restart",
