@@ -36,6 +36,23 @@ describe("Law 2, order", () => {
     }).pipe(Effect.provide(TestSystem.layer))
   )
 
+  it.effect("those of a handler too, and the actor with them: offerTimeout at the most, then it goes on", () =>
+    Effect.gen(function* () {
+      const host = yield* ActorSystem
+      const { ref, log } = yield* full(host)
+      const sender = yield* ActorSystem.spawn(scripted({ offerTimeout: 10 }).behavior, "s")
+      send(sender, (self) => self.send(ref, "Note", "late"))
+      const next = yield* Effect.forkChild(run(sender, () => undefined))
+      yield* TestClock.adjust(9)
+      expect(next.pollUnsafe()).toBeUndefined()
+      yield* TestClock.adjust(1)
+      expect(next.pollUnsafe()).toBeDefined()
+      yield* TestClock.adjust(200)
+      expect(log).toEqual(["in 0"])
+      expect(host.snapshot().deadLetters).toEqual({ mailboxFull: 1 })
+    }).pipe(Effect.provide(TestSystem.layer))
+  )
+
   it.effect("they wait offerTimeout at the most, and are dead letters then", () =>
     Effect.gen(function* () {
       const host = yield* ActorSystem

@@ -63,8 +63,8 @@ export const faults: ReadonlyArray<Fault> = [
     "foreign-turn",
     "1: handler code runs only inside its own actor's turns",
     "kernel/FiberScheduler.ts",
-    "      if (!own) return true\n",
-    ""
+    "      if (!this.#owns(fiber)) return true\n",
+    "      void this.#owns(fiber)\n"
   ),
 
   // ---- law 2
@@ -160,8 +160,8 @@ export const faults: ReadonlyArray<Fault> = [
     "lose-message-at-crash",
     "4: a failure loses no queued message",
     "actor/Turn.ts",
-    "      crashed(cell, tag, origin, Cause.die(error), runtime.scratch)\n      break\n    }\n    if (out === cell.state",
-    "      crashed(cell, tag, origin, Cause.die(error), runtime.scratch)\n      if (box.size > 0) box.shift()\n      break\n    }\n    if (out === cell.state"
+    "      crashed(cell, tag, payload, origin, Cause.die(error), runtime.scratch)\n      break\n    }\n    if (out === cell.state",
+    "      crashed(cell, tag, payload, origin, Cause.die(error), runtime.scratch)\n      if (box.size > 0) box.shift()\n      break\n    }\n    if (out === cell.state"
   ),
   one(
     "deliver-twice",
@@ -291,8 +291,8 @@ export const faults: ReadonlyArray<Fault> = [
     "occupied-not-reported",
     "6: a handler that holds the loop is reported",
     "kernel/Scheduler.ts",
-    "if (since >= this.#occupiedMillis) this.onOccupied",
-    "if (since >= this.#occupiedMillis * 1e9) this.onOccupied"
+    "if (since >= this.#occupiedMillis) this.#occupied(tag, since)",
+    "if (since >= this.#occupiedMillis * 1e9) this.#occupied(tag, since)"
   ),
   one(
     "stuck-not-reported",
@@ -359,8 +359,8 @@ export const faults: ReadonlyArray<Fault> = [
     "finalizer-twice",
     "8: finalizers run once",
     "actor/Teardown.ts",
-    "  const fiber = Effect.runForkWith(Forks.forkContext(cell))(effect)\n  teardown.finalizer",
-    "  const fiber = Effect.runForkWith(Forks.forkContext(cell))(Effect.andThen(effect, effect))\n  teardown.finalizer"
+    "  const fiber = Forks.start(cell, Forks.forking(cell), effect)\n  teardown.finalizer",
+    "  const fiber = Forks.start(cell, Forks.forking(cell), Effect.andThen(effect, effect))\n  teardown.finalizer"
   ),
   one(
     "daemon-in-outputs",
@@ -755,5 +755,125 @@ export const faults: ReadonlyArray<Fault> = [
     "actor/Startup.ts",
     '      box.unshift(CONNECTED, client, "restarted")\n      cell.accepted++\n',
     ""
+  ),
+  // ---- and what reviews found
+  one(
+    "context-of-the-moment",
+    "1: a fiber keeps who it is",
+    "kernel/FiberScheduler.ts",
+    "    const { strand } = fiber.currentDispatcher as Dispatcher\n",
+    "    void fiber.currentDispatcher\n    const strand = fiber.getRef(CurrentStrand)\n"
+  ),
+  one(
+    "scope-of-the-incarnation",
+    "8: what a handler acquires is released when it ends",
+    "actor/Forks.ts",
+    'closes && scope.state._tag === "Open"',
+    'closes && scope.state._tag === "Closed"'
+  ),
+  one(
+    "fork-send-lost",
+    "2: a send of a fork waits in line",
+    "actor/Cell.ts",
+    "    if (full !== undefined) Outputs.queue(",
+    "    if (full === this) Outputs.queue("
+  ),
+  one(
+    "forward-not-withdrawn",
+    "8: a forward that waits can be given up",
+    "actor/Ask.ts",
+    "    this.#waiter?.cancel()\n",
+    ""
+  ),
+  one(
+    "false-cycle",
+    "1: an asker that gave up waits no more",
+    "actor/Ask.ts",
+    "serving instanceof Ask && serving.exit === undefined ? serving.asker",
+    "serving instanceof Ask ? serving.asker"
+  ),
+  one(
+    "orphan",
+    "9: a stop makes no children any more",
+    "supervision/System.ts",
+    'if (teardown !== undefined && (teardown.mode !== "drain" || teardown.drained)) {',
+    "if (teardown === null) {"
+  ),
+  one(
+    "restart-abandons-sends",
+    "4: a restart keeps what was committed",
+    "actor/Teardown.ts",
+    'if (teardown.mode !== "drain" && teardown.goal === "stop" && extra.releasing !== undefined)',
+    'if (teardown.mode !== "drain" && extra.releasing !== undefined)'
+  ),
+  one(
+    "late-admission",
+    "2: a suspended sender is let in once there is room",
+    "actor/Turn.ts",
+    "  if (cell.extra?.waiters !== undefined) cell.admit()\n  if (cell.extra?.teardown",
+    "  if (cell.extra?.teardown"
+  ),
+  one(
+    "limit-crashes",
+    "3: what would hold too much is refused, and the actor goes on",
+    "actor/Turn.ts",
+    "reason.defect instanceof LimitReached) {",
+    'reason.defect instanceof LimitReached && cell.key === "") {'
+  ),
+  one(
+    "drain-fires-timers",
+    "a drain accepts no firings",
+    "actor/ActorTimers.ts",
+    "if (this.pending !== undefined || !cell.open) return",
+    "if (this.pending !== undefined) return"
+  ),
+  one(
+    "goodbye-overtakes",
+    "4: answers leave before an agent's goodbye",
+    "actor/Runtime.ts",
+    "if (runtime.scheduler.current === undefined && runtime.deliveries.length === 0) delivery.deliver()",
+    "if (runtime.scheduler.current === undefined) delivery.deliver()"
+  ),
+  one(
+    "hurried-teardown",
+    "9: a stop waits for the child that still stops",
+    "actor/Teardown.ts",
+    "  if (!parallel && teardown.stopping > 0) return false\n",
+    ""
+  ),
+  one(
+    "program-an-actor",
+    "7: actors of a kind share a program",
+    "supervision/Programs.ts",
+    "if (known !== undefined && alike(known.program.services, services)) {",
+    "if (known !== undefined && alike(known.program.services, services) && plan === undefined) {"
+  ),
+  one(
+    "innocent-named",
+    "6: the report names who held the loop, or one of whom",
+    "kernel/Scheduler.ts",
+    "this.onOccupied([...owners], owners.size === 1 ? tag : -1, millis)",
+    "this.onOccupied(this.current === undefined ? [] : [this.current], tag, millis)"
+  ),
+  one(
+    "ask-of-the-unborn",
+    "1: an ask of a child just made could only wait for itself",
+    "actor/Ask.ts",
+    "(target.status & UNBORN) !== 0 && target.parent === asker",
+    "target.parent === asker && asker === target"
+  ),
+  one(
+    "quiet-never",
+    "a shutdown does not wait for backoffs",
+    "supervision/ActorSystem.ts",
+    " && cell.extra?.delay === undefined)) return false",
+    ")) return false"
+  ),
+  one(
+    "flood",
+    "a crash loop is summarised",
+    "supervision/FloodGate.ts",
+    "    if (window.full < this.#inFull) {",
+    "    if (window.full < Number.POSITIVE_INFINITY) {"
   )
 ]
