@@ -817,8 +817,8 @@ export const faults: ReadonlyArray<Fault> = [
     "limit-crashes",
     "3: what would hold too much is refused, and the actor goes on",
     "actor/Turn.ts",
-    "reason.defect instanceof LimitReached) {",
-    'reason.defect instanceof LimitReached && cell.key === "") {'
+    "    reason.defect instanceof LimitReached\n",
+    '    reason.defect instanceof LimitReached &&\n    cell.key === ""\n'
   ),
   one(
     "drain-fires-timers",
