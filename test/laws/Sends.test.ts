@@ -65,6 +65,21 @@ describe("Law 2, order", () => {
     }).pipe(Effect.provide(TestSystem.layer))
   )
 
+  it.effect("while somebody waits, newcomers queue behind, also in the moment when a message has just been taken", () =>
+    Effect.gen(function* () {
+      const host = yield* ActorSystem
+      const { behavior, log } = scripted({ mailbox: { capacity: 1, overflow: "suspend" } })
+      const ref = yield* ActorSystem.spawn(behavior, "a")
+      const offers: Array<string> = []
+      send(ref, () => void offers.push(ref.tellUnsafe("Note", "newcomer")))
+      const waiting = yield* Effect.forkChild(ref.tell("Note", "waited"), { startImmediately: true })
+      yield* Fiber.join(waiting)
+      yield* waitUntil(() => host.quiet, "all is handled")
+      expect(offers).toEqual(["full"])
+      expect(log).toEqual(["waited"])
+    }).pipe(Effect.provide(TestSystem.layer))
+  )
+
   it.effect("onDisconnect stays behind notifications of its connection that wait for room", () =>
     Effect.gen(function* () {
       const host = yield* ActorSystem
