@@ -45,6 +45,12 @@ describe("README", () => {
     expect(readFileSync(`${root}README.md`, "utf8")).toContain(code.trim())
   })
 
+  it("shows the supervisor of examples/32-supervisor.ts, word for word", () => {
+    const source = readFileSync(`${root}examples/32-supervisor.ts`, "utf8")
+    const code = source.slice(source.indexOf("const shop ="), source.indexOf("const market ="))
+    expect(readFileSync(`${root}README.md`, "utf8")).toContain(code.trim())
+  })
+
   it("shows the lifecycle as the machine has it", () => {
     expect(readFileSync(`${root}README.md`, "utf8")).toContain(Lifecycle.diagram())
   })
