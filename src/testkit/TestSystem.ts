@@ -5,9 +5,9 @@
  * TestClock, under `it.live` the real one.
  * Law 4, conservation, by name: `imbalances()` is empty before the shutdown and after it; after it nothing is queued or
  * running, no actor lives and no timer is armed. A test that leaves a zombie on purpose says so by `zombies`.
- * Law 11: `seeded` makes the order of ready actors, and their budgets, a function of a seed.
+ * Law 11: under a test clock budgets count virtual cost, so a run does not depend on the machine; `seeded` makes the order of ready actors, and their budgets, a function of a seed.
  */
-import { Context, Effect, Layer, Random } from "effect"
+import { Clock, Context, Effect, Layer, Random } from "effect"
 import { ActorSystem, type Host } from "../supervision/ActorSystem.ts"
 import type { SystemOptions } from "../supervision/System.ts"
 import { Seed } from "./Seed.ts"
@@ -46,7 +46,13 @@ const open = ({ zombies = 0, ...options }: TestSystemOptions) =>
         host === undefined ? Effect.void : complain("after shutdown", leftovers(host, zombies), host)
       )
     )
-    const services = yield* Layer.build(ActorSystem.layerOf({ freeze: true, ...options }))
+    const clock = yield* Clock.Clock
+    const live = clock === Context.get(Context.empty(), Clock.Clock)
+    // where time is virtual, budgets are too: a slow machine must not cut a turn elsewhere than a fast one
+    const scheduler = live ? options.scheduler : { cost: new VirtualCost().read, ...options.scheduler }
+    const services = yield* Layer.build(
+      ActorSystem.layerOf({ freeze: true, ...options, ...(scheduler !== undefined && { scheduler }) })
+    )
     const opened = Context.get(services, ActorSystem)
     host = opened
     yield* Effect.addFinalizer(() => Effect.suspend(() => complain("when the test ended", opened.imbalances(), opened)))
