@@ -283,6 +283,7 @@ const resumed = (cell: Cell, running: Running, exit: Exit.Exit<unknown, unknown>
   if (running.cancelled || (cell.status & HALTED) !== 0) {
     runtime.counts.cancelled++
     discard(cell, running.origin, running.staging)
+    Forks.unheard(cell, exit, cell.tagName(running.tag))
   } else completed(cell, running.tag, running.payload, running.origin, exit, running.staging)
   ease(cell)
 }

@@ -167,6 +167,22 @@ describe("stop", () => {
     }).pipe(Effect.provide(TestSystem.layer))
   )
 
+  it.effect("what dies meanwhile, in a handler's finalizer or a fork's, is reported and not supervised", () =>
+    Effect.gen(function* () {
+      const host = yield* ActorSystem
+      const reports: Array<string> = []
+      host.system.onFailure.add(({ error, decision }) => void reports.push(`${error.tag} ${decision}`))
+      const ref = yield* ActorSystem.spawn(scripted().behavior, "a")
+      const dying = Effect.onInterrupt(Effect.never, () => Effect.die("in its finalizer"))
+      yield* run(ref, (self) => void self.fork(dying))
+      send(ref, () => dying)
+      yield* waitUntil(() => host.snapshot().running === 1, "it is suspended")
+      yield* ref.stop()
+      expect(reports).toEqual(["Run reported", "fork reported"])
+      expect(host.snapshot()).toMatchObject({ restarts: 0, actors: 0 })
+    }).pipe(Effect.provide(TestSystem.layer))
+  )
+
   it.effect("during a backoff: ends at once", () =>
     Effect.gen(function* () {
       const host = yield* ActorSystem
