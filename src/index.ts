@@ -28,7 +28,8 @@ export {
   MailboxFull,
   NameTaken,
   NoSuchActor,
-  Quarantined
+  Quarantined,
+  RealIoInSimulation
 } from "./kernel/Errors.ts"
 export * as Lifecycle from "./kernel/Lifecycle.ts"
 export { ActorSystem, type Host, type ShutdownReport } from "./supervision/ActorSystem.ts"

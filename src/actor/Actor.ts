@@ -55,7 +55,7 @@ export class Definition<S, in out P extends Rpc.Any, E extends Rpc.Any = never> 
   /** How actors of this kind behave. Options are checked here: `InvalidOption` with field, value and range. */
   behavior<H, I = never, In = void>(
     options: Behavior.Options<S, P, E, H, I, In>
-  ): Behavior.Behavior<P, Exclude<Behavior.Services<H> | I, Scope.Scope>, In> {
+  ): Behavior.Behavior<P, Exclude<Behavior.Services<H> | I, Scope.Scope>, In, S> {
     return Behavior.make<S, P, E, H, I, In>(this.protocol, options)
   }
 

@@ -14,12 +14,16 @@ import type { Handled } from "./Outcome.ts"
 import { type Limits, Plan } from "./Plan.ts"
 import type { Protocol } from "./Protocol.ts"
 
-/** A behaviour of protocol `P` whose handlers need the services `R`, and whose `initial` needs the input `In`. */
-export class Behavior<out P extends Rpc.Any, out R, in In = void> {
+/**
+ * A behaviour of protocol `P` whose handlers need the services `R`, whose `initial` needs the input `In`, and whose state is
+ * an `S`, which only tests ask for.
+ */
+export class Behavior<out P extends Rpc.Any, out R, in In = void, out S = unknown> {
   readonly plan: Plan
   declare readonly "~P": P
   declare readonly "~R": R
   declare readonly "~In": (_: In) => void
+  declare readonly "~S": S
   constructor(plan: Plan) {
     this.plan = plan
   }
@@ -66,7 +70,7 @@ export type Services<H> = {
 export const make = <S, P extends Rpc.Any, E extends Rpc.Any, H, I, In>(
   protocol: Protocol,
   options: Options<S, P, E, H, I, In>
-): Behavior<P, Exclude<Services<H> | I, Scope.Scope>, In> => {
+): Behavior<P, Exclude<Services<H> | I, Scope.Scope>, In, S> => {
   const { initial, on, onTerminated, onConnect, onDisconnect, onStop, ...limits } = options
   const hooks = { onTerminated, onConnect, onDisconnect, onStop }
   return new Behavior(new Plan(protocol, initial, on as Readonly<Record<string, unknown>>, hooks, limits))
