@@ -132,6 +132,11 @@ export class Scheduler {
     this.clock = this.#cost()
   }
 
+  /** Whether the order of what is ready is somebody's choice: a run that has to be repeatable. */
+  get seeded(): boolean {
+    return this.#pick !== undefined
+  }
+
   /** Whether something is ready or running. */
   get active(): boolean {
     return this.#active
