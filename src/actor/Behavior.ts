@@ -46,7 +46,7 @@ export interface Options<S, P extends Rpc.Any, E extends Rpc.Any, H, I, In> exte
   /** A client has connected, or this is a new incarnation and it is still there. */
   readonly onConnect?: (state: S, client: Client, self: ActorContext<P, E>, why: ConnectReason) => HookResult<S>
   readonly onDisconnect?: (state: S, client: Client, why: Disconnected, self: ActorContext<P, E>) => HookResult<S>
-  /** The last thing of a life, within its grace. Not run after a kill of a running handler, or when no state was reached. */
+  /** The last thing of a life, within its grace. Once, in any mode; not when no state was reached. A kill does not wait for it. */
   readonly onStop?: (state: S, why: ExitReason, self: ActorContext<P, E>) => void | Effect.Effect<unknown, never>
 }
 

@@ -14,7 +14,7 @@
  */
 import { Cause, Effect, Exit } from "effect"
 import { DISCONNECTED, RESERVED, SIGNAL, TERMINATED } from "../kernel/Envelope.ts"
-import { ActorStopped, CalleeFailed, InvalidUse } from "../kernel/Errors.ts"
+import { CalleeFailed, InvalidUse } from "../kernel/Errors.ts"
 import { peek } from "../kernel/Fiber.ts"
 import * as Lifecycle from "../kernel/Lifecycle.ts"
 import * as Mailbox from "../kernel/Mailbox.ts"
@@ -29,6 +29,7 @@ import * as Forks from "./Forks.ts"
 import { freeze } from "./Freeze.ts"
 import { NoReply, Reply } from "./Outcome.ts"
 import * as Outputs from "./Outputs.ts"
+import * as Refusal from "./Refusal.ts"
 import { Staging } from "./Staging.ts"
 import * as Startup from "./Startup.ts"
 import { BUSY, HALTED, HELD, QUEUED, STARTING } from "./Status.ts"
@@ -357,13 +358,7 @@ const commit = (
 const discard = (cell: Cell, origin: unknown, staging: Staging): boolean => {
   cell.finished++
   Outputs.discard(cell, staging)
-  if (origin instanceof Ask) {
-    const { address } = cell
-    const incident = cell.extra?.teardown?.incident
-    const error =
-      incident === undefined ? new ActorStopped({ address, draining: false }) : new CalleeFailed({ address, incident })
-    origin.settle(Exit.fail(error))
-  }
+  if (origin instanceof Ask) origin.settle(Exit.fail(Refusal.overtaken(cell)))
   return false
 }
 
