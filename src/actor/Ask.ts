@@ -27,6 +27,8 @@ export const QUEUED = 1
 export const RUNNING = 2
 export const TAKEN = 3
 const DONE = 4
+/** Done because its asker gave it up. */
+const WITHDRAWN = 5
 
 export class Ask extends TimerNode {
   readonly ref: ActorRef<never>
@@ -96,11 +98,22 @@ export class Ask extends TimerNode {
     })
   }
 
+  /** Forwarded by an actor that waits, in the line of a full mailbox. */
+  held(waiter: Suspended): void {
+    this.#waiter = waiter
+    this.phase = WAITING
+  }
+
   /** What its asker waits for, in words; undefined when it waits no more. */
   get awaited(): string | undefined {
     return this.exit === undefined
       ? `the answer of ${this.target.address} to "${this.target.tagName(this.tag)}"`
       : undefined
+  }
+
+  /** Its asker has gone: until its turn commits, its handler counts for nothing. */
+  get withdrawn(): boolean {
+    return this.phase === WITHDRAWN && !this.target.program.plan.protocol.committed[this.tag]
   }
 
   /** Its handler begins. */
@@ -152,7 +165,8 @@ export class Ask extends TimerNode {
   #withdraw(reason: "timedOut" | "cancelled", exit: Exit.Exit<unknown, unknown>): void {
     if (this.exit !== undefined) return
     const { phase, target, onCancel } = this
-    if (phase === WAITING) this.#waiter?.cancel()
+    const waiter = phase === WAITING ? this.#waiter : undefined
+    if (waiter !== undefined) target.withdraw(waiter)
     else if (phase === QUEUED) remove(this, reason)
     else if (!target.program.plan.protocol.committed[this.tag]) {
       // also one that has deferred or forwarded it and has not committed that yet
@@ -163,6 +177,9 @@ export class Ask extends TimerNode {
       }
     }
     this.settle(exit)
+    this.phase = WITHDRAWN
+    // behind its outcome: whoever forwarded it goes on then, with nothing to tell anybody
+    waiter?.leave()
     if (phase !== TAKEN || onCancel === undefined) return
     try {
       onCancel()

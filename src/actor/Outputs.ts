@@ -214,6 +214,7 @@ const hold = (cell: Cell, staging: Staging.Staging, at: number, target: Cell): v
   cell.status |= BUSY
   const waiter = new Suspended(target, tag, payload, origin, plan.offerMillis, (admitted, expired) => {
     extra.releasing = undefined
+    if (admitted && origin instanceof Ask) origin.phase = ASK_QUEUED
     if (!admitted) refuse(cell, ref, tag, payload, origin, expired ? target : undefined)
     Runtime.after(runtime, {
       deliver: () => {
@@ -222,6 +223,7 @@ const hold = (cell: Cell, staging: Staging.Staging, at: number, target: Cell): v
       }
     })
   })
+  if (origin instanceof Ask) origin.held(waiter)
   extra.releasing = { staging, at, waiter }
 }
 

@@ -251,7 +251,7 @@ const suspended = (
   fiber.addObserver((exit) => {
     if (extra.running === running) resumed(cell, running, exit)
   })
-  if (origin instanceof Ask && origin.exit !== undefined && !plan.protocol.committed[tag]) {
+  if (origin instanceof Ask && origin.withdrawn) {
     running.cancelled = true
     fiber.interruptUnsafe()
   }
@@ -318,6 +318,7 @@ const commit = (
   staging: Staging
 ): boolean => {
   const { runtime } = cell.program
+  if (origin instanceof Ask && origin.withdrawn) return discard(cell, origin, staging)
   if (runtime.freezes && out instanceof Promise) {
     const error = new Error("a handler returned a Promise: return an Effect (Effect.promise) or be a generator")
     crashed(cell, tag, origin, Cause.die(error), staging)
