@@ -2,7 +2,7 @@ import { describe, expect, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { TestClock } from "effect/testing"
 import { type ActorRef, ActorSystem, type CrashReport } from "troupe"
-import { TestSystem } from "troupe/testkit"
+import { TestSystem, waitUntil } from "troupe/testkit"
 import { type P, run, scripted, send } from "../actor/Scripted.ts"
 
 const fail = () => {
@@ -87,6 +87,26 @@ describe("Links", () => {
       )
       yield* TestClock.adjust(2)
       expect(reports).toEqual(["S/a Run"])
+    }).pipe(Effect.provide(TestSystem.layer))
+  )
+
+  it.effect("to a child that its parent's handler has not committed yet does not start it before its time", () =>
+    Effect.gen(function* () {
+      const { a, b, host } = yield* world
+      let starts = 0
+      const child = scripted({ type: "Child", initial: () => ++starts }).behavior
+      let made: ActorRef<P> | undefined
+      send(a, (self) => {
+        made = self.spawn(child, "c")
+        return Effect.sleep(50)
+      })
+      yield* waitUntil(() => made !== undefined, "it is made")
+      yield* run(b, (self) => self.link(made!))
+      send(b, fail)
+      yield* TestClock.adjust(20)
+      expect([starts, host.state(made!)]).toEqual([0, "connecting"])
+      yield* TestClock.adjust(100)
+      expect([starts, host.state(made!)]).toEqual([1, "active"])
     }).pipe(Effect.provide(TestSystem.layer))
   )
 
