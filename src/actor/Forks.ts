@@ -3,7 +3,8 @@
  *
  * Floor 1; used by Context, Startup, Turn, Teardown. Law 8: a fork belongs to its incarnation, not to the message that
  * started it; a restart or stop interrupts it and waits for its finalizers. Law 3: at most `held` of them an actor.
- * A fork's failure is the actor's failure unless asked otherwise (`onFailure: "log"`).
+ * A fork's failure is the actor's failure unless asked otherwise (`onFailure: "log"`); one that comes when its incarnation
+ * ends or has ended is reported.
  */
 import { Cause, Context, Effect, Exit, Scope } from "effect"
 import type { Fiber } from "effect"
@@ -68,12 +69,21 @@ export const fork = (
   forks.add(fiber)
   fiber.addObserver((exit) => {
     forks.delete(fiber)
-    if (!cell.alive) return
-    // a restart waits for the forks of the incarnation that ends: its number has moved on already
-    if (extra.teardown !== undefined) return cell.advance()
-    if (extra.incarnation === incarnation) done(exit)
+    const { teardown } = extra
+    const lives = cell.alive && extra.incarnation === incarnation
+    // an actor that drains still takes what it has waited for
+    if (lives && (teardown === undefined || (teardown.mode === "drain" && !teardown.drained))) return done(exit)
+    late(cell, "fork", exit)
+    if (cell.alive && teardown !== undefined) cell.advance()
   })
   return fiber
+}
+
+/** A fiber that a stop or restart has overtaken: what it failed of is reported, never supervised. */
+export const late = (cell: Cell, tag: string, exit: Exit.Exit<unknown, unknown>): void => {
+  if (Exit.isSuccess(exit) || Cause.hasInterruptsOnly(exit.cause)) return
+  const { runtime } = cell.program
+  runtime.reported(cell, { incident: runtime.incident(), tag, cause: exit.cause })
 }
 
 /** What a fork's end means for its actor, by default. */

@@ -7,7 +7,7 @@
  * Modes: `drain` finishes accepted mail first, `now` ends the handler and dead-letters the rest, `kill` waits for nothing:
  * what JavaScript cannot end is listed as a zombie. A later, harder mode takes over a softer one; none is undone.
  * One absolute deadline passes down: each level has min(its own, what remains minus 10 %), `infinity` included; past it, kill.
- * Failures meanwhile are reported, never supervised. Law 8: finalizers run once. Law 10: one end, one reason.
+ * Failures meanwhile are reported, never supervised, those of children included. Law 8: finalizers run once. Law 10: one end, one reason.
  * A restart keeps mailbox, queued asks, watches and connections; returns the stash to the head; ends children, forks,
  * timers; fails deferred asks with `CalleeFailed`; revokes `self`.
  */
@@ -103,6 +103,7 @@ export const stop = (cell: Cell, order: Order, done: (() => void) | undefined): 
   if (!cell.alive) return false
   const extra = cell.record()
   let teardown = extra.teardown
+  const presses = teardown?.children !== undefined
   // between incarnations there is no state to handle mail with
   const stateless = extra.delay !== undefined || teardown?.goal === "restart"
   const mode = order.mode === "drain" && stateless ? "now" : order.mode
@@ -127,8 +128,17 @@ export const stop = (cell: Cell, order: Order, done: (() => void) | undefined): 
   for (const waiter of extra.waiters?.splice(0) ?? []) waiter.refused()
   if (teardown.mode === "drain") Outputs.unstash(cell, Number.MAX_SAFE_INTEGER)
   else halt(cell)
+  if (presses) press(cell, teardown)
   advance(cell)
   return true
+}
+
+/** Children that stop already are held to the mode and deadline that their parent has now. */
+const press = (cell: Cell, teardown: Teardown): void => {
+  if (teardown.mode === "kill") return
+  for (const child of [...(cell.extra?.children ?? [])].toReversed()) {
+    if (child.extra?.teardown?.goal === "stop") stop(child, orderOf(cell, child, teardown), undefined)
+  }
 }
 
 /** Ends this incarnation and begins the next one after `delayMillis`; PARKED: when `unpark` says so. */
@@ -244,7 +254,8 @@ const children = (cell: Cell, teardown: Teardown): boolean => {
   for (let child = teardown.children.at(-1); child !== undefined; child = teardown.children.at(-1)) {
     teardown.children.pop()
     if (!child.alive) continue
-    if (child.extra?.teardown?.goal !== "stop") stop(child, orderOf(cell, child, teardown), undefined)
+    // one that stops already too: it may have been given more time
+    stop(child, orderOf(cell, child, teardown), undefined)
     if (child.alive) {
       teardown.stopping++
       child.extra!.teardown!.listeners.push(() => {
@@ -306,7 +317,6 @@ const beginFinalizers = (cell: Cell, teardown: Teardown): void => {
   teardown.finalized = true
   const effect = finalizers(cell, teardown)
   if (effect === undefined) return
-  const { runtime } = cell.program
   const begun = Effect.suspend(() => {
     teardown.finalizing = true
     return effect
@@ -315,9 +325,7 @@ const beginFinalizers = (cell: Cell, teardown: Teardown): void => {
   teardown.finalizer = fiber
   fiber.addObserver((exit) => {
     teardown.finalizer = undefined
-    if (Exit.isFailure(exit) && !Cause.hasInterruptsOnly(exit.cause)) {
-      runtime.reported(cell, { incident: runtime.incident(), tag: "onStop", cause: exit.cause })
-    }
+    Forks.late(cell, "onStop", exit)
   })
 }
 
@@ -352,6 +360,12 @@ const again = (cell: Cell, teardown: Teardown): void => {
   if (teardown.delayMillis === PARKED) above(cell)?.parked(cell)
   else if (teardown.delayMillis > 0) timers.arm(extra.delay, teardown.delayMillis)
   else extra.delay.expired()
+}
+
+/** Whether it ends, and does no more than that: a drain still handles mail. */
+export const isEnding = (cell: Cell): boolean => {
+  const teardown = cell.extra?.teardown
+  return !cell.alive || (teardown !== undefined && (teardown.mode !== "drain" || teardown.drained))
 }
 
 /** Whether it is down and waits for `unpark`, or for its backoff. */
@@ -397,7 +411,11 @@ const sever = (cell: Cell, teardown: Teardown): void => {
       cell.program.runtime.counts.cancelled++
     }
     if (running.origin instanceof Ask) running.origin.settle(Exit.fail(Refusal.overtaken(cell)))
-    cut(cell, running.fiber, `handler of ${cell.tagName(running.tag)}`)
+    const tag = cell.tagName(running.tag)
+    running.fiber.addObserver((exit) => {
+      if (Exit.isFailure(exit) && Cause.hasDies(exit.cause)) Forks.late(cell, tag, exit)
+    })
+    cut(cell, running.fiber, `handler of ${tag}`)
   }
   for (const fork of extra.forks ?? []) cut(cell, fork, "fork")
   extra.forks = undefined
