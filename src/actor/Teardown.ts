@@ -7,7 +7,7 @@
  * Modes: `drain` finishes accepted mail first, `now` ends the handler and dead-letters the rest, `kill` waits for nothing:
  * what JavaScript cannot end is listed as a zombie. A later, harder mode takes over a softer one; none is undone.
  * One absolute deadline passes down: each level has min(its own, what remains minus 10 %), `infinity` included; past it, kill.
- * Failures meanwhile are reported, never supervised. Law 8: finalizers run once. Law 10: one end, one reason.
+ * Failures meanwhile are reported, never supervised, those of children included. Law 8: finalizers run once. Law 10: one end, one reason.
  * A restart keeps mailbox, queued asks, watches and connections; returns the stash to the head; ends children, forks,
  * timers; fails deferred asks and live streams with `CalleeFailed`; revokes `self`.
  */
@@ -16,7 +16,6 @@ import { CONNECTED, RESERVED } from "../kernel/Envelope.ts"
 import { ActorStopped, CalleeFailed } from "../kernel/Errors.ts"
 import * as Lifecycle from "../kernel/Lifecycle.ts"
 import * as Mailbox from "../kernel/Mailbox.ts"
-import type { Runnable } from "../kernel/Scheduler.ts"
 import { Deadline, type TimerNode } from "../kernel/Timers.ts"
 import * as ActorTimers from "./ActorTimers.ts"
 import { Ask } from "./Ask.ts"
@@ -30,6 +29,7 @@ import { above } from "./Overseer.ts"
 import * as Refusal from "./Refusal.ts"
 import * as Runtime from "./Runtime.ts"
 import { BUSY, HALTED, HELD, NO_STATE, QUEUED, STARTING } from "./Status.ts"
+import * as StopChildren from "./StopChildren.ts"
 import { killOrder, type Mode, type Order } from "./StopOrder.ts"
 
 export interface Teardown {
@@ -103,6 +103,7 @@ export const stop = (cell: Cell, order: Order, done: (() => void) | undefined): 
   if (!cell.alive) return false
   const extra = cell.record()
   let teardown = extra.teardown
+  const presses = teardown?.children !== undefined
   // between incarnations there is no state to handle mail with
   const stateless = extra.delay !== undefined || teardown?.goal === "restart"
   const mode = order.mode === "drain" && stateless ? "now" : order.mode
@@ -127,6 +128,7 @@ export const stop = (cell: Cell, order: Order, done: (() => void) | undefined): 
   for (const waiter of extra.waiters?.splice(0) ?? []) waiter.refused()
   if (teardown.mode === "drain") Outputs.unstash(cell, Number.MAX_SAFE_INTEGER)
   else halt(cell)
+  if (presses) StopChildren.press(cell, teardown)
   advance(cell)
   return true
 }
@@ -223,7 +225,7 @@ export const advance = (cell: Cell, atRest = false): void => {
     teardown.drained = true
     cell.status |= HELD | HALTED
   }
-  if (teardown.batched || !children(cell, teardown)) return
+  if (teardown.batched || !StopChildren.children(cell, teardown)) return
   if (extra.forks !== undefined && extra.forks.size > 0) {
     if (teardown.forksInterrupted) return
     teardown.forksInterrupted = true
@@ -235,62 +237,6 @@ export const advance = (cell: Cell, atRest = false): void => {
   if (!finalize(cell, teardown)) return
   if (teardown.goal === "restart") again(cell, teardown)
   else finish(cell, teardown, Lifecycle.DONE)
-}
-
-/** Stops the children, last started first. False while one of them still stops. */
-const children = (cell: Cell, teardown: Teardown): boolean => {
-  teardown.children ??= [...(cell.extra?.children ?? [])]
-  const parallel = cell.extra?.overseer?.parallel === true
-  // whoever else goes on with the teardown meanwhile must not overtake the child that still stops
-  if (!parallel && teardown.stopping > 0) return false
-  let stopped = 0
-  for (let child = teardown.children.at(-1); child !== undefined; child = teardown.children.at(-1)) {
-    teardown.children.pop()
-    if (!child.alive) continue
-    if (child.extra?.teardown?.goal !== "stop") stop(child, orderOf(cell, child, teardown), undefined)
-    if (child.alive) {
-      teardown.stopping++
-      child.extra!.teardown!.listeners.push(() => {
-        teardown.stopping--
-        advance(cell)
-      })
-      if (!parallel) return false
-    }
-    if (parallel && ++stopped === BATCH && teardown.children.length > 0) {
-      cell.program.runtime.scheduler.append(new Onwards(cell, teardown))
-      teardown.batched = true
-      return false
-    }
-  }
-  return teardown.stopping === 0
-}
-
-/** A child stops within its own grace, or its supervisor's for it, and never later than its parent would allow. */
-const orderOf = (cell: Cell, child: Cell, teardown: Teardown): Order => {
-  const grace = cell.extra?.overseer?.graceMillis(child) ?? child.program.plan.shutdownMillis
-  if (grace === 0) return killOrder
-  const left = teardown.expiresAt - cell.program.runtime.timers.now()
-  const mode = teardown.mode === "drain" ? "drain" : "now"
-  return { mode, millis: Math.min(grace, Math.max(1, left * 0.9)), reason: ExitReason.shutdown }
-}
-
-/** So many children of a dynamic supervisor are told to stop in one go; then others get the loop. */
-const BATCH = 512
-
-class Onwards implements Runnable {
-  next: Runnable | undefined = undefined
-  readonly priority: number
-  readonly #cell: Cell
-  readonly #teardown: Teardown
-  constructor(cell: Cell, teardown: Teardown) {
-    this.#cell = cell
-    this.#teardown = teardown
-    this.priority = cell.priority
-  }
-  run(): void {
-    this.#teardown.batched = false
-    if (this.#cell.extra?.teardown === this.#teardown) advance(this.#cell)
-  }
 }
 
 /** Runs `onStop` and closes the incarnation's scope. False while they run. */
@@ -309,7 +255,6 @@ const beginFinalizers = (cell: Cell, teardown: Teardown): void => {
   teardown.finalized = true
   const effect = finalizers(cell, teardown)
   if (effect === undefined) return
-  const { runtime } = cell.program
   const begun = Effect.suspend(() => {
     teardown.finalizing = true
     return effect
@@ -318,9 +263,7 @@ const beginFinalizers = (cell: Cell, teardown: Teardown): void => {
   teardown.finalizer = fiber
   fiber.addObserver((exit) => {
     teardown.finalizer = undefined
-    if (Exit.isFailure(exit) && !Cause.hasInterruptsOnly(exit.cause)) {
-      runtime.reported(cell, { incident: runtime.incident(), tag: "onStop", cause: exit.cause })
-    }
+    Forks.late(cell, "onStop", exit)
   })
 }
 
@@ -355,6 +298,12 @@ const again = (cell: Cell, teardown: Teardown): void => {
   if (teardown.delayMillis === PARKED) above(cell)?.parked(cell)
   else if (teardown.delayMillis > 0) timers.arm(extra.delay, teardown.delayMillis)
   else extra.delay.expired()
+}
+
+/** Whether it ends, and does no more than that: a drain still handles mail. */
+export const isEnding = (cell: Cell): boolean => {
+  const teardown = cell.extra?.teardown
+  return !cell.alive || (teardown !== undefined && (teardown.mode !== "drain" || teardown.drained))
 }
 
 /** Whether it is down and waits for `unpark`, or for its backoff. */
@@ -400,7 +349,11 @@ const sever = (cell: Cell, teardown: Teardown): void => {
       cell.program.runtime.counts.cancelled++
     }
     if (running.origin instanceof Ask) running.origin.settle(Exit.fail(Refusal.overtaken(cell)))
-    cut(cell, running.fiber, `handler of ${cell.tagName(running.tag)}`)
+    const tag = cell.tagName(running.tag)
+    running.fiber.addObserver((exit) => {
+      if (Exit.isFailure(exit) && Cause.hasDies(exit.cause)) Forks.late(cell, tag, exit)
+    })
+    cut(cell, running.fiber, `handler of ${tag}`)
   }
   endStreams(cell)
   for (const fork of extra.forks ?? []) cut(cell, fork, "fork")

@@ -284,9 +284,23 @@ const resumed = (cell: Cell, running: Running, exit: Exit.Exit<unknown, unknown>
   if (running.cancelled || (cell.status & HALTED) !== 0) {
     runtime.counts.cancelled++
     discard(cell, running.origin, running.staging)
-    Forks.unheard(cell, exit, cell.tagName(running.tag))
+    overtaken(cell, running.tag, exit)
   } else completed(cell, running.tag, running.payload, running.origin, exit, running.staging)
   ease(cell)
+}
+
+/** Whether a handler of that message may answer with a typed error. */
+const answersErrors = (cell: Cell, tag: number): boolean =>
+  tag < SIGNAL && cell.program.plan.protocol.errs[tag >= RESERVED ? tag - RESERVED : tag] === true
+
+/** A typed error is an answer that nobody waits for, an interruption was asked for; a defect is a failure still. */
+const overtaken = (cell: Cell, tag: number, exit: Exit.Exit<unknown, unknown>): void => {
+  if (Exit.isSuccess(exit)) return
+  const answers = answersErrors(cell, tag)
+  if (!exit.cause.reasons.some((r) => Cause.isDieReason(r) || (Cause.isFailReason(r) && !answers))) return
+  const { runtime } = cell.program
+  runtime.counts.failed++
+  runtime.failed(cell, { incident: runtime.incident(), tag: cell.tagName(tag), cause: exit.cause })
 }
 
 /** A fiber task of this actor has run. */
@@ -313,9 +327,8 @@ const completed = (
   }
   const { cause } = exit
   const reason = cause.reasons[0]
-  const position = tag >= RESERVED ? tag - RESERVED : tag
-  const answers = tag < SIGNAL && cell.program.plan.protocol.errs[position] === true
-  if (cause.reasons.length !== 1 || reason === undefined || !Cause.isFailReason(reason) || !answers) {
+  const only = cause.reasons.length === 1 && reason !== undefined && Cause.isFailReason(reason)
+  if (!only || !answersErrors(cell, tag)) {
     crashed(cell, tag, payload, origin, cause, staging)
     return false
   }

@@ -178,7 +178,7 @@ describe("stop", () => {
       send(ref, () => dying)
       yield* waitUntil(() => host.snapshot().running === 1, "it is suspended")
       yield* ref.stop()
-      expect(reports).toEqual(["Run reported", "fork reported"])
+      expect(reports).toEqual(["Run ignored: it is stopping", "fork reported"])
       expect(host.snapshot()).toMatchObject({ restarts: 0, actors: 0 })
     }).pipe(Effect.provide(TestSystem.layer))
   )
