@@ -196,6 +196,40 @@ describe("the queue", () => {
   })
 })
 
+describe("the queue's books", () => {
+  it("give back the bytes of what was given up, and of what was sent", async () => {
+    const world = new World()
+    const text = "x".repeat(100)
+    const client = connect(url, world.options({ maxQueuedBytes: 200, heartbeatMillis: Infinity }))
+    for (let n = 0; n < 3; n++) {
+      const controller = new AbortController()
+      const aborted = outcome(client.ask("A", { text }, { signal: controller.signal }))
+      controller.abort("enough")
+      expect(await aborted).toBe("enough")
+    }
+    for (let n = 0; n < 3; n++) {
+      client.notify("A", { text })
+      expect(() => client.notify("A", { text })).toThrow(QueueFull)
+      world.socket.open()
+      expect(world.socket.methods).toEqual(["A"])
+      world.socket.end(1006)
+      world.advance(world.next!)
+    }
+  })
+
+  it("take in what was never taken, though it is over the bounds", async () => {
+    const { world, client, socket } = opened({ maxQueued: 1 })
+    const answers = [client.ask("A"), client.ask("B")]
+    socket.end(1012)
+    expect(() => client.notify("C")).toThrow(QueueFull)
+    world.advance(50)
+    world.socket.open()
+    world.socket.answer(1, "a")
+    world.socket.answer(2, "b")
+    expect(await Promise.all(answers)).toEqual(["a", "b"])
+  })
+})
+
 describe("a lost connection", () => {
   it.each([1001, 1006, 1011, 1013])("by %i fails written requests as unknown, and keeps the others", async (code) => {
     const { world, client, socket } = opened({ maxInFlight: 1 })
@@ -402,6 +436,17 @@ describe("close", () => {
     expect(world.pending).toBe(0)
     client.close()
     expect(client.status).toEqual({ state: "closed", code: 4000, reason: "bye", local: true })
+  })
+
+  it("by a listener ends the frame that it heard", () => {
+    const { client, socket } = opened()
+    let heard = 0
+    client.on("Said", () => {
+      heard++
+      client.close()
+    })
+    socket.receive([1, 2].map((n) => ({ jsonrpc: "2.0", method: "Said", params: { n } })))
+    expect(heard).toBe(1)
   })
 
   it("ends the wait for a reconnection", () => {
