@@ -33,6 +33,7 @@ export {
   NoSuchActor,
   NoSuchChild,
   Quarantined,
+  RealIoInSimulation,
   RestartsExhausted,
   StartFailed,
   TooManyChildren

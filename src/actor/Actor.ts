@@ -58,7 +58,7 @@ export class Definition<S, in out P extends Rpc.Any, E extends Rpc.Any = never, 
   /** How actors of this kind behave. Options are checked here: `InvalidOption` with field, value and range. */
   behavior<H, I = never, In = void, RT = never, RC = never, RD = never, RS = never>(
     options: Behavior.Options<S, P, E, H, I, In, RT, RC, RD, RS>
-  ): Behavior.Behavior<P, Exclude<Behavior.Services<H> | I | RT | RC | RD | RS, Scope.Scope>, In> {
+  ): Behavior.Behavior<P, Exclude<Behavior.Services<H> | I | RT | RC | RD | RS, Scope.Scope>, In, S> {
     return Behavior.make<S, P, E, H, I, In, RT, RC, RD, RS>(this.protocol, options)
   }
 

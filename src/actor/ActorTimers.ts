@@ -52,6 +52,8 @@ export const delivered = (timer: ActorTimer): void => {
 /** Arms a timer under its key, in place of the one that was there. */
 export const set = (timer: ActorTimer): void => {
   const { cell } = timer
+  // staged behind a `stop({ mode: "kill" })`, and released after it, when the sends before it had to wait for room
+  if (!cell.alive) return
   const timers = (cell.record().timers ??= new Map<string, ActorTimer>())
   cancel(cell, timer.key)
   timers.set(timer.key, timer)

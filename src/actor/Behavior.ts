@@ -15,12 +15,16 @@ import type { Handled, Reply } from "./Outcome.ts"
 import { type Limits, Plan } from "./Plan.ts"
 import type { Protocol } from "./Protocol.ts"
 
-/** A behaviour of protocol `P` whose handlers need the services `R`, and whose `initial` needs the input `In`. */
-export class Behavior<in out P extends Rpc.Any, out R, in In = void> {
+/**
+ * A behaviour of protocol `P` whose handlers need the services `R`, whose `initial` needs the input `In`, and whose state is
+ * an `S`, which only tests ask for.
+ */
+export class Behavior<in out P extends Rpc.Any, out R, in In = void, out S = unknown> {
   readonly plan: Plan
   declare readonly "~P": (_: P) => P
   declare readonly "~R": R
   declare readonly "~In": (_: In) => void
+  declare readonly "~S": S
   constructor(plan: Plan) {
     this.plan = plan
   }
@@ -64,7 +68,7 @@ export interface Options<
   /** A client has connected, or this is a new incarnation and it is still there. */
   readonly onConnect?: (state: S, client: Client, self: ActorContext<P, E>, why: ConnectReason) => HookResult<S, RC>
   readonly onDisconnect?: (state: S, client: Client, why: Disconnected, self: ActorContext<P, E>) => HookResult<S, RD>
-  /** The last thing of a life, within its grace. Not run after a kill of a running handler, or when no state was reached. */
+  /** The last thing of a life, within its grace. Once, in any mode; not when no state was reached. A kill does not wait for it. */
   readonly onStop?: (state: S, why: ExitReason, self: ActorContext<P, E>) => void | Effect.Effect<unknown, never, RS>
 }
 
@@ -92,7 +96,7 @@ export type Services<H> = {
 export const make = <S, P extends Rpc.Any, E extends Rpc.Any, H, I, In, RT = never, RC = never, RD = never, RS = never>(
   protocol: Protocol,
   options: Options<S, P, E, H, I, In, RT, RC, RD, RS>
-): Behavior<P, Exclude<Services<H> | I | RT | RC | RD | RS, Scope.Scope>, In> => {
+): Behavior<P, Exclude<Services<H> | I | RT | RC | RD | RS, Scope.Scope>, In, S> => {
   if (!("initial" in options)) {
     throw new InvalidOption({ field: `${protocol.type}.initial`, value: "nothing", range: "a first state" })
   }

@@ -115,7 +115,15 @@ export const fork = (
   return held(cell, effect, (exit) => {
     // a restart waits for the forks of the incarnation that ends: its number has moved on already
     if (cell.alive && extra.teardown === undefined && extra.incarnation === incarnation) done(exit)
+    else unheard(cell, exit, "fork")
   })
+}
+
+/** What dies while its incarnation ends, or after its asker has left, is reported: nobody acts on it any more. */
+export const unheard = (cell: Cell, exit: Exit.Exit<unknown, unknown>, tag: string): void => {
+  if (Exit.isSuccess(exit) || !exit.cause.reasons.some(Cause.isDieReason)) return
+  const { runtime } = cell.program
+  runtime.reported(cell, { incident: runtime.incident(), tag, cause: exit.cause })
 }
 
 /** What a fork's end means for its actor, by default. */

@@ -96,7 +96,7 @@ export const fromMachine = <M extends AnyStateMachine>(
     Behavior.Options<SnapshotFrom<M>, EventRpc<EventFrom<M>>, never, unknown, never, void>,
     "initial" | "on"
   > = {}
-): Behavior.Behavior<EventRpc<EventFrom<M>>, never> => {
+): Behavior.Behavior<EventRpc<EventFrom<M>>, never, void, SnapshotFrom<M>> => {
   check(machine)
   const { input, ...limits } = options
   const names = machine.events.filter((name) => name !== "*" && !name.startsWith("xstate."))
@@ -165,5 +165,5 @@ export const fromMachine = <M extends AnyStateMachine>(
     ...(limits as object),
     initial: initial as never,
     on: on as never
-  }) as unknown as Behavior.Behavior<EventRpc<EventFrom<M>>, never>
+  }) as unknown as Behavior.Behavior<EventRpc<EventFrom<M>>, never, void, SnapshotFrom<M>>
 }

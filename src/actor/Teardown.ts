@@ -27,6 +27,7 @@ import { INITIAL } from "./Extra.ts"
 import * as Forks from "./Forks.ts"
 import * as Outputs from "./Outputs.ts"
 import { above } from "./Overseer.ts"
+import * as Refusal from "./Refusal.ts"
 import * as Runtime from "./Runtime.ts"
 import { BUSY, HALTED, HELD, NO_STATE, QUEUED, STARTING } from "./Status.ts"
 import { killOrder, type Mode, type Order } from "./StopOrder.ts"
@@ -54,8 +55,11 @@ export interface Teardown {
   forksInterrupted: boolean
   /** The scope of the incarnation that ends. */
   scope: Scope.Closeable | undefined
+  /** `onStop` and the closing of the scope, while they run. */
   finalizer: Fiber.Fiber<unknown, unknown> | undefined
   finalized: boolean
+  /** They have begun: only then may they be interrupted. */
+  finalizing: boolean
   /** Whatever ran has been cut off. */
   severed: boolean
   /** Wait before the next incarnation. */
@@ -89,6 +93,7 @@ const make = (goal: "stop" | "restart", mode: Mode, reason: ExitReason.ExitReaso
   scope: undefined,
   finalizer: undefined,
   finalized: false,
+  finalizing: false,
   severed: false,
   delayMillis: 0
 })
@@ -97,27 +102,27 @@ const make = (goal: "stop" | "restart", mode: Mode, reason: ExitReason.ExitReaso
 export const stop = (cell: Cell, order: Order, done: (() => void) | undefined): boolean => {
   if (!cell.alive) return false
   const extra = cell.record()
-  const reason = order.reason ?? reasons[order.mode]
-  const waiting = extra.delay !== undefined || (cell.status & STARTING) !== 0
   let teardown = extra.teardown
+  // between incarnations there is no state to handle mail with
+  const stateless = extra.delay !== undefined || teardown?.goal === "restart"
+  const mode = order.mode === "drain" && stateless ? "now" : order.mode
+  const reason = order.reason ?? reasons[mode]
   if (teardown === undefined) {
-    teardown = extra.teardown = make("stop", order.mode, reason)
+    teardown = extra.teardown = make("stop", mode, reason)
     cell.change(Lifecycle.STOP, reason._tag)
   } else if (teardown.goal === "restart") {
     teardown.goal = "stop"
-    teardown.mode = order.mode === "drain" ? "now" : order.mode
+    teardown.mode = mode
     teardown.reason = reason
     cell.change(Lifecycle.STOP, reason._tag)
-  } else if (ranks[order.mode] > ranks[teardown.mode]) {
-    teardown.mode = order.mode
+  } else if (ranks[mode] > ranks[teardown.mode]) {
+    teardown.mode = mode
     teardown.reason = reason
   }
   if (done !== undefined) teardown.listeners.push(done)
   arm(cell, teardown, order.millis ?? cell.program.plan.shutdownMillis)
   if (extra.delay !== undefined) cell.program.runtime.timers.cancel(extra.delay)
   extra.delay = undefined
-  // between incarnations there is no state to handle mail with
-  if (teardown.mode === "drain" && waiting && extra.running === undefined) teardown.mode = "now"
   // whoever waits for room is not accepted yet, and no longer can be
   for (const waiter of extra.waiters?.splice(0) ?? []) waiter.refused()
   if (teardown.mode === "drain") Outputs.unstash(cell, Number.MAX_SAFE_INTEGER)
@@ -207,6 +212,7 @@ export const advance = (cell: Cell, atRest = false): void => {
       if ((cell.status & STARTING) !== 0) return
       // it failed to get a state while it was asked to drain: nobody is left to handle its mail
       teardown.mode = "now"
+      if (teardown.reason === ExitReason.drained) teardown.reason = ExitReason.normal
       halt(cell)
       return advance(cell, atRest)
     }
@@ -226,7 +232,7 @@ export const advance = (cell: Cell, atRest = false): void => {
     // the last of them may have ended at once, and gone on from here itself
     if (extra.forks.size > 0 || extra.teardown !== teardown) return
   }
-  if (teardown.finalizer !== undefined || !finalize(cell, teardown)) return
+  if (!finalize(cell, teardown)) return
   if (teardown.goal === "restart") again(cell, teardown)
   else finish(cell, teardown, Lifecycle.DONE)
 }
@@ -289,21 +295,33 @@ class Onwards implements Runnable {
 
 /** Runs `onStop` and closes the incarnation's scope. False while they run. */
 const finalize = (cell: Cell, teardown: Teardown): boolean => {
-  if (teardown.finalized) return true
+  if (!teardown.finalized) {
+    beginFinalizers(cell, teardown)
+    teardown.finalizer?.addObserver(() => {
+      if (cell.extra?.teardown === teardown) advance(cell)
+    })
+  }
+  return teardown.finalizer === undefined
+}
+
+/** Law 8: once an incarnation, however it ends. */
+const beginFinalizers = (cell: Cell, teardown: Teardown): void => {
   teardown.finalized = true
   const effect = finalizers(cell, teardown)
-  if (effect === undefined) return true
+  if (effect === undefined) return
   const { runtime } = cell.program
-  const fiber = Forks.start(cell, Forks.forking(cell), effect)
+  const begun = Effect.suspend(() => {
+    teardown.finalizing = true
+    return effect
+  })
+  const fiber = Forks.start(cell, Forks.forking(cell), begun)
   teardown.finalizer = fiber
   fiber.addObserver((exit) => {
     teardown.finalizer = undefined
     if (Exit.isFailure(exit) && !Cause.hasInterruptsOnly(exit.cause)) {
       runtime.reported(cell, { incident: runtime.incident(), tag: "onStop", cause: exit.cause })
     }
-    if (cell.extra?.teardown === teardown) advance(cell)
   })
-  return false
 }
 
 const finalizers = (cell: Cell, teardown: Teardown): Effect.Effect<unknown, unknown> | undefined => {
@@ -377,20 +395,21 @@ const sever = (cell: Cell, teardown: Teardown): void => {
     running.handling.strand.over = true
     cell.program.runtime.timers.cancel(running.stuck)
     Outputs.discard(cell, running.staging)
-    if (running.tag !== INITIAL) cell.finished++
-    tellStopped(cell, running.origin)
+    if (running.tag !== INITIAL) {
+      cell.finished++
+      cell.program.runtime.counts.cancelled++
+    }
+    if (running.origin instanceof Ask) running.origin.settle(Exit.fail(Refusal.overtaken(cell)))
     cut(cell, running.fiber, `handler of ${cell.tagName(running.tag)}`)
   }
   endStreams(cell)
   for (const fork of extra.forks ?? []) cut(cell, fork, "fork")
   extra.forks = undefined
   extra.streams = undefined
-  if (teardown.finalizer !== undefined) cut(cell, teardown.finalizer, "finalizer")
-  else if (!teardown.finalized) {
-    const effect = finalizers(cell, teardown)
-    if (effect !== undefined) cut(cell, Forks.start(cell, Forks.forking(cell), effect), "finalizer", false)
-  }
-  teardown.finalized = true
+  // what has not begun is let begin: it is to run once
+  const interrupts = teardown.finalizing
+  if (!teardown.finalized) beginFinalizers(cell, teardown)
+  if (teardown.finalizer !== undefined) cut(cell, teardown.finalizer, "finalizer", interrupts)
 }
 
 const cut = (cell: Cell, fiber: Fiber.Fiber<unknown, unknown>, what: string, interrupts = true): void => {

@@ -210,6 +210,15 @@ export class InvalidUse extends Schema.TaggedError<InvalidUse>()("InvalidUse", {
   }
 }
 
+/** Real I/O in a system whose order comes from a seed: what comes from outside would not be the seed's. */
+export class RealIoInSimulation extends Schema.TaggedError<RealIoInSimulation>()("RealIoInSimulation", {
+  what: Schema.String
+}) {
+  override get message(): string {
+    return `${this.what}: no real I/O in a seeded system, the seed could not replay it (use TestSystem.layer, or a stand-in)`
+  }
+}
+
 /** What a tell can be refused with. */
 export type TellError = MailboxFull | ActorStopped | NoSuchActor | Quarantined
 

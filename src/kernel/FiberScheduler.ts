@@ -60,6 +60,10 @@ class FiberTask implements Runnable {
     this.priority = strand === undefined ? 2 : strand.owner.priority
   }
 
+  get owner(): Owner | undefined {
+    return this.#strand?.owner
+  }
+
   run(): void {
     this.#fibers.runTask(this.#strand, this.#task)
   }

@@ -25,6 +25,8 @@ export interface Runnable {
   next: Runnable | undefined
   /** 0 (critical) to 3 (low). */
   readonly priority: number
+  /** Whose it is, where that is not itself. */
+  readonly owner?: Owner | undefined
   run(): void
 }
 
@@ -49,7 +51,7 @@ export interface SchedulerOptions {
   /** Milliseconds that never run backwards. Default `performance.now`. */
   readonly cost?: () => number
   /** Chooses the next of `ready` items by position; default: by weight, first in first out. For seeded runs. */
-  readonly pick?: (ready: number) => number
+  readonly pick?: (ready: number, items: ReadonlyArray<Runnable>) => number
   /** How a sweep is started; default a microtask or `setImmediate`. For virtual time. */
   readonly kick?: (sweep: () => void) => void
 }
@@ -102,7 +104,7 @@ export class Scheduler {
   readonly #sweepMillis: number
   readonly #occupiedMillis: number
   readonly #cost: () => number
-  readonly #pick: ((ready: number) => number) | undefined
+  readonly #pick: SchedulerOptions["pick"]
   readonly #kicker: ((sweep: () => void) => void) | undefined
   readonly #heads: Array<Runnable | undefined> = [undefined, undefined, undefined, undefined]
   readonly #tails: Array<Runnable | undefined> = [undefined, undefined, undefined, undefined]
@@ -130,6 +132,11 @@ export class Scheduler {
     this.#pick = options.pick
     this.#kicker = options.kick
     this.clock = this.#cost()
+  }
+
+  /** Whether the order of what is ready is somebody's choice: a run that has to be repeatable. */
+  get seeded(): boolean {
+    return this.#pick !== undefined
   }
 
   /** Whether something is ready or running. */
@@ -220,7 +227,7 @@ export class Scheduler {
 
   #next(): Runnable {
     if (this.#pick !== undefined) {
-      const at = this.#pick(this.#bag.length)
+      const at = this.#pick(this.#bag.length, this.#bag)
       const item = this.#bag[at]!
       const last = this.#bag.pop()!
       if (last !== item) this.#bag[at] = last

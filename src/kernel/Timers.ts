@@ -117,6 +117,12 @@ export class Timers {
     this.size--
   }
 
+  /** What is armed, lane by lane; O(armed). For the report of what was left behind. */
+  *armed(): Generator<TimerNode> {
+    for (const lane of this.#lanes.values())
+      for (let node = lane.head; node !== undefined; node = node.after) yield node
+  }
+
   /** No node expires any more. */
   close(): void {
     this.#closed = true

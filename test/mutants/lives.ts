@@ -43,15 +43,15 @@ export const lives: ReadonlyArray<Fault> = [
     "skip-finalizer",
     "8: finalizers run",
     "actor/Teardown.ts",
-    "  const effect = finalizers(cell, teardown)\n  if (effect === undefined) return true\n  const { runtime }",
-    "  const effect = finalizers(cell, teardown)\n  if (effect === undefined || effect !== null) return true\n  const { runtime }"
+    "  if (effect === undefined) return\n  const { runtime }",
+    "  if (effect === undefined || effect !== null) return\n  const { runtime }"
   ),
   one(
     "finalizer-twice",
     "8: finalizers run once",
     "actor/Teardown.ts",
-    "  const fiber = Forks.start(cell, Forks.forking(cell), effect)\n  teardown.finalizer",
-    "  const fiber = Forks.start(cell, Forks.forking(cell), Effect.andThen(effect, effect))\n  teardown.finalizer"
+    "    return effect\n  })\n  const fiber",
+    "    return Effect.andThen(effect, effect)\n  })\n  const fiber"
   ),
   one(
     "daemon-in-outputs",
@@ -395,8 +395,8 @@ export const lives: ReadonlyArray<Fault> = [
     "timer-piles-up",
     "at most one undelivered firing",
     "actor/ActorTimers.ts",
-    "if (this.pending",
-    "if (this.pending && false"
+    "if (this.pending !== undefined || !cell.open) return",
+    "if (!cell.open) return"
   ),
   one(
     "deferred-survives",
@@ -473,8 +473,8 @@ export const lives: ReadonlyArray<Fault> = [
     "forward-not-withdrawn",
     "8: a forward that waits can be given up",
     "actor/Ask.ts",
-    "    this.#waiter?.cancel()\n",
-    ""
+    "    waiter?.leave()\n",
+    "    void waiter\n"
   ),
   one(
     "false-cycle",
