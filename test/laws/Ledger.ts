@@ -134,6 +134,17 @@ export class Ledger {
     return { cell, incarnation, who, failed: false }
   }
 
+  /** Its synchronous part is over, its fiber has not begun. */
+  pause({ who }: Step): void {
+    this.#inside.set(who, this.#inside.get(who)! - 1)
+  }
+
+  resume({ who }: Step): void {
+    const inside = this.#inside.get(who)! + 1
+    this.#inside.set(who, inside)
+    this.#sim.check(inside === 1, `law 1: two handlers of ${who} overlap`)
+  }
+
   /** It has ended: with this state, or in failure. `sure`: nobody can have given it up meanwhile. */
   leave(step: Step, before: number, after: number | undefined, sure: boolean): void {
     const { who } = step

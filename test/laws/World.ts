@@ -221,9 +221,14 @@ class World {
       return out.plain
     }
     const { effect } = out
-    return Effect.onExit(this.held(`handler of ${at}`, effect, 0), (exit) =>
-      Effect.sync(() => ledger.leave(step, state.n, Exit.isSuccess(exit) ? next(exit.value) : undefined, sure))
-    )
+    // an ask given up in this very turn interrupts its handler's fiber before that has begun
+    ledger.pause(step)
+    return Effect.suspend(() => {
+      ledger.resume(step)
+      return Effect.onExit(this.held(`handler of ${at}`, effect, 0), (exit) =>
+        Effect.sync(() => ledger.leave(step, state.n, Exit.isSuccess(exit) ? next(exit.value) : undefined, sure))
+      )
+    })
   }
 
   readonly #tell = (state: State, mail: Mail, self: Me) => {

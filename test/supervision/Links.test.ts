@@ -110,6 +110,31 @@ describe("Links", () => {
     }).pipe(Effect.provide(TestSystem.layer))
   )
 
+  it.effect(
+    "are bounded by held, on either side: refused in the handler, or reported when the other has too many",
+    () =>
+      Effect.gen(function* () {
+        const host = yield* ActorSystem
+        const reports: Array<string> = []
+        host.system.onFailure.add(({ error, decision }) => void reports.push(`${error.address} ${decision}`))
+        const few = scripted({ held: 1 }).behavior
+        const refs: Array<ActorRef<P>> = []
+        for (const key of ["a", "b", "c"]) refs.push(yield* ActorSystem.spawn(few, key))
+        const [a, b, c] = refs as [ActorRef<P>, ActorRef<P>, ActorRef<P>]
+        yield* run(a, (self) => self.link(b))
+        expect(yield* Effect.flip(run(a, (self) => self.link(c)))).toMatchObject({ _tag: "LimitReached" })
+        const { behavior, log } = scripted({ type: "Log" })
+        const sink = yield* ActorSystem.spawn(behavior, "log")
+        yield* run(c, (self) => {
+          self.link(b)
+          self.send(sink, "Note", "what is staged behind it leaves")
+        })
+        yield* run(sink, () => undefined)
+        expect(log).toEqual(["what is staged behind it leaves"])
+        expect(reports).toEqual(["S/a reported", "S/c reported"])
+      }).pipe(Effect.provide(TestSystem.layer))
+  )
+
   it.effect("a link to nobody is broken at once", () =>
     Effect.gen(function* () {
       const { a, b, reports } = yield* world
