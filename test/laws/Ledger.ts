@@ -12,6 +12,7 @@
  *   law 10   a Terminated for each watch, and none without
  *   section 6  what a failed handler staged never arrives, and the state it left is the old one
  */
+import { Effect, type Exit } from "effect"
 import type { ActorRef, Self } from "troupe"
 import type { Simulation } from "troupe/testkit"
 
@@ -159,9 +160,20 @@ export class Ledger {
   // ---- law 4, law 8: questions
 
   ask(): Question {
-    const question: Question = { outcomes: 0 }
-    this.#questions.push(question)
-    return question
+    return { outcomes: 0 }
+  }
+
+  /** It is asked: from now on it is owed one outcome. One whose fiber is interrupted before that is owed none. */
+  asking<A, E, R>(
+    question: Question,
+    asks: Effect.Effect<A, E, R>,
+    told: (exit: Exit.Exit<A, E>) => void
+  ): Effect.Effect<A, E, R> {
+    return Effect.acquireUseRelease(
+      Effect.sync(() => this.#questions.push(question)),
+      () => asks,
+      (_, exit) => Effect.sync(() => told(exit))
+    )
   }
 
   answered(question: Question, what: string): void {

@@ -167,7 +167,7 @@ class World {
             const question = ledger.ask()
             const mail = ledger.mail(me, to.address, depth - 1, { question })
             const asking = self.ask(to, "Ask", mail, { timeout: 1 + chance.below(100) })
-            yield* Effect.exit(Effect.onExit(asking, () => Effect.sync(() => ledger.answered(question, me))))
+            yield* Effect.exit(ledger.asking(question, asking, () => ledger.answered(question, me)))
           }
           break
         case 6:
@@ -223,12 +223,12 @@ class World {
     const { effect } = out
     // an ask given up in this very turn interrupts its handler's fiber before that has begun
     ledger.pause(step)
-    return Effect.suspend(() => {
-      ledger.resume(step)
-      return Effect.onExit(this.held(`handler of ${at}`, effect, 0), (exit) =>
+    return Effect.acquireUseRelease(
+      Effect.sync(() => ledger.resume(step)),
+      () => this.held(`handler of ${at}`, effect, 0),
+      (_, exit) =>
         Effect.sync(() => ledger.leave(step, state.n, Exit.isSuccess(exit) ? next(exit.value) : undefined, sure))
-      )
-    })
+    )
   }
 
   readonly #tell = (state: State, mail: Mail, self: Me) => {
@@ -406,12 +406,10 @@ class World {
           const question = ledger.ask()
           sim.note(`${name} asks ${at}`)
           const asks = ref.ask(tag, ledger.mail(name, at, 3, { question }), { timeout: 1 + chance.below(200) })
-          const told = Effect.onExit(asks, (exit) =>
-            Effect.sync(() => {
-              ledger.answered(question, `ask of ${name}`)
-              sim.note(`${at} answers ${name}: ${Exit.isSuccess(exit) ? exit.value : "failed"}`)
-            })
-          )
+          const told = ledger.asking(question, asks, (exit) => {
+            ledger.answered(question, `ask of ${name}`)
+            sim.note(`${at} answers ${name}: ${Exit.isSuccess(exit) ? exit.value : "failed"}`)
+          })
           const fiber = yield* Effect.forkDetach(Effect.exit(told), { startImmediately: true })
           if (chance.oneIn(3)) {
             if (chance.oneIn(2)) yield* Effect.sleep(chance.below(5))
@@ -470,7 +468,7 @@ class World {
           const question = ledger.ask()
           const mail = ledger.mail(id, at, 2, { question })
           const asks = client.request("Ask", mail, { timeoutMillis: 1 + chance.below(200) })
-          const told = Effect.onExit(asks, () => Effect.sync(() => ledger.answered(question, `request of ${id}`)))
+          const told = ledger.asking(question, asks, () => ledger.answered(question, `request of ${id}`))
           yield* Effect.forkDetach(Effect.exit(told), { startImmediately: true })
           break
         }
