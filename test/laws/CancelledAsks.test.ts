@@ -7,12 +7,12 @@
  * queued: a dead letter; its handler running: interrupted, nothing of it counts; committed: only the answer is discarded.
  */
 import { describe, expect, it } from "@effect/vitest"
-import { Effect, Exit, Fiber, FiberSet, Scope } from "effect"
+import { Effect, Exit, Fiber, Scope } from "effect"
 import { TestClock } from "effect/testing"
-import { Actor, type ActorRef, ActorSystem, type Host } from "troupe"
-import { TestSystem, waitUntil } from "troupe/testkit"
+import { Actor, type ActorRef, ActorSystem } from "troupe"
+import { TestSystem } from "troupe/testkit"
 import { type Me, type P, run, scripted, send } from "../actor/Scripted.ts"
-import { Ledger } from "./Ledger.ts"
+import { Ledger, settled, structures, uncut } from "./Ledger.ts"
 
 /** Milliseconds: the asker gives up at LEAVES; a handler takes WORK, one that is in the way BLOCK. */
 const [LEAVES, SLOW, WORK, BLOCK] = [10, 5, 30, 50] as const
@@ -162,49 +162,19 @@ const situations: Record<string, Situation> = {
       return guarded(world)
     }
   },
-  "a handler in Effect.all": {
-    ...running,
-    script:
-      ({ ledger }) =>
-      () =>
-        Effect.as(
-          Effect.all(
-            ["x", "y", "z"].map((name) => ledger.guard(name, Effect.sleep(WORK))),
-            { concurrency: "unbounded" }
-          ),
-          done
-        ),
-    guards: ["x", "y", "z"]
-  },
-  "a handler in Effect.all, one after the other": {
-    ...running,
-    script:
-      ({ ledger }) =>
-      () =>
-        Effect.as(Effect.all(["x", "y"].map((name) => ledger.guard(name, Effect.sleep(WORK)))), done),
-    guards: ["x"]
-  },
-  "a handler in Effect.race": {
-    ...running,
-    script:
-      ({ ledger }) =>
-      () =>
-        Effect.as(Effect.race(ledger.guard("x", Effect.sleep(WORK)), ledger.guard("y", Effect.never)), done),
-    guards: ["x", "y"]
-  },
-  "a handler with a FiberSet of its own": {
-    ...running,
-    script:
-      ({ ledger }) =>
-      () =>
-        Effect.gen(function* () {
-          const set = yield* FiberSet.make()
-          for (const name of ["x", "y"]) yield* FiberSet.run(set, ledger.guard(name, Effect.never))
-          yield* Effect.sleep(WORK)
-          return done
-        }).pipe(Effect.scoped),
-    guards: ["x", "y"]
-  },
+  ...Object.fromEntries(
+    Object.entries(structures).map(([name, [work, guards]]) => [
+      `a handler in ${name}`,
+      {
+        ...running,
+        script:
+          ({ ledger }: World) =>
+          () =>
+            Effect.as(work(ledger, WORK), done),
+        guards
+      }
+    ])
+  ),
   "a handler that forked children, one with a slow finalizer": {
     ...running,
     script:
@@ -308,7 +278,7 @@ const situations: Record<string, Situation> = {
   // streaming: an ask answered by a Stream, given up before its first element, between two, and after its last
 }
 
-const settled = (host: Host) => waitUntil(() => !host.system.scheduler.active, "nothing is ready")
+const layer = TestSystem.layerOf(uncut)
 
 const check = ({ how, where }: { readonly how: How; readonly where: string }) =>
   Effect.gen(function* () {
@@ -385,7 +355,7 @@ const check = ({ how, where }: { readonly how: How; readonly where: string }) =>
     for (const ref of [a, b]) yield* ref.stop()
     expect(ledger.faults()).toEqual([])
     expect(host.imbalances()).toEqual([])
-  }).pipe(Effect.provide(TestSystem.layer))
+  }).pipe(Effect.provide(layer))
 
 const rows = Object.keys(situations).flatMap((where) => hows.map((how) => ({ how, where })))
 
@@ -442,6 +412,6 @@ describe("Law 8: until its turn commits, the handler of an ask counts for nothin
       yield* TestClock.adjust(WORK)
       expect(yield* run(a, (_, state) => Actor.reply(state))).toBe(row.state)
       expect(host.snapshot()).toMatchObject({ deadLetters: {}, failed: 0, queued: 0 })
-    }).pipe(Effect.provide(TestSystem.layer))
+    }).pipe(Effect.provide(layer))
   )
 })

@@ -9,10 +9,10 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Exit, Fiber, Layer, Logger, Scope } from "effect"
 import { TestClock } from "effect/testing"
-import { Actor, ActorSystem, type Host } from "troupe"
-import { TestSystem, waitUntil } from "troupe/testkit"
+import { Actor, ActorSystem } from "troupe"
+import { TestSystem } from "troupe/testkit"
 import { type Me, run, scripted, send } from "../actor/Scripted.ts"
-import { Ledger } from "./Ledger.ts"
+import { Ledger, settled, uncut } from "./Ledger.ts"
 
 /** Milliseconds: a finalizer that suspends takes SLOW; the grace of actor and child, the wait before a restart. */
 const [SLOW, GRACE, BACKOFF] = [20, 100, 1] as const
@@ -61,8 +61,6 @@ const finalizers: Record<Row["way"], Effect.Effect<unknown>> = {
   fails: Effect.die("the finalizer failed"),
   hangs: Effect.never
 }
-
-const settled = (host: Host) => waitUntil(() => !host.system.scheduler.active, "nothing is ready")
 
 const check = (row: Row) =>
   Effect.gen(function* () {
@@ -158,7 +156,9 @@ const check = (row: Row) =>
       expect(ledger.times("it")).toBe(1)
     }
   }).pipe(
-    Effect.provide(Layer.provideMerge(TestSystem.layerOf({ zombies: row.way === "hangs" ? 1 : 0 }), Logger.layer([])))
+    Effect.provide(
+      Layer.provideMerge(TestSystem.layerOf({ ...uncut, zombies: row.way === "hangs" ? 1 : 0 }), Logger.layer([]))
+    )
   )
 
 const rows: ReadonlyArray<Row> = whose
@@ -191,7 +191,7 @@ describe("Law 8: a handler whose asker has gone", () => {
       expect(decisions).toEqual([`restarts in ${BACKOFF} ms`])
       expect(host.snapshot()).toMatchObject({ failed: 1, cancelled: 1, restarts: 1, accepted: 1, finished: 1 })
       expect(ledger.faults()).toEqual([])
-    }).pipe(Effect.provide(Layer.provideMerge(TestSystem.layer, Logger.layer([]))))
+    }).pipe(Effect.provide(Layer.provideMerge(TestSystem.layerOf(uncut), Logger.layer([]))))
   )
 
   it.effect("and which then ends with a typed error: an answer that nobody waits for", () =>
@@ -203,6 +203,6 @@ describe("Law 8: a handler whose asker has gone", () => {
       yield* TestClock.adjust(20)
       expect(Exit.isFailure(yield* Fiber.join(asker))).toBe(true)
       expect(host.snapshot()).toMatchObject({ failed: 0, cancelled: 1, restarts: 0, unheardErrors: 0 })
-    }).pipe(Effect.provide(TestSystem.layer))
+    }).pipe(Effect.provide(TestSystem.layerOf(uncut)))
   )
 })

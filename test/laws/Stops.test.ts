@@ -10,10 +10,10 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Clock, Effect, Exit, Fiber, Scope } from "effect"
 import { TestClock } from "effect/testing"
-import { Actor, type ActorRef, ActorSystem, type Host } from "troupe"
-import { TestSystem, waitUntil } from "troupe/testkit"
+import { Actor, type ActorRef, ActorSystem } from "troupe"
+import { TestSystem } from "troupe/testkit"
 import { type Me, type P, scripted } from "../actor/Scripted.ts"
-import { Ledger } from "./Ledger.ts"
+import { Ledger, settled, uncut } from "./Ledger.ts"
 
 const modes = ["drain", "now", "kill"] as const
 type Mode = (typeof modes)[number]
@@ -132,7 +132,7 @@ const model = (row: Row): Expected => {
   return { ...second, endsAt: facts.busy === "interruptible" ? before.millis + second.endsAt : second.endsAt }
 }
 
-const settled = (host: Host) => waitUntil(() => !host.system.scheduler.active, "nothing is ready")
+const layer = TestSystem.layerOf(uncut)
 
 const heard = (exit: Exit.Exit<unknown, unknown> | undefined): string | undefined => {
   if (exit === undefined) return undefined
@@ -252,7 +252,7 @@ const check = (row: Row) =>
     expect(host.imbalances()).toEqual([])
     expect(ledger.faults()).toEqual([])
     expect(ledger.times("scope")).toBe(ledger.begun.includes("scope") ? 1 : 0)
-  }).pipe(Effect.provide(TestSystem.layer))
+  }).pipe(Effect.provide(layer))
 
 const rows: ReadonlyArray<Row> = modes.flatMap((mode) =>
   (Object.keys(situations) as ReadonlyArray<Situation>).flatMap((situation) =>
