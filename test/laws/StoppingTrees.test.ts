@@ -6,11 +6,11 @@
  * below somebody who is stopping is reported and never supervised. Conservation is TestSystem's.
  */
 import { describe, expect, it } from "@effect/vitest"
-import { Effect, Fiber, Layer, Logger } from "effect"
+import { Effect, Fiber, Layer, Logger, Scope } from "effect"
 import { TestClock } from "effect/testing"
 import { type ActorRef, ActorSystem, type Behavior, type Host, Supervisor } from "troupe"
 import { TestSystem } from "troupe/testkit"
-import { type Options, type P, run, scripted, send } from "../actor/Scripted.ts"
+import { type Me, type Options, type P, run, scripted, send } from "../actor/Scripted.ts"
 import { settled, uncut } from "./Ledger.ts"
 
 const silent = Logger.layer([])
@@ -292,6 +292,86 @@ describe("A failure below somebody who is stopping is reported, never supervised
       expect(begun).toEqual([])
       expect(decisions).toEqual(reported(parent, failure, mode))
       expect(host.snapshot()).toMatchObject({ actors: 0, timers: 0, zombies: [] })
+    }).pipe(provide(0))
+  )
+})
+
+/** Where a group of siblings that go down and come back together is, when their supervisor is stopped. */
+const phases = ["going down", "waiting for its backoff", "coming up", "coming up, uninterruptible"] as const
+const WAIT = 20
+
+describe("A supervisor that is stopped while a group of its children is brought down and up", () => {
+  const rows = (["one_for_all", "rest_for_one"] as const).flatMap((strategy) =>
+    phases.flatMap((phase) => (["now", "drain", "kill"] as const).map((mode) => ({ strategy, phase, mode })))
+  )
+
+  it.effect.each(rows)("$strategy $phase, at $mode: starts nobody any more", ({ strategy, phase, mode }) =>
+    Effect.gen(function* () {
+      const host = yield* ActorSystem
+      const log: Log = []
+      const child = (id: string) => {
+        let runs = 0
+        return scripted({
+          type: "C",
+          initial: (_: string, self: Me) => {
+            log.push(`+${id}`)
+            if (id !== "b") return 0
+            if (phase === "going down") Effect.runSync(Scope.addFinalizer(self.scope, Effect.sleep(WAIT)))
+            const slow = Effect.as(Effect.sleep(WAIT), 0)
+            if (runs++ === 0 || !phase.startsWith("coming up")) return 0
+            return phase === "coming up" ? slow : Effect.uninterruptible(slow)
+          },
+          onStop: () => Effect.sync(() => void log.push(`-${id}`))
+        }).behavior
+      }
+      const waits = phase === "waiting for its backoff" ? { backoff: { min: WAIT, jitter: false } } : {}
+      const children = ["a", "b", "c"].map((id) => ({ id, behavior: child(id), ...waits }))
+      const root = yield* ActorSystem.spawn(Supervisor.make("Tree", { strategy, children }), "r")
+      yield* settled(host)
+      const a = [...host.system.cells()].find((c) => c.address.endsWith("C/a"))!
+      log.length = 0
+      send(a.ref as unknown as ActorRef<P>, () => {
+        throw new Error("down")
+      })
+      yield* settled(host)
+      // a restart runs no onStop; on the way up the second waits for its state, the third for the second
+      const up = phase.startsWith("coming up")
+      expect(log).toEqual(up ? ["+a", "+b"] : [])
+      log.length = 0
+      const startedAt = host.system.timers.now()
+      const ended = yield* Effect.forkChild(
+        Effect.map(root.watch(), ({ _tag }) => `${_tag} @${host.system.timers.now() - startedAt}`),
+        { startImmediately: true }
+      )
+      yield* Effect.forkChild(root.stop({ mode }), { startImmediately: true })
+      yield* settled(host)
+      const held =
+        phase === "going down" || phase === "coming up, uninterruptible" || (phase === "coming up" && mode === "drain")
+      expect(host.snapshot().zombies).toHaveLength(mode === "kill" && held ? 1 : 0)
+      yield* TestClock.adjust(2 * WAIT)
+      const reason = { now: "normal", drain: "drained", kill: "killed" }[mode]
+      expect(yield* Fiber.join(ended)).toBe(`${reason} @${held && mode !== "kill" ? WAIT : 0}`)
+      // only who has a state has something to stop: not who failed; a drain lets `b` get its own first
+      expect(log).toEqual(up ? (mode === "drain" ? ["-b", "-a"] : ["-a"]) : [])
+      expect(host.snapshot()).toMatchObject({ actors: 0, timers: 0, zombies: [] })
+    }).pipe(provide(0))
+  )
+})
+
+describe("A supervisor that drains while its first child starts", () => {
+  it.effect("ends when that child is killed: nobody is left to wait for", () =>
+    Effect.gen(function* () {
+      const host = yield* ActorSystem
+      const slow = scripted({ type: "C", initial: Effect.as(Effect.sleep(WAIT), 0) }).behavior
+      const children = [{ id: "a", behavior: slow }]
+      const root = yield* ActorSystem.spawn(Supervisor.make("Tree", { strategy: "one_for_one", children }), "r")
+      yield* settled(host)
+      const ended = yield* Effect.forkChild(root.watch(), { startImmediately: true })
+      yield* Effect.forkChild(root.stop({ mode: "drain" }), { startImmediately: true })
+      const child = [...host.system.cells()].find((c) => c.address.endsWith("C/a"))!
+      yield* child.ref.stop({ mode: "kill" })
+      yield* settled(host)
+      expect(yield* Fiber.join(ended)).toEqual({ _tag: "normal" })
     }).pipe(provide(0))
   )
 })
