@@ -7,7 +7,7 @@
  * JavaScript cannot end is a zombie; failures meanwhile are reported, never supervised.
  */
 import { describe, expect, it } from "@effect/vitest"
-import { Effect, Exit, Fiber, Layer, Logger, Scope } from "effect"
+import { Effect, Exit, Fiber, Layer, Logger, Schema, Scope } from "effect"
 import { TestClock } from "effect/testing"
 import { Actor, ActorSystem } from "troupe"
 import { TestSystem } from "troupe/testkit"
@@ -172,6 +172,30 @@ const rows: ReadonlyArray<Row> = whose
 
 describe("Law 8: finalizers run exactly once", () => {
   it.effect.each(rows)("$of has a finalizer that $way, at $end", check)
+})
+
+describe("Law 8: onStop", () => {
+  it.effect("may add to its incarnation's scope: what it added is finalized, once", () =>
+    Effect.gen(function* () {
+      const host = yield* ActorSystem
+      const ledger = new Ledger()
+      const Leaver = Actor.make("Leaver", { state: Schema.Int, protocol: [] })
+      const leaver = Leaver.behavior({
+        initial: 0,
+        on: {},
+        onStop: (_, _why, self) => {
+          ledger.begin("added")
+          return Scope.addFinalizer(self.scope, ledger.finalizer("added", Effect.sleep(SLOW)))
+        }
+      })
+      const ref = host.spawnUnsafe(leaver, "a")
+      const stopping = yield* Effect.forkChild(ref.stop(), { startImmediately: true })
+      yield* TestClock.adjust(SLOW)
+      yield* Fiber.join(stopping)
+      expect(ledger.times("added")).toBe(1)
+      expect(ledger.faults()).toEqual([])
+    }).pipe(Effect.provide(TestSystem.layerOf(uncut)))
+  )
 })
 
 describe("Law 8: a handler whose asker has gone", () => {
