@@ -27,18 +27,24 @@ export {
   InvalidOption,
   InvalidUse,
   LinkBroken,
+  LimitReached,
   MailboxFull,
   NameTaken,
   NoSuchActor,
   NoSuchChild,
   Quarantined,
+  RealIoInSimulation,
   RestartsExhausted,
   StartFailed,
   TooManyChildren
 } from "./kernel/Errors.ts"
 export * as Lifecycle from "./kernel/Lifecycle.ts"
+export type { ActorKey } from "./supervision/ActorKey.ts"
 export { ActorSystem, type Host, type ShutdownReport } from "./supervision/ActorSystem.ts"
+export type { CrashReport } from "./supervision/CrashReport.ts"
 export type { DeadLetter } from "./supervision/DeadLetters.ts"
 export * as Supervisor from "./supervision/Supervisor.ts"
+export * as Groups from "./supervision/Groups.ts"
+export * as Names from "./supervision/Names.ts"
 export type { Snapshot, TreeNode } from "./supervision/Snapshot.ts"
-export type { Change, Report, SystemOptions } from "./supervision/System.ts"
+export type { Change, SystemOptions } from "./supervision/System.ts"

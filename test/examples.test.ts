@@ -45,8 +45,26 @@ describe("README", () => {
     expect(readFileSync(`${root}README.md`, "utf8")).toContain(code.trim())
   })
 
+  it("shows the client of examples/55-client.ts, word for word", () => {
+    const source = readFileSync(`${root}examples/55-client.ts`, "utf8")
+    const code = source.slice(source.indexOf("const lobby ="), source.indexOf("await first.stop()"))
+    expect(readFileSync(`${root}README.md`, "utf8")).toContain(code.trim())
+  })
+
+  it("shows the supervisor of examples/32-supervisor.ts, word for word", () => {
+    const source = readFileSync(`${root}examples/32-supervisor.ts`, "utf8")
+    const code = source.slice(source.indexOf("const shop ="), source.indexOf("const market ="))
+    expect(readFileSync(`${root}README.md`, "utf8")).toContain(code.trim())
+  })
+
   it("shows the lifecycle as the machine has it", () => {
     expect(readFileSync(`${root}README.md`, "utf8")).toContain(Lifecycle.diagram())
+  })
+
+  it("shows how examples/40-testing.ts tests, word for word", () => {
+    const source = readFileSync(`${root}examples/40-testing.ts`, "utf8")
+    const tests = source.slice(source.indexOf("// alone: one message in")).trim()
+    expect(readFileSync(`${root}README.md`, "utf8")).toContain(tests)
   })
 
   it("shows the second example's handlers, word for word", () => {

@@ -8,6 +8,8 @@ export default defineConfig({
   root: fileURLToPath(new URL("..", import.meta.url)),
   test: {
     include: ["test/**/*.test.ts"],
+    // each test: what it opens it closes
+    setupFiles: ["test/setup.ts"],
     // Two processes that keep their modules from file to file. Most of a file's time is loading Effect: 30 small files
     // take 0.5 s so, 6.5 s when each file gets a process or thread of its own. Hence a test leaves no global state behind.
     pool: "forks",

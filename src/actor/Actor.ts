@@ -25,6 +25,7 @@ import { Effect, Schema, SchemaIssue, type Scope, SchemaTransformation } from "e
 import type { Rpc } from "effect/rpc"
 import * as Address from "../kernel/Address.ts"
 import { ActorRef, fromAddress } from "./ActorRef.ts"
+import * as Options from "../kernel/Options.ts"
 import * as Behavior from "./Behavior.ts"
 import { NoReply, Reply } from "./Outcome.ts"
 import { Protocol } from "./Protocol.ts"
@@ -32,8 +33,10 @@ import { Protocol } from "./Protocol.ts"
 export { fromMachine } from "./Machine.ts"
 export { Committed } from "./Protocol.ts"
 
-/** A kind of actor: state `S`, protocol `P`, and (for agents) the events `E` that its clients get. */
-export class Definition<S, in out P extends Rpc.Any, E extends Rpc.Any = never> {
+/** A kind of actor: state `S`, protocol `P`, and (for agents) the events `E` that its clients get, the calls `C` they may make. */
+export class Definition<S, in out P extends Rpc.Any, E extends Rpc.Any = never, C extends Rpc.Any = never> {
+  /** For the types of `troupe/client`; there is no such field at run time. */
+  declare readonly "~wire"?: (clients: C, events: E) => void
   readonly type: string
   readonly protocol: Protocol
   readonly state: Schema.Codec<S, unknown>
@@ -53,10 +56,10 @@ export class Definition<S, in out P extends Rpc.Any, E extends Rpc.Any = never> 
   }
 
   /** How actors of this kind behave. Options are checked here: `InvalidOption` with field, value and range. */
-  behavior<H, I = never, In = void>(
-    options: Behavior.Options<S, P, E, H, I, In>
-  ): Behavior.Behavior<P, Exclude<Behavior.Services<H> | I, Scope.Scope>, In> {
-    return Behavior.make<S, P, E, H, I, In>(this.protocol, options)
+  behavior<H, I = never, In = void, RT = never, RC = never, RD = never, RS = never>(
+    options: Behavior.Options<S, P, E, H, I, In, RT, RC, RD, RS>
+  ): Behavior.Behavior<P, Exclude<Behavior.Services<H> | I | RT | RC | RD | RS, Scope.Scope>, In, S> {
+    return Behavior.make<S, P, E, H, I, In, RT, RC, RD, RS>(this.protocol, options)
   }
 
   /** The ref of a hosted actor: it need not live yet, the first message makes it. With a parent: of its child, by name. */
@@ -92,7 +95,10 @@ export interface MakeOptions<S extends Schema.Codec<unknown, unknown>, P extends
 export const make = <S extends Schema.Codec<unknown, unknown>, const P extends ReadonlyArray<Rpc.Any>>(
   type: string,
   options: MakeOptions<S, P>
-): Definition<S["Type"], P[number]> => new Definition(type, options.state, options.protocol, new Set(), [])
+): Definition<S["Type"], P[number]> => {
+  Options.known(type, options, ["state", "protocol"])
+  return new Definition(type, options.state, options.protocol, new Set(), [])
+}
 
 /** Answers the asker; with a second argument also the next state. */
 export function reply<A>(value: A): Reply<A, never>

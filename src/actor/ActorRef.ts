@@ -8,22 +8,23 @@
  * Cost: `tellUnsafe` O(1) without allocation; `tell` and `ask` one small object.
  */
 import { Effect, Equal, Hash, Inspectable } from "effect"
-import type { Duration } from "effect"
+import type { Duration, Stream } from "effect"
 import type { Rpc } from "effect/rpc"
 import * as Address from "../kernel/Address.ts"
 import type { Offer } from "../kernel/Envelope.ts"
-import { type AskError, InvalidUse, type TellError } from "../kernel/Errors.ts"
+import { InvalidUse, type TellError } from "../kernel/Errors.ts"
 import * as Options from "../kernel/Options.ts"
 import { AskEffect } from "./Ask.ts"
 import type { Cell } from "./Cell.ts"
 import * as ExitReason from "./ExitReason.ts"
-import type { PayloadArgs, PayloadThen, Protocol, WithTag } from "./Protocol.ts"
+import type { Asked, PayloadArgs, PayloadThen, Protocol, WithTag } from "./Protocol.ts"
 import * as Runtime from "./Runtime.ts"
 import { Tell } from "./Tell.ts"
 import * as StopOrder from "./StopOrder.ts"
+import * as Streaming from "./Streaming.ts"
 
 export interface AskOptions {
-  /** Default 5 seconds; "infinity" for none. */
+  /** Default 5 seconds; "infinity" for none. Of a stream Rpc: until the first element, or the end. */
   readonly timeout?: Duration.Input | "infinity"
 }
 
@@ -74,24 +75,29 @@ export class ActorRef<in P extends Rpc.Any = never> implements Equal.Equal {
   tellUnsafe<T extends P["_tag"]>(tag: T, ...payload: PayloadArgs<WithTag<P, T>>): Offer
   tellUnsafe(tag: string, payload?: unknown): Offer {
     const at = this.protocol.position(tag)
-    return this.offer(at, this.protocol.construct(at, payload), undefined, Runtime.only)
+    return this.offer(at, this.protocol.construct(at, payload), undefined, Runtime.present)
   }
 
   /**
    * Sends a message and waits for its answer.
    * Fails with the Rpc's own error, or: what `tell` fails with, `AskTimeout`, `AskCycle`, `CalleeFailed`, `Dropped`.
    * Interrupted, it withdraws the message or interrupts its handler (law 8), unless the Rpc is `Actor.Committed`.
+   * Of an Rpc with `stream: true` it is a Stream, with the same errors: each run asks anew, and ending it ends the producer.
    */
-  ask<T extends P["_tag"]>(
-    tag: T,
-    ...args: PayloadThen<WithTag<P, T>, AskOptions>
-  ): Effect.Effect<Rpc.Success<WithTag<P, T>>, Rpc.Error<WithTag<P, T>> | AskError>
-  ask(tag: string, payload?: unknown, options?: AskOptions): Effect.Effect<unknown, unknown> {
+  ask<T extends P["_tag"]>(tag: T, ...args: PayloadThen<WithTag<P, T>, AskOptions>): Asked<WithTag<P, T>>
+  ask(
+    tag: string,
+    payload?: unknown,
+    options?: AskOptions
+  ): Effect.Effect<unknown, unknown> | Stream.Stream<unknown, unknown> {
     const at = this.protocol.position(tag)
     if (options !== undefined) Options.known("ask", options, ["timeout"])
     const timeout = options?.timeout
     const millis = Options.millis("ask.timeout", timeout, defaultAskMillis)
-    return new AskEffect(this, at, this.protocol.construct(at, payload), millis)
+    const message = this.protocol.construct(at, payload)
+    return this.protocol.streams[at]
+      ? Streaming.ask(this, at, message, millis)
+      : new AskEffect(this, at, message, millis)
   }
 
   /** Stops the actor and waits until its life has ended; succeeds at once for one that does not live. */

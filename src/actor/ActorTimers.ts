@@ -35,7 +35,8 @@ export class ActorTimer extends TimerNode {
     const { cell } = this
     const { timers } = cell.program.runtime
     if (this.repeats) timers.arm(this, this.millis)
-    if (this.pending !== undefined) return
+    // while it drains, what has not fired is no accepted mail
+    if (this.pending !== undefined || !cell.open) return
     const ticket: Ticket = { incarnation: cell.incarnation, timer: this, valid: true }
     if (cell.deliver(this.tag + RESERVED, this.payload, ticket)) this.pending = ticket
   }
@@ -51,6 +52,8 @@ export const delivered = (timer: ActorTimer): void => {
 /** Arms a timer under its key, in place of the one that was there. */
 export const set = (timer: ActorTimer): void => {
   const { cell } = timer
+  // staged behind a `stop({ mode: "kill" })`, and released after it, when the sends before it had to wait for room
+  if (!cell.alive) return
   const timers = (cell.record().timers ??= new Map<string, ActorTimer>())
   cancel(cell, timer.key)
   timers.set(timer.key, timer)

@@ -20,6 +20,7 @@ import type { ActorRef } from "./ActorRef.ts"
 import type { Cell } from "./Cell.ts"
 import * as Refusal from "./Refusal.ts"
 import * as Runtime from "./Runtime.ts"
+import { UNBORN } from "./Status.ts"
 import { Suspended } from "./Suspended.ts"
 
 const WAITING = 0
@@ -104,6 +105,17 @@ export class Ask extends TimerNode {
     this.phase = WAITING
   }
 
+  /** Sends itself for `fiber`, which goes on with the outcome. */
+  await(fiber: Fiber.Fiber<unknown, unknown>, payload: unknown): Effect.Effect<unknown, AskError> {
+    const { asker } = this
+    const refused = this.send(payload)
+    if (refused !== undefined) return Exit.fail(refused)
+    if (this.exit !== undefined) return this.exit as Exit.Exit<unknown, AskError>
+    this.fiber = fiber
+    if (asker !== undefined) asker.record().awaiting = this
+    return PrivateFiber.suspend(fiber, () => this.resumed())
+  }
+
   /** What its asker waits for, in words; undefined when it waits no more. */
   get awaited(): string | undefined {
     return this.exit === undefined
@@ -119,6 +131,16 @@ export class Ask extends TimerNode {
   /** Its handler begins. */
   begin(): void {
     this.phase = RUNNING
+  }
+
+  /** Whether nobody needs to answer any more. */
+  get answered(): boolean {
+    return this.exit !== undefined
+  }
+
+  /** Its handler's turn has committed, with this answer. */
+  answer(value: unknown): void {
+    this.settle(Exit.succeed(value))
   }
 
   /** The outcome. False when it had one already. */
@@ -205,6 +227,8 @@ const remove = (ask: Ask, reason: "timedOut" | "cancelled"): void => {
 
 /** The way from `target` through its askers back to it, when it waits for `asker`'s answer itself. */
 export const findCycle = (asker: Cell, target: Cell): ReadonlyArray<string> | undefined => {
+  // a child that its parent's handler has just made starts when that handler succeeds
+  if ((target.status & UNBORN) !== 0 && target.parent === asker) return [asker.address, target.address, asker.address]
   const path: Array<string> = [target.address]
   for (let at: Cell | undefined = asker; at !== undefined;) {
     path.unshift(at.address)
@@ -212,7 +236,8 @@ export const findCycle = (asker: Cell, target: Cell): ReadonlyArray<string> | un
     const { runtime } = at.program
     const onStack = runtime.scheduler.current === at ? runtime.origin : undefined
     const serving: unknown = at.extra?.running === undefined ? onStack : at.extra.running.origin
-    at = serving instanceof Ask ? serving.asker : undefined
+    // an asker that has given up waits no more
+    at = serving instanceof Ask && serving.exit === undefined ? serving.asker : undefined
   }
   return undefined
 }
@@ -238,12 +263,10 @@ export class AskEffect extends PrivateFiber.Primitive<unknown, AskError> {
     if (cell === undefined) return Exit.fail(Refusal.closed(this.#ref, runtime()))
     const { scheduler } = cell.program.runtime
     const asker = scheduler.handling ? (scheduler.current as Cell) : undefined
-    const ask = new Ask(this.#ref, cell, this.#tag, this.#millis, asker, asker?.ref)
-    const refused = ask.send(this.#payload)
-    if (refused !== undefined) return Exit.fail(refused)
-    if (ask.exit !== undefined) return ask.exit as Exit.Exit<unknown, AskError>
-    ask.fiber = fiber
-    if (asker !== undefined) asker.record().awaiting = ask
-    return PrivateFiber.suspend(fiber, () => ask.resumed())
+    return this.make(this.#ref, cell, this.#tag, this.#millis, asker).await(fiber, this.#payload)
+  }
+
+  make(ref: ActorRef<never>, target: Cell, tag: number, millis: number, asker: Cell | undefined): Ask {
+    return new Ask(ref, target, tag, millis, asker, asker?.ref)
   }
 }

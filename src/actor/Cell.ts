@@ -246,7 +246,8 @@ export class Cell implements Runnable, Owner {
 
   /** Acts at once on what a handler would have staged. */
   act(op: number, a: unknown, b: unknown, c: unknown): void {
-    Outputs.act(this, op, a, b, c)
+    const full = Outputs.act(this, op, a, b, c)
+    if (full !== undefined) Outputs.queue(this, op, a as ActorRef<never>, b as number, c, full)
   }
 
   /** Stops it; false when it does not live. */

@@ -10,11 +10,10 @@
 import { type Duration, Effect, Exit, type Fiber, Scope } from "effect"
 import type { Rpc } from "effect/rpc"
 import { RESERVED } from "../kernel/Envelope.ts"
-import { InvalidUse } from "../kernel/Errors.ts"
+import { InvalidUse, LimitReached } from "../kernel/Errors.ts"
 import * as Options from "../kernel/Options.ts"
 import { ActorRef, type AskOptions } from "./ActorRef.ts"
 import * as ActorTimers from "./ActorTimers.ts"
-import type { AskError } from "../kernel/Errors.ts"
 import { Ask, TAKEN } from "./Ask.ts"
 import { Behavior } from "./Behavior.ts"
 import type { Cell } from "./Cell.ts"
@@ -22,11 +21,12 @@ import { checkClose, type Client } from "./Client.ts"
 import * as Deferral from "./Deferral.ts"
 import * as Forks from "./Forks.ts"
 import type { Ticket } from "./Extra.ts"
-import type { Message, PayloadArgs, PayloadThen, WithTag } from "./Protocol.ts"
+import type { Asked, Message, PayloadArgs, PayloadThen, WithTag } from "./Protocol.ts"
 import type { Runtime, SpawnArgs } from "./Runtime.ts"
 import * as Staging from "./Staging.ts"
-import { BUSY } from "./Status.ts"
+import { BUSY, UNBORN } from "./Status.ts"
 import * as StopOrder from "./StopOrder.ts"
+import { StreamAsk } from "./Streaming.ts"
 
 /** Keyed timers of one incarnation. */
 export interface SelfTimers<P extends Rpc.Any> {
@@ -45,7 +45,7 @@ export interface ForkOptions {
 
 export interface BroadcastOptions {
   /** Clients left out; one or many. */
-  readonly except?: Client | ReadonlyArray<Client> | undefined
+  readonly except?: Client | ActorRef | undefined | ReadonlyArray<Client | ActorRef | undefined>
 }
 
 export class ActorContext<P extends Rpc.Any, E extends Rpc.Any = never> {
@@ -138,7 +138,7 @@ export class ActorContext<P extends Rpc.Any, E extends Rpc.Any = never> {
     ref: ActorRef<Q>,
     tag: T,
     ...args: PayloadThen<WithTag<Q, T>, AskOptions>
-  ): Effect.Effect<Rpc.Success<WithTag<Q, T>>, Rpc.Error<WithTag<Q, T>> | AskError> {
+  ): Asked<WithTag<Q, T>> {
     return ref.ask(tag, ...args)
   }
 
@@ -150,15 +150,30 @@ export class ActorContext<P extends Rpc.Any, E extends Rpc.Any = never> {
   ): void {
     const at = ref.protocol.position(tag)
     const origin = this.#origin
-    if (origin instanceof Ask) origin.phase = TAKEN
+    if (origin instanceof Ask) {
+      const streams = ref.protocol.streams[at] === true
+      if (origin instanceof StreamAsk !== streams) {
+        const [asked, answers] = streams ? ["once", "by a stream"] : ["by a stream", "once"]
+        const reason = `forwards an ask that is answered ${asked} to "${tag}", which answers ${answers}`
+        throw new InvalidUse({ address: this.ref.address, reason })
+      }
+      origin.phase = TAKEN
+    }
     this.#stage(Staging.FORWARD, ref, at, [ref.protocol.construct(at, payload[0]), origin])
   }
 
-  /** Answers later, from wherever: return `Actor.noReply()`. On a tell the handle has nobody to answer. */
-  defer<A = unknown, F = unknown>(): Deferral.Deferral<A, F> {
+  /**
+   * Answers later, from wherever: return `Actor.noReply()`. On a tell the handle has nobody to answer. Throws for an Rpc
+   * with `stream: true`: its Stream may begin when it likes (`Stream.unwrap`, `Stream.callback`).
+   */
+  defer<A = never, F = never>(): Deferral.Deferral<A, F> {
     const cell = this.#live
     const origin = this.#origin
     if (cell === undefined || !(origin instanceof Ask)) return new Deferral.Deferral<A, F>(undefined, undefined)
+    if (origin instanceof StreamAsk) {
+      const reason = `defers "${cell.tagName(origin.tag)}": a Stream is an answer that comes later already`
+      throw new InvalidUse({ address: cell.address, reason })
+    }
     return Deferral.make<A, F>(cell, origin, (exit) => {
       const staging = this.#cell === undefined ? undefined : this.#staging(this.#cell)
       if (staging === undefined) return origin.settle(exit)
@@ -177,9 +192,8 @@ export class ActorContext<P extends Rpc.Any, E extends Rpc.Any = never> {
     if (cell === undefined) return new ActorRef<Q>(behavior.plan.protocol, key ?? "revoked", undefined)
     const { plan } = Options.made("self.spawn.behavior", behavior, Behavior, "definition.behavior(...)")
     const child = this.#runtime.spawnChild(cell, plan, key, options)
-    const staging = this.#staging(cell)
-    if (staging === undefined) cell.act(Staging.START, child, undefined, undefined)
-    else staging.add(Staging.START, child, undefined, undefined)
+    child.status |= UNBORN
+    this.#stage(Staging.START, child)
     return child.ref as ActorRef<Q>
   }
 
@@ -201,6 +215,8 @@ export class ActorContext<P extends Rpc.Any, E extends Rpc.Any = never> {
 
   /** Fails together with that actor, both ways, until one of the two incarnations ends. */
   link(ref: ActorRef<never>): void {
+    const cell = this.#cell
+    if (cell !== undefined) Forks.checkHeld(cell, cell.extra?.links?.size ?? 0, "links")
     this.#stage(Staging.LINK, ref)
   }
 
@@ -233,6 +249,21 @@ export class ActorContext<P extends Rpc.Any, E extends Rpc.Any = never> {
     })
   }
 
+  /** How many timers there would be with `key`, those staged by this handler included. */
+  #timersWith(cell: Cell, key: string): number {
+    const armed = cell.extra?.timers
+    const staging = this.#staging(cell)
+    const bound = (armed?.size ?? 0) + 1 + (staging === undefined ? 0 : staging.size / 4)
+    if (staging === undefined || bound <= cell.program.plan.held) return bound - (armed?.has(key) === true ? 1 : 0)
+    const keys = new Set([...(armed?.keys() ?? []), key])
+    for (let at = 0; at < staging.size; at += 4) {
+      const op = staging.words[at]
+      if (op === Staging.TIMER) keys.add((staging.words[at + 1] as ActorTimers.ActorTimer).key)
+      else if (op === Staging.CANCEL_TIMER) keys.delete(staging.words[at + 1] as string)
+    }
+    return keys.size
+  }
+
   #setTimer(key: string, delay: Duration.Input, message: Message<P>, repeats: boolean): void {
     const cell = this.#live
     if (cell === undefined) return
@@ -240,8 +271,7 @@ export class ActorContext<P extends Rpc.Any, E extends Rpc.Any = never> {
     const { protocol } = cell.program.plan
     const at = protocol.position(tag)
     const millis = Options.millis(`timers.${key}`, delay, 0)
-    const timers = cell.extra?.timers
-    if (timers !== undefined && !timers.has(key)) Forks.checkHeld(cell, timers.size, "timers")
+    Forks.checkHeld(cell, this.#timersWith(cell, key) - 1, "timers")
     const timer = new ActorTimers.ActorTimer(cell, key, at, protocol.construct(at, payload), millis, repeats)
     this.#stage(Staging.TIMER, timer)
   }
@@ -262,7 +292,7 @@ export class ActorContext<P extends Rpc.Any, E extends Rpc.Any = never> {
     if (cell === undefined) return
     const { stash } = cell.program.plan
     if ((cell.extra?.stash?.length ?? 0) >= stash) {
-      throw new InvalidUse({ address: cell.address, reason: `stash full at ${stash} messages (behavior option stash)` })
+      throw new LimitReached({ what: `${cell.address}: stash`, limit: stash, option: "behavior option stash" })
     }
     const staging = this.#staging(cell)
     if (staging === undefined) throw new InvalidUse({ address: cell.address, reason: "stash outside of a handler" })
@@ -285,7 +315,7 @@ export class ActorContext<P extends Rpc.Any, E extends Rpc.Any = never> {
     }
     const [tag, payload] = message as unknown as readonly [string, unknown?]
     const at = cell.program.plan.protocol.position(tag)
-    cell.record().idleMessage = [at, cell.program.plan.protocol.construct(at, payload)]
+    this.#stage(Staging.IDLE_MESSAGE, at, cell.program.plan.protocol.construct(at, payload))
   }
 
   /** Ends this life when the handler has succeeded. */

@@ -5,8 +5,8 @@
  * stash, forks or a suspended handler has no such record, so it costs an idle actor nothing.
  * Law 3: every collection is bounded where it is added to, by the plan's `held`, `stash` or `capacity`.
  */
-import type { Context, Fiber, Scope } from "effect"
-import type { Strand } from "../kernel/FiberScheduler.ts"
+import type { Fiber, Scope } from "effect"
+import type { Step } from "../kernel/Lifecycle.ts"
 import type { Entry } from "../kernel/Mailbox.ts"
 import type { TimerNode } from "../kernel/Timers.ts"
 import type { ActorTimer } from "./ActorTimers.ts"
@@ -18,6 +18,7 @@ import type { Handling } from "./Forks.ts"
 import type { Overseer } from "./Overseer.ts"
 import type { Policy } from "./Policy.ts"
 import type { Staging } from "./Staging.ts"
+import type { StreamAsk } from "./Streaming.ts"
 import type { Suspended } from "./Suspended.ts"
 import type { Teardown } from "./Teardown.ts"
 
@@ -26,8 +27,8 @@ export const INITIAL = -1
 
 /** A handler that has suspended. */
 export interface Running {
-  readonly fiber: Fiber.Fiber<unknown, unknown>
-  readonly strand: Strand
+  fiber: Fiber.Fiber<unknown, unknown>
+  readonly handling: Handling
   /** INITIAL, or the message's. */
   readonly tag: number
   readonly payload: unknown
@@ -58,19 +59,23 @@ export class Extra {
   dead = 0
   running: Running | undefined = undefined
   releasing: Releasing | undefined = undefined
+  /** Sends of forks and callbacks that wait for room. */
+  sending = 0
   waiters: Array<Suspended> | undefined = undefined
   /** In the order they were started. */
   children: Set<Cell> | undefined = undefined
   /** Those with a key, by `Type/key`. */
   names: Map<string, Cell> | undefined = undefined
   nextChild = 1
-  watchers: Set<Cell | ((reason: ExitReason) => void)> | undefined = undefined
+  watchers: Set<Cell | ((reason: ExitReason, died: Cell) => void)> | undefined = undefined
   watching: Set<Cell> | undefined = undefined
   /** Those this incarnation fails together with. */
   links: Set<Cell> | undefined = undefined
   timers: Map<string, ActorTimer> | undefined = undefined
   stash: Array<Entry> | undefined = undefined
   forks: Set<Fiber.Fiber<unknown, unknown>> | undefined = undefined
+  /** Those whose producers run; each producer is one of the forks. */
+  streams: Set<StreamAsk> | undefined = undefined
   deferred: Set<Ask> | undefined = undefined
   clients: Set<Client> | undefined = undefined
   scope: Scope.Closeable | undefined = undefined
@@ -83,11 +88,13 @@ export class Extra {
   delay: TimerNode | undefined = undefined
   /** Of this incarnation's handlers and forks. */
   handling: Handling | undefined = undefined
-  forkContext: Context.Context<never> | undefined = undefined
+  forking: Handling | undefined = undefined
   policy: Policy | undefined = undefined
   /** Of a supervisor: what it knows of its children. */
   overseer: Overseer | undefined = undefined
   /** What supervision remembers of former failures. */
   history: unknown = undefined
   exit: ExitReason | undefined = undefined
+  /** Its last steps that say something, for the report of a failure: at most eight. */
+  steps: Array<Step> | undefined = undefined
 }

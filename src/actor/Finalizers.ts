@@ -21,7 +21,7 @@ export const begin = (cell: Cell, teardown: Teardown): void => {
     teardown.finalizing = true
     return effect
   })
-  const fiber = Effect.runForkWith(Forks.forkContext(cell))(begun)
+  const fiber = Forks.start(cell, Forks.forking(cell), begun)
   teardown.finalizer = fiber
   fiber.addObserver((exit) => {
     teardown.finalizer = undefined

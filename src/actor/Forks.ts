@@ -1,14 +1,14 @@
 /**
  * Fibers of an incarnation: what `self.fork` and `self.pipe` start, and the contexts that handlers and forks run in.
  *
- * Floor 1; used by Context, Startup, Turn, Teardown. Law 8: a fork belongs to its incarnation, not to the message that
+ * Floor 1; used by Context, Startup, Streaming, Turn, Teardown. Law 8: a fork belongs to its incarnation, not to the message that
  * started it; a restart or stop interrupts it and waits for its finalizers. Law 3: at most `held` of them an actor.
  * A fork's failure is the actor's failure unless asked otherwise (`onFailure: "log"`); one that comes when its incarnation
  * ends or has ended is reported.
  */
 import { Cause, Context, Effect, Exit, Scope } from "effect"
 import type { Fiber } from "effect"
-import { InvalidUse } from "../kernel/Errors.ts"
+import { LimitReached } from "../kernel/Errors.ts"
 import { CurrentStrand, Strand } from "../kernel/FiberScheduler.ts"
 import type { Cell } from "./Cell.ts"
 
@@ -18,65 +18,109 @@ export const scope = (cell: Cell): Scope.Closeable => {
   return (extra.scope ??= Scope.makeUnsafe())
 }
 
-const make = (cell: Cell, strand: Strand): Context.Context<never> =>
-  cell.program.context.pipe(Context.add(CurrentStrand, strand), Context.add(Scope.Scope, scope(cell)))
-
-/** What a handler's fiber runs in: the behaviour's services, its strand, this incarnation's scope. */
+/** What a fiber of an actor runs in: the behaviour's services, its strand, a scope. */
 export interface Handling {
   readonly strand: Strand
+  /** A message's, closed when it has been handled; of `initial` and of forks: the incarnation's. */
+  readonly scope: Scope.Closeable
   readonly context: Context.Context<never>
+  /** Whether the scope ends with the message. */
+  readonly closes: boolean
 }
 
-/** Lent to one message after the other, as long as none leaves fibers behind. */
+const make = (cell: Cell, handles: boolean, closes: boolean): Handling => {
+  const strand = new Strand(cell, handles)
+  const own = closes ? Scope.makeUnsafe() : scope(cell)
+  const context = cell.program.context.pipe(Context.add(CurrentStrand, strand), Context.add(Scope.Scope, own))
+  return { strand, scope: own, context, closes }
+}
+
+/** Of a message: lent to one after the other, as long as none leaves fibers or finalizers behind. */
 export const handling = (cell: Cell): Handling => {
   const extra = cell.record()
-  if (extra.handling !== undefined) return extra.handling
-  const strand = new Strand(cell, true)
-  return (extra.handling = { strand, context: make(cell, strand) })
+  return (extra.handling ??= make(cell, true, true))
 }
 
-/** The message of that strand has been handled. */
-export const handled = (cell: Cell, strand: Strand): void => {
+/** Of `initial`. */
+export const starting = (cell: Cell): Handling => make(cell, true, false)
+
+/** Of forks and finalizers. */
+export const forking = (cell: Cell): Handling => {
+  const extra = cell.record()
+  return (extra.forking ??= make(cell, false, false))
+}
+
+/** Starts a fiber: a handler's at once, in its actor's turn; any other goes through the run queue. */
+export const start = (
+  cell: Cell,
+  { strand, context }: Handling,
+  effect: Effect.Effect<unknown, unknown>
+): Fiber.Fiber<unknown, unknown> => cell.program.runtime.fibers.start(strand, context, effect)
+
+/** Whether a handler has left finalizers in its message's scope. */
+export const acquired = ({ closes, scope }: Handling): boolean => closes && scope.state._tag === "Open"
+
+/** Closes a message's scope, and then ends as its handler did. */
+export const release = (
+  cell: Cell,
+  handling: Handling,
+  exit: Exit.Exit<unknown, unknown>
+): Fiber.Fiber<unknown, unknown> =>
+  start(cell, handling, Effect.uninterruptible(Effect.andThen(Scope.close(handling.scope, exit), exit)))
+
+/** The message has been handled. */
+export const handled = (cell: Cell, { strand, scope }: Handling): void => {
+  strand.active = false
   strand.root = undefined
-  if (!strand.spread && strand.queued === 0) return
+  if (!strand.spread && strand.queued === 0 && scope.state._tag === "Empty") return
   strand.over = true
   if (cell.extra?.handling?.strand === strand) cell.extra.handling = undefined
-}
-
-export const forkContext = (cell: Cell): Context.Context<never> => {
-  const extra = cell.record()
-  return (extra.forkContext ??= make(cell, new Strand(cell, false)))
 }
 
 /** Refuses one more of what an actor may hold. */
 export const checkHeld = (cell: Cell, size: number, what: string): void => {
   const { held } = cell.program.plan
   if (size < held) return
-  throw new InvalidUse({ address: cell.address, reason: `holds ${held} ${what} already (behavior option held)` })
+  throw new LimitReached({ what: `${cell.address}: ${what}`, limit: held, option: "behavior option held" })
 }
 
-/** Starts a fiber of this incarnation; `done` is called when it ends, while the incarnation lives. */
+/** Starts a fiber of this incarnation; `ended` is called when it ends, whatever has become of the incarnation. */
+export const held = (
+  cell: Cell,
+  effect: Effect.Effect<unknown, unknown, unknown>,
+  ended: (exit: Exit.Exit<unknown, unknown>) => void
+): Fiber.Fiber<unknown, unknown> => {
+  const extra = cell.record()
+  const forks = (extra.forks ??= new Set())
+  const fiber = start(cell, forking(cell), effect as Effect.Effect<unknown, unknown>)
+  forks.add(fiber)
+  fiber.addObserver((exit) => {
+    forks.delete(fiber)
+    const { teardown } = extra
+    ended(exit)
+    if (teardown !== undefined && cell.alive) cell.advance()
+  })
+  return fiber
+}
+
+/** The same for `self.fork` and `self.pipe`; `done` is called when it ends, while the incarnation lives. */
 export const fork = (
   cell: Cell,
   effect: Effect.Effect<unknown, unknown, unknown>,
   done: (exit: Exit.Exit<unknown, unknown>) => void
 ): Fiber.Fiber<unknown, unknown> => {
   const extra = cell.record()
-  const forks = (extra.forks ??= new Set())
-  checkHeld(cell, forks.size, "forks")
+  // the producers of live streams stand among the forks and have a limit of their own
+  checkHeld(cell, (extra.forks?.size ?? 0) - (extra.streams?.size ?? 0), "forks")
   const { incarnation } = extra
-  const fiber = Effect.runForkWith(forkContext(cell))(effect as Effect.Effect<unknown, unknown>)
-  forks.add(fiber)
-  fiber.addObserver((exit) => {
-    forks.delete(fiber)
+  return held(cell, effect, (exit) => {
     const { teardown } = extra
+    // a restart waits for the forks of the incarnation that ends: its number has moved on already
     const lives = cell.alive && extra.incarnation === incarnation
     // an actor that drains still takes what it has waited for
-    if (lives && (teardown === undefined || (teardown.mode === "drain" && !teardown.drained))) return done(exit)
-    late(cell, "fork", exit)
-    if (cell.alive && teardown !== undefined) cell.advance()
+    if (lives && (teardown === undefined || (teardown.mode === "drain" && !teardown.drained))) done(exit)
+    else late(cell, "fork", exit)
   })
-  return fiber
 }
 
 /** A fiber that a stop or restart has overtaken: what it failed of is reported, never supervised. */

@@ -21,6 +21,7 @@ import {
 } from "xstate"
 import { InvalidOption } from "../kernel/Errors.ts"
 import * as Behavior from "./Behavior.ts"
+import type { ActorRef } from "./ActorRef.ts"
 import type { ActorContext } from "./Context.ts"
 import { Reply } from "./Outcome.ts"
 import { Protocol } from "./Protocol.ts"
@@ -32,8 +33,12 @@ interface EventPayload<A> extends Schema.Codec<A, unknown> {
   readonly "~type.make.in": A
 }
 
+/** What an event may carry; of a machine that says nothing of its events: anything, or nothing. */
+// oxlint-disable-next-line typescript/no-explicit-any -- the only type that void takes and that takes fields too
+type Carried<F> = [keyof F] extends [never] ? void : string extends keyof F ? any : F
+
 type Named<T extends string, F> = T extends string
-  ? Rpc.Rpc<T, EventPayload<[keyof F] extends [never] ? void : F>, Schema.Codec<unknown, unknown>>
+  ? Rpc.Rpc<T, EventPayload<Carried<F>>, Schema.Codec<unknown, unknown>>
   : never
 
 /** The Rpc of each event, also where one event has several names: asked, it answers with the state value that follows. */
@@ -57,6 +62,18 @@ interface DelayedRaise {
   readonly delay: number | undefined
 }
 
+interface SendTo extends DelayedRaise {
+  readonly to: { readonly logic?: unknown } | undefined
+}
+
+/** What speaks to actors of XState, of which there are none here. */
+const unsupported: ReadonlySet<string> = new Set([
+  "xstate.sendTo",
+  "xstate.emit",
+  "xstate.spawnChild",
+  "xstate.stopChild"
+])
+
 /** Refuses what would run outside of supervision. */
 const check = (machine: AnyStateMachine): void => {
   const visit = (node: AnyStateMachine["root"]): void => {
@@ -79,14 +96,25 @@ export const fromMachine = <M extends AnyStateMachine>(
     Behavior.Options<SnapshotFrom<M>, EventRpc<EventFrom<M>>, never, unknown, never, void>,
     "initial" | "on"
   > = {}
-): Behavior.Behavior<EventRpc<EventFrom<M>>, never> => {
+): Behavior.Behavior<EventRpc<EventFrom<M>>, never, void, SnapshotFrom<M>> => {
   check(machine)
   const { input, ...limits } = options
   const names = machine.events.filter((name) => name !== "*" && !name.startsWith("xstate."))
+  const wild = names.find((name) => name.includes("*"))
+  if (wild !== undefined) {
+    throw new InvalidOption({
+      field: `${type}.${wild}`,
+      value: "a partial wildcard",
+      range: "supported (name the events)"
+    })
+  }
   const rpcs = [...names, AFTER].map((name) => Rpc.make(name, { payload: Schema.Any, success: Schema.Any }))
   const protocol = new Protocol(type, rpcs)
   type Self = ActorContext<Rpc.Any>
   type Snapshot = AnyMachineSnapshot & { readonly status: string; readonly error?: unknown; readonly value: unknown }
+
+  // in a pure step the machine's own actor is the only one there is
+  const isSelf = ({ to }: SendTo): boolean => typeof to === "object" && to.logic === machine
 
   const execute = (actions: ReadonlyArray<Action>, snapshot: Snapshot, self: Self): Snapshot => {
     for (const action of actions) {
@@ -96,12 +124,13 @@ export const fromMachine = <M extends AnyStateMachine>(
         self.timers.once(raise.id ?? raise.event.type, Math.max(raise.delay, 0.001), ...(message as [never]))
       } else if (action.type === "xstate.cancel") {
         self.timers.cancel((action.params as { readonly sendId: string }).sendId)
-      } else if (action.type === "xstate.spawnChild") {
-        throw new InvalidOption({
-          field: `${type}.spawnChild`,
-          value: "a spawned actor",
-          range: "supported (use a child)"
-        })
+      } else if (action.type === "xstate.sendTo" && isSelf(action.params as SendTo)) {
+        const { event, delay, id } = action.params as SendTo
+        if (delay === undefined) self.send(self.ref as ActorRef<Rpc.Any>, AFTER, event as never)
+        else self.timers.once(id ?? event.type, Math.max(delay, 0.001), ...([AFTER, event] as never as [never]))
+      } else if (unsupported.has(action.type)) {
+        const range = "supported (use self.send, self.broadcast or a child in a behaviour of your own)"
+        throw new InvalidOption({ field: `${type}.${action.type}`, value: "this action", range })
       } else action.exec?.(action.info, action.params)
     }
     if (snapshot.status === "done") self.stop()
@@ -136,5 +165,5 @@ export const fromMachine = <M extends AnyStateMachine>(
     ...(limits as object),
     initial: initial as never,
     on: on as never
-  }) as unknown as Behavior.Behavior<EventRpc<EventFrom<M>>, never>
+  }) as unknown as Behavior.Behavior<EventRpc<EventFrom<M>>, never, void, SnapshotFrom<M>>
 }

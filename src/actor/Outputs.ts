@@ -18,7 +18,7 @@ import type { Ticket } from "./Extra.ts"
 import * as Refusal from "./Refusal.ts"
 import * as Runtime from "./Runtime.ts"
 import * as Staging from "./Staging.ts"
-import { BUSY, HELD, QUEUED } from "./Status.ts"
+import { BUSY, HELD, QUEUED, UNBORN } from "./Status.ts"
 import { Suspended } from "./Suspended.ts"
 import { killOrder, type Order } from "./StopOrder.ts"
 
@@ -69,13 +69,16 @@ export const act = (cell: Cell, op: number, a: unknown, b: unknown, c: unknown):
       ;(a as Ask).settle(b as Exit.Exit<unknown, unknown>)
       return undefined
     case Staging.START:
-      ;(a as Cell).start()
+      if (((a as Cell).status & UNBORN) !== 0) (a as Cell).start()
       return undefined
     case Staging.LINK:
       cell.program.runtime.link(cell, a as ActorRef<never>)
       return undefined
     case Staging.UNLINK:
       cell.program.runtime.unlink(cell, a as ActorRef<never>)
+      return undefined
+    case Staging.IDLE_MESSAGE:
+      cell.record().idleMessage = [a as number, b]
       return undefined
     case Staging.CLOSE:
       // behind the answers of this turn, which are delivered after it
@@ -147,7 +150,7 @@ const forward = (
   [payload, origin]: readonly [unknown, unknown]
 ): Cell | undefined => {
   if (!(origin instanceof Ask)) return send(cell, ref, tag, payload, origin)
-  if (origin.exit !== undefined) return undefined
+  if (origin.answered) return undefined
   const { runtime } = cell.program
   const target = ref.locate(() => runtime)
   const cycle = target === undefined || origin.asker === undefined ? undefined : findCycle(origin.asker, target)
@@ -225,6 +228,28 @@ const hold = (cell: Cell, staging: Staging.Staging, at: number, target: Cell): v
   })
   if (origin instanceof Ask) origin.held(waiter)
   extra.releasing = { staging, at, waiter }
+}
+
+/** A send of a fork or a callback waits in the line of a full mailbox, `offerTimeout` at the most, `held` of them an actor. */
+export const queue = (
+  cell: Cell,
+  op: number,
+  ref: ActorRef<never>,
+  tag: number,
+  third: unknown,
+  target: Cell
+): void => {
+  const [payload, origin] = op === Staging.FORWARD ? (third as readonly [unknown, unknown]) : [third, undefined]
+  const extra = cell.record()
+  const { held, offerMillis } = cell.program.plan
+  if (extra.sending >= held) return refuse(cell, ref, tag, payload, origin, target)
+  extra.sending++
+  const waiter = new Suspended(target, tag, payload, origin, offerMillis, (admitted, expired) => {
+    extra.sending--
+    if (!admitted) refuse(cell, ref, tag, payload, origin, expired ? target : undefined)
+    else if (origin instanceof Ask) origin.phase = ASK_QUEUED
+  })
+  if (origin instanceof Ask) origin.held(waiter)
 }
 
 /** The actor is stopped or killed while committed outputs wait: what can still go goes, the rest are dead letters. */

@@ -18,6 +18,7 @@ import type { ExitReason, Terminated } from "./ExitReason.ts"
 import * as Policy from "./Policy.ts"
 import type { Protocol } from "./Protocol.ts"
 import { CurrentRuntime, type Runtime } from "./Runtime.ts"
+import * as Streaming from "./Streaming.ts"
 
 export interface Limits {
   readonly mailbox?: {
@@ -28,8 +29,10 @@ export interface Limits {
   }
   /** Messages stashed at the most; default the mailbox's capacity. */
   readonly stash?: number
-  /** Timers, forks, deferred asks, watches, of each at the most. 1-1,048,576, default 1,024. */
+  /** Timers, forks, live streams, deferred asks, watches, of each at the most. 1-1,048,576, default 1,024. */
   readonly held?: number
+  /** Children at a time. 1-16,777,216, default 1,048,576. */
+  readonly children?: number
   /** Place in the run queue, weights 8:4:2:1. Default `normal`. */
   readonly priority?: Priority
   /** No mail for so long: idle. Default never; a finite one costs the actor 100 B. */
@@ -43,19 +46,23 @@ export interface Limits {
   /** Grace of a stop, then it is killed. Default 5 seconds. */
   readonly shutdown?: Duration.Input | "infinity"
   readonly supervision?: Policy.PolicyOptions
+  /** The report of a failure shows the message, up to 1,024 characters of it. Default false: it may hold secrets. */
+  readonly reportPayload?: boolean
 }
 
 const limitNames: ReadonlyArray<keyof Limits> = [
   "mailbox",
   "stash",
   "held",
+  "children",
   "priority",
   "idleAfter",
   "connectTimeout",
   "stuckAfter",
   "offerTimeout",
   "shutdown",
-  "supervision"
+  "supervision",
+  "reportPayload"
 ]
 
 /** A handler as the turn calls it. */
@@ -95,6 +102,7 @@ export class Plan {
   readonly overflow: Overflow
   readonly stash: number
   readonly held: number
+  readonly children: number
   readonly priority: number
   readonly idleMillis: number
   readonly connectMillis: number
@@ -102,6 +110,7 @@ export class Plan {
   readonly offerMillis: number
   readonly shutdownMillis: number
   readonly policy: Policy.Policy
+  readonly reportPayload: boolean
 
   constructor(
     protocol: Protocol,
@@ -117,9 +126,12 @@ export class Plan {
     }
     this.protocol = protocol
     this.initial = initial
-    this.handlers = protocol.rpcs.map((rpc) => {
+    this.handlers = protocol.rpcs.map((rpc, i) => {
       const handler = on[rpc._tag]
-      if (typeof handler === "function") return wrap(handler as Handler)
+      if (typeof handler === "function") {
+        const wrapped = wrap(handler as Handler)
+        return protocol.streams[i] ? Streaming.streamed(wrapped, rpc._tag) : wrapped
+      }
       const value = handler === undefined ? "nothing" : typeof handler
       throw new InvalidOption({ field: `${at}.on.${rpc._tag}`, value, range: "a handler function" })
     })
@@ -145,6 +157,7 @@ export class Plan {
     ])
     this.stash = Options.integer(`${at}.stash`, limits.stash, this.capacity, 0, 16_777_216)
     this.held = Options.integer(`${at}.held`, limits.held, 1024, 1, 1_048_576)
+    this.children = Options.integer(`${at}.children`, limits.children, 1_048_576, 1, 16_777_216)
     this.priority = priorities.indexOf(Options.oneOf(`${at}.priority`, limits.priority, "normal", priorities))
     this.idleMillis = Options.millis(`${at}.idleAfter`, limits.idleAfter, Number.POSITIVE_INFINITY)
     this.connectMillis = Options.millis(`${at}.connectTimeout`, limits.connectTimeout, 30_000)
@@ -152,6 +165,7 @@ export class Plan {
     this.offerMillis = Options.millis(`${at}.offerTimeout`, limits.offerTimeout, 5000)
     this.shutdownMillis = Options.millis(`${at}.shutdown`, limits.shutdown, 5000)
     this.policy = Policy.make(`${at}.supervision`, limits.supervision)
+    this.reportPayload = Options.boolean(`${at}.reportPayload`, limits.reportPayload, false)
   }
 }
 

@@ -90,6 +90,15 @@ export const make = (field: string, options: PolicyOptions = {}, defaults: Defau
   if (options.directive !== undefined && typeof options.directive !== "function") {
     throw new InvalidOption({ field: `${field}.directive`, value: typeof options.directive, range: "a function" })
   }
+  const minMillis = Options.millis(`${field}.backoff.min`, backoff?.min, defaults.minMillis)
+  const maxMillis = Options.millis(`${field}.backoff.max`, backoff?.max, Math.max(defaults.maxMillis, minMillis))
+  if (maxMillis < minMillis) {
+    throw new InvalidOption({
+      field: `${field}.backoff.max`,
+      value: `${maxMillis} ms`,
+      range: `min (${minMillis} ms) or more`
+    })
+  }
   return {
     restart: Options.oneOf(`${field}.restart`, options.restart, defaults.restart, [
       "permanent",
@@ -97,10 +106,10 @@ export const make = (field: string, options: PolicyOptions = {}, defaults: Defau
       "temporary"
     ]),
     directive: options.directive ?? defaults.directive,
-    minMillis: Options.millis(`${field}.backoff.min`, backoff?.min, defaults.minMillis),
-    maxMillis: Options.millis(`${field}.backoff.max`, backoff?.max, defaults.maxMillis),
+    minMillis,
+    maxMillis,
     factor: Options.number(`${field}.backoff.factor`, backoff?.factor, 2, 1, 1000),
-    jitter: backoff?.jitter ?? true,
+    jitter: Options.flag(`${field}.backoff.jitter`, backoff?.jitter, true),
     schedule,
     restarts: Options.integer(`${field}.intensity.restarts`, intensity?.restarts, defaults.restarts, 0, 1_000_000),
     withinMillis: Options.millis(`${field}.intensity.within`, intensity?.within, defaults.withinMillis),

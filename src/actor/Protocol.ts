@@ -5,10 +5,10 @@
  * An unknown tag is refused in the sender, by name (law 12); payloads are not validated here but where trust ends.
  * Cost: `index` is one Map lookup, or none when the same tag comes again.
  */
-import { Context, SchemaAST } from "effect"
+import { Context, type Effect, SchemaAST, type Stream } from "effect"
 import { Rpc, RpcSchema } from "effect/rpc"
 import * as Address from "../kernel/Address.ts"
-import { InvalidOption, InvalidUse } from "../kernel/Errors.ts"
+import { type AskError, InvalidOption, InvalidUse } from "../kernel/Errors.ts"
 import * as Options from "../kernel/Options.ts"
 
 /** Annotates an Rpc whose handler, once started, runs to its end though its asker has gone (law 8). */
@@ -27,7 +27,24 @@ export type PayloadThen<Q extends Rpc.Any, O> = [Rpc.PayloadConstructor<Q>] exte
   : [payload: Rpc.PayloadConstructor<Q>, options?: O]
 
 /** The Rpc of a protocol with a given tag. */
-export type WithTag<P extends Rpc.Any, T extends P["_tag"]> = Extract<P, { readonly _tag: T }>
+export type WithTag<P extends Rpc.Any, T extends P["_tag"]> = P extends { readonly _tag: infer U }
+  ? U extends T
+    ? P
+    : T extends U // a machine whose events are only known to be text
+      ? P
+      : never
+  : never
+
+type Streamed<Q> = Q extends { readonly successSchema: RpcSchema.Stream<infer A, infer E> }
+  ? Stream.Stream<A["Type"], E["Type"] | AskError>
+  : never
+
+type Once<Q> = Q extends { readonly successSchema: RpcSchema.Stream<infer _A, infer _E> } ? never : Q
+
+/** What an ask of `Q` is: an Effect of its answer; where the Rpc has `stream: true`, a Stream of its elements. */
+export type Asked<Q extends Rpc.Any> =
+  | Streamed<Q>
+  | ([Once<Q>] extends [never] ? never : Effect.Effect<Rpc.Success<Once<Q>>, Rpc.Error<Once<Q>> | AskError>)
 
 /** A message of a protocol as a value: `["Increment", { by: 1 }]`. */
 export type Message<P extends Rpc.Any> = P extends Rpc.Any
@@ -48,6 +65,8 @@ export class Protocol {
   readonly committed: ReadonlyArray<boolean>
   /** Positions with a typed error: a failure with one is an answer. */
   readonly errs: ReadonlyArray<boolean>
+  /** Positions that are answered by a Stream. */
+  readonly streams: ReadonlyArray<boolean>
   readonly #positions = new Map<string, number>()
   readonly #makers: ReadonlyArray<((payload: unknown) => unknown) | undefined>
   #lastTag = ""
@@ -80,17 +99,14 @@ export class Protocol {
           range: "a list of different tags"
         })
       }
-      if (RpcSchema.isStreamSchema(rpc.successSchema)) {
-        throw new InvalidOption({
-          field: `${type}.protocol.${rpc._tag}`,
-          value: "stream: true",
-          range: "supported yet"
-        })
-      }
       this.#positions.set(rpc._tag, i)
     })
     this.committed = this.rpcs.map((rpc) => Context.get(rpc.annotations, Committed))
-    this.errs = this.rpcs.map((rpc) => !SchemaAST.isNever(rpc.errorSchema.ast))
+    this.streams = this.rpcs.map((rpc) => RpcSchema.isStreamSchema(rpc.successSchema))
+    this.errs = this.rpcs.map(({ errorSchema, successSchema }) => {
+      const error = RpcSchema.isStreamSchema(successSchema) ? successSchema.error : errorSchema
+      return !SchemaAST.isNever(error.ast)
+    })
     this.#makers = this.rpcs.map((rpc) => {
       const schema = rpc.payloadSchema
       return isConstructed(schema.ast) ? (payload) => schema.make(payload, { disableChecks: true }) : undefined

@@ -36,6 +36,8 @@ export interface Failure {
   readonly incident: string
   readonly tag: string
   readonly cause: Cause.Cause<unknown>
+  /** The message, where the behaviour lets reports show it (`reportPayload`). */
+  readonly payload?: unknown
 }
 
 /** What the kernel counts by plain integers, besides what each cell counts. */
@@ -111,6 +113,12 @@ export const close = (runtime: Runtime): void => void live.delete(runtime)
 
 /** The only system of the process; undefined when there is none, or more than one to choose from. */
 export const only = (): Runtime | undefined => (live.size === 1 ? live.values().next().value : undefined)
+
+/** The system whose turn or fiber is on the stack; else the only one of the process. */
+export const present = (): Runtime | undefined => {
+  for (const runtime of live) if (runtime.scheduler.current !== undefined) return runtime
+  return only()
+}
 
 /** The system that a fiber's sends go to. */
 export const of = (fiber: Fiber.Fiber<unknown, unknown>) => (): Runtime | undefined =>

@@ -35,6 +35,8 @@ export const CLOSE = 11
 export const LINK = 12
 /** a: target ref */
 export const UNLINK = 13
+/** a: tag position, b: payload */
+export const IDLE_MESSAGE = 14
 
 export class Staging {
   readonly words: Array<unknown> = []

@@ -17,14 +17,14 @@ import * as Forks from "./Forks.ts"
 import { freeze } from "./Freeze.ts"
 import * as Outputs from "./Outputs.ts"
 import { Staging } from "./Staging.ts"
-import { BUSY, HALTED, HELD, QUEUED, STARTING } from "./Status.ts"
+import { BUSY, HALTED, HELD, QUEUED, STARTING, UNBORN } from "./Status.ts"
 
 type Initial = (key: string, self: unknown, input: unknown) => unknown
 
 /** Begins an incarnation. */
 export const start = (cell: Cell): void => {
   if (!cell.alive || cell.extra?.teardown !== undefined) return
-  cell.status &= ~HALTED
+  cell.status &= ~(HALTED | UNBORN)
   const { initial } = cell.program.plan
   if (typeof initial !== "function" && !Effect.isEffect(initial)) return ready(cell, initial, undefined)
   cell.status |= STARTING
@@ -48,12 +48,11 @@ export const run = (cell: Cell): void => {
 
 const effectful = (cell: Cell, effect: Effect.Effect<unknown, unknown>): void => {
   const { runtime, plan } = cell.program
-  const { strand, context } = Forks.handling(cell)
-  runtime.fibers.begin(strand)
-  const fiber = Effect.runForkWith(context)(effect)
+  const handling = Forks.starting(cell)
+  const fiber = Forks.start(cell, handling, effect)
   const exit = fiber.pollUnsafe()
   if (exit !== undefined) {
-    Forks.handled(cell, strand)
+    Forks.handled(cell, handling)
     return done(cell, exit, runtime.scratch)
   }
   const extra = cell.record()
@@ -67,7 +66,7 @@ const effectful = (cell: Cell, effect: Effect.Effect<unknown, unknown>): void =>
   })
   const running: Running = {
     fiber,
-    strand,
+    handling,
     tag: INITIAL,
     payload: undefined,
     origin: undefined,
@@ -83,7 +82,7 @@ const effectful = (cell: Cell, effect: Effect.Effect<unknown, unknown>): void =>
     if (extra.running !== running) return
     extra.running = undefined
     cell.status &= ~BUSY
-    Forks.handled(cell, strand)
+    Forks.handled(cell, handling)
     runtime.timers.cancel(deadline)
     if (running.cancelled && extra.teardown === undefined) {
       const late = Cause.die(
@@ -119,6 +118,9 @@ const ready = (cell: Cell, state: unknown, staging: Staging | undefined): void =
   const clients = cell.extra?.clients
   if (clients !== undefined && clients.size > 0) {
     const box = (cell.mailbox ??= Mailbox.acquire(plan.capacity))
+    // those that the last incarnation did not come to greet
+    const again = (tag: number, _client: unknown, why: unknown): boolean => tag === CONNECTED && why === "restarted"
+    for (let old = box.remove(again); old !== undefined; old = box.remove(again)) cell.bury(old[0], old[1], "stale")
     for (const client of [...clients].toReversed()) {
       box.unshift(CONNECTED, client, "restarted")
       cell.accepted++

@@ -9,14 +9,13 @@
  * One absolute deadline passes down: each level has min(its own, what remains minus 10 %), `infinity` included; past it, kill.
  * Failures meanwhile are reported, never supervised, those of children included. Law 8: finalizers run once. Law 10: one end, one reason.
  * A restart keeps mailbox, queued asks, watches and connections; returns the stash to the head; ends children, forks,
- * timers; fails deferred asks with `CalleeFailed`; revokes `self`.
+ * timers; fails deferred asks and live streams with `CalleeFailed`; revokes `self`.
  */
 import { Cause, Exit, type Fiber, type Scope } from "effect"
 import { CONNECTED, RESERVED } from "../kernel/Envelope.ts"
 import { ActorStopped, CalleeFailed } from "../kernel/Errors.ts"
 import * as Lifecycle from "../kernel/Lifecycle.ts"
 import * as Mailbox from "../kernel/Mailbox.ts"
-import type { Runnable } from "../kernel/Scheduler.ts"
 import { Deadline, type TimerNode } from "../kernel/Timers.ts"
 import * as ActorTimers from "./ActorTimers.ts"
 import { Ask } from "./Ask.ts"
@@ -31,6 +30,7 @@ import { above } from "./Overseer.ts"
 import * as Refusal from "./Refusal.ts"
 import * as Runtime from "./Runtime.ts"
 import { BUSY, HALTED, HELD, NO_STATE, QUEUED, STARTING } from "./Status.ts"
+import * as StopChildren from "./StopChildren.ts"
 import { killOrder, type Mode, type Order } from "./StopOrder.ts"
 
 export interface Teardown {
@@ -129,17 +129,9 @@ export const stop = (cell: Cell, order: Order, done: (() => void) | undefined): 
   for (const waiter of extra.waiters?.splice(0) ?? []) waiter.refused()
   if (teardown.mode === "drain") Outputs.unstash(cell, Number.MAX_SAFE_INTEGER)
   else halt(cell)
-  if (presses) press(cell, teardown)
+  if (presses) StopChildren.press(cell, teardown)
   advance(cell)
   return true
-}
-
-/** Children that stop already are held to the mode and deadline that their parent has now. */
-const press = (cell: Cell, teardown: Teardown): void => {
-  if (teardown.mode === "kill") return
-  for (const child of [...(cell.extra?.children ?? [])].toReversed()) {
-    if (child.extra?.teardown?.goal === "stop") stop(child, orderOf(cell, child, teardown), undefined)
-  }
 }
 
 /** Ends this incarnation and begins the next one after `delayMillis`; PARKED: when `unpark` says so. */
@@ -158,9 +150,10 @@ export const restart = (cell: Cell, incident: string, delayMillis: number, milli
   extra.incarnation++
   extra.scope = undefined
   extra.handling = undefined
-  extra.forkContext = undefined
+  extra.forking = undefined
   extra.idleMessage = undefined
   ActorTimers.clear(cell)
+  for (const stream of extra.streams ?? []) stream.fail(new CalleeFailed({ address: cell.address, incident }))
   for (const ask of extra.deferred ?? []) ask.settle(Exit.fail(new CalleeFailed({ address: cell.address, incident })))
   Outputs.unstash(cell, Number.MAX_SAFE_INTEGER)
   extra.overseer?.close()
@@ -208,7 +201,8 @@ export const advance = (cell: Cell, atRest = false): void => {
   // a kill waits for nothing but the synchronous step on the stack, which nothing can end
   if (teardown.severed) return
   if (teardown.mode === "kill") return kill(cell, teardown)
-  if (teardown.mode !== "drain" && extra.releasing !== undefined) Outputs.abandon(cell)
+  // a restart waits for what was committed
+  if (teardown.mode !== "drain" && teardown.goal === "stop" && extra.releasing !== undefined) Outputs.abandon(cell)
   if ((cell.status & BUSY) !== 0) {
     if (teardown.mode !== "drain" && !teardown.interrupted && extra.running !== undefined) {
       teardown.interrupted = true
@@ -232,10 +226,11 @@ export const advance = (cell: Cell, atRest = false): void => {
     teardown.drained = true
     cell.status |= HELD | HALTED
   }
-  if (teardown.batched || !children(cell, teardown)) return
+  if (teardown.batched || !StopChildren.children(cell, teardown)) return
   if (extra.forks !== undefined && extra.forks.size > 0) {
     if (teardown.forksInterrupted) return
     teardown.forksInterrupted = true
+    endStreams(cell)
     for (const fork of extra.forks) fork.interruptUnsafe()
     // the last of them may have ended at once, and gone on from here itself
     if (extra.forks.size > 0 || extra.teardown !== teardown) return
@@ -243,63 +238,6 @@ export const advance = (cell: Cell, atRest = false): void => {
   if (!finalize(cell, teardown)) return
   if (teardown.goal === "restart") again(cell, teardown)
   else finish(cell, teardown, Lifecycle.DONE)
-}
-
-/** Stops the children, last started first. False while one of them still stops. */
-const children = (cell: Cell, teardown: Teardown): boolean => {
-  teardown.children ??= [...(cell.extra?.children ?? [])]
-  const parallel = cell.extra?.overseer?.parallel === true
-  // whoever else goes on with the teardown meanwhile must not overtake the child that still stops
-  if (!parallel && teardown.stopping > 0) return false
-  let stopped = 0
-  for (let child = teardown.children.at(-1); child !== undefined; child = teardown.children.at(-1)) {
-    teardown.children.pop()
-    if (!child.alive) continue
-    // one that stops already too: it may have been given more time
-    stop(child, orderOf(cell, child, teardown), undefined)
-    if (child.alive) {
-      teardown.stopping++
-      child.extra!.teardown!.listeners.push(() => {
-        teardown.stopping--
-        advance(cell)
-      })
-      if (!parallel) return false
-    }
-    if (parallel && ++stopped === BATCH && teardown.children.length > 0) {
-      cell.program.runtime.scheduler.append(new Onwards(cell, teardown))
-      teardown.batched = true
-      return false
-    }
-  }
-  return teardown.stopping === 0
-}
-
-/** A child stops within its own grace, or its supervisor's for it, and never later than its parent would allow. */
-const orderOf = (cell: Cell, child: Cell, teardown: Teardown): Order => {
-  const grace = cell.extra?.overseer?.graceMillis(child) ?? child.program.plan.shutdownMillis
-  if (grace === 0) return killOrder
-  const left = teardown.expiresAt - cell.program.runtime.timers.now()
-  const mode = teardown.mode === "drain" ? "drain" : "now"
-  return { mode, millis: Math.min(grace, Math.max(1, left * 0.9)), reason: ExitReason.shutdown }
-}
-
-/** So many children of a dynamic supervisor are told to stop in one go; then others get the loop. */
-const BATCH = 512
-
-class Onwards implements Runnable {
-  next: Runnable | undefined = undefined
-  readonly priority: number
-  readonly #cell: Cell
-  readonly #teardown: Teardown
-  constructor(cell: Cell, teardown: Teardown) {
-    this.#cell = cell
-    this.#teardown = teardown
-    this.priority = cell.priority
-  }
-  run(): void {
-    this.#teardown.batched = false
-    if (this.#cell.extra?.teardown === this.#teardown) advance(this.#cell)
-  }
 }
 
 /** Runs `onStop` and closes the incarnation's scope. False while they run. */
@@ -320,7 +258,7 @@ const again = (cell: Cell, teardown: Teardown): void => {
   if (teardown.deadline !== undefined) timers.cancel(teardown.deadline)
   extra.teardown = undefined
   // a finalizer of the old incarnation made contexts of the new one's scope: it must not inherit them
-  extra.forkContext = undefined
+  extra.forking = undefined
   extra.delay = new Deadline(() => {
     extra.delay = undefined
     cell.start()
@@ -371,7 +309,7 @@ const sever = (cell: Cell, teardown: Teardown): void => {
   if (running !== undefined) {
     extra.running = undefined
     cell.status &= ~BUSY
-    running.strand.over = true
+    running.handling.strand.over = true
     cell.program.runtime.timers.cancel(running.stuck)
     Outputs.discard(cell, running.staging)
     if (running.tag !== INITIAL) {
@@ -385,8 +323,10 @@ const sever = (cell: Cell, teardown: Teardown): void => {
     })
     cut(cell, running.fiber, `handler of ${tag}`)
   }
+  endStreams(cell)
   for (const fork of extra.forks ?? []) cut(cell, fork, "fork")
   extra.forks = undefined
+  extra.streams = undefined
   // what has not begun is let begin: it is to run once
   const interrupts = teardown.finalizing
   if (!teardown.finalized) Finalizers.begin(cell, teardown)
@@ -397,6 +337,13 @@ const cut = (cell: Cell, fiber: Fiber.Fiber<unknown, unknown>, what: string, int
   const ended = cell.program.runtime.zombie(cell, what)
   fiber.addObserver(ended)
   if (interrupts) fiber.interruptUnsafe()
+}
+
+/** Tells the consumers of live streams, once: after a failure they have been told that. */
+const endStreams = (cell: Cell): void => {
+  for (const stream of cell.extra?.streams ?? []) {
+    stream.fail(new ActorStopped({ address: cell.address, draining: false }))
+  }
 }
 
 const tellStopped = (cell: Cell, origin: unknown): void => {

@@ -12,9 +12,9 @@
  * Cost: the plain path allocates nothing. The hot loop is kept small and everything unusual is in a function of its own:
  * with it inlined, ping-pong lost a fifth.
  */
-import { Cause, Effect, Exit } from "effect"
+import { Cause, type Effect, Exit } from "effect"
 import { DISCONNECTED, RESERVED, SIGNAL, TERMINATED } from "../kernel/Envelope.ts"
-import { CalleeFailed, InvalidUse } from "../kernel/Errors.ts"
+import { CalleeFailed, InvalidUse, LimitReached } from "../kernel/Errors.ts"
 import { peek } from "../kernel/Fiber.ts"
 import * as Lifecycle from "../kernel/Lifecycle.ts"
 import * as Mailbox from "../kernel/Mailbox.ts"
@@ -73,7 +73,7 @@ const mail = (cell: Cell): void => {
     try {
       out = handlers[tag]!(cell.state, payload, self)
     } catch (error) {
-      crashed(cell, tag, origin, Cause.die(error), runtime.scratch)
+      crashed(cell, tag, payload, origin, Cause.die(error), runtime.scratch)
       break
     }
     if (out === cell.state && origin === undefined && !scratch.stashes) {
@@ -103,8 +103,9 @@ const end = (cell: Cell): void => {
 
 /** Nothing of it is on the stack: it rests, or, suspended, hears of a stop that came meanwhile. */
 const ease = (cell: Cell): void => {
-  if ((cell.status & BUSY) === 0) rest(cell)
-  else if (cell.extra?.teardown !== undefined) cell.advance(true)
+  if ((cell.status & BUSY) === 0) return rest(cell)
+  if (cell.extra?.waiters !== undefined) cell.admit()
+  if (cell.extra?.teardown !== undefined) cell.advance(true)
 }
 
 /** After its handler, before the next. */
@@ -183,7 +184,7 @@ const signal = (cell: Cell, tag: number, payload: unknown, origin: unknown): boo
   try {
     out = go()
   } catch (error) {
-    crashed(cell, tag, undefined, Cause.die(error), runtime.scratch)
+    crashed(cell, tag, payload, undefined, Cause.die(error), runtime.scratch)
     return false
   }
   if (out === undefined && tag >= SIGNAL) out = cell.state
@@ -213,15 +214,18 @@ const effectful = (
   if (origin instanceof Ask && origin.phase < RUNNING) origin.begin()
   let exit = peek(effect)
   if (exit === undefined) {
-    const { strand, context } = Forks.handling(cell)
-    runtime.fibers.begin(strand)
-    const fiber = Effect.runForkWith(context)(effect)
+    const handling = Forks.handling(cell)
+    let fiber = Forks.start(cell, handling, effect)
     exit = fiber.pollUnsafe()
+    if (exit !== undefined && Forks.acquired(handling)) {
+      fiber = Forks.release(cell, handling, exit)
+      exit = fiber.pollUnsafe()
+    }
     if (exit === undefined) {
-      suspended(cell, tag, payload, origin, fiber, strand)
+      suspended(cell, tag, payload, origin, fiber, handling)
       return false
     }
-    Forks.handled(cell, strand)
+    Forks.handled(cell, handling)
   }
   if ((cell.status & HALTED) !== 0) return discard(cell, origin, runtime.scratch)
   return completed(cell, tag, payload, origin, exit, runtime.scratch)
@@ -234,7 +238,7 @@ const suspended = (
   payload: unknown,
   origin: unknown,
   fiber: Running["fiber"],
-  strand: Running["strand"]
+  handling: Forks.Handling
 ): void => {
   const { runtime, plan } = cell.program
   const extra = cell.record()
@@ -243,18 +247,31 @@ const suspended = (
     const awaits = extra.awaiting?.awaited ?? "something outside of the actor system"
     runtime.stuck(cell, cell.tagName(tag), runtime.timers.now() - since, awaits)
   })
-  const running: Running = { fiber, strand, tag, payload, origin, staging: runtime.scratch, stuck, cancelled: false }
+  const running: Running = { fiber, handling, tag, payload, origin, staging: runtime.scratch, stuck, cancelled: false }
   runtime.scratch = new Staging()
   extra.running = running
   cell.status |= BUSY
   runtime.timers.arm(stuck, plan.stuckMillis)
-  fiber.addObserver((exit) => {
-    if (extra.running === running) resumed(cell, running, exit)
-  })
+  observe(cell, running)
   if (origin instanceof Ask && origin.withdrawn) {
     running.cancelled = true
     fiber.interruptUnsafe()
   }
+}
+
+/** Waits for the end of a suspended handler, then for the release of what it acquired. */
+const observe = (cell: Cell, running: Running): void => {
+  running.fiber.addObserver((exit) => {
+    const { extra } = cell
+    const live = extra?.running === running
+    if (Forks.acquired(running.handling)) {
+      const fiber = Forks.release(cell, running.handling, exit)
+      running.fiber = fiber
+      if (live) return observe(cell, running)
+      // it was killed meanwhile
+      fiber.addObserver(cell.program.runtime.zombie(cell, "finalizer"))
+    } else if (live) resumed(cell, running, exit)
+  })
 }
 
 /** A suspended handler has ended; we are inside a task of its actor. */
@@ -262,7 +279,7 @@ const resumed = (cell: Cell, running: Running, exit: Exit.Exit<unknown, unknown>
   const { runtime } = cell.program
   cell.extra!.running = undefined
   cell.status &= ~BUSY
-  Forks.handled(cell, running.strand)
+  Forks.handled(cell, running.handling)
   runtime.timers.cancel(running.stuck)
   if (running.cancelled || (cell.status & HALTED) !== 0) {
     runtime.counts.cancelled++
@@ -312,7 +329,7 @@ const completed = (
   const reason = cause.reasons[0]
   const only = cause.reasons.length === 1 && reason !== undefined && Cause.isFailReason(reason)
   if (!only || !answersErrors(cell, tag)) {
-    crashed(cell, tag, origin, cause, staging)
+    crashed(cell, tag, payload, origin, cause, staging)
     return false
   }
   cell.finished++
@@ -335,7 +352,7 @@ const commit = (
   if (origin instanceof Ask && origin.withdrawn) return discard(cell, origin, staging)
   if (runtime.freezes && out instanceof Promise) {
     const error = new Error("a handler returned a Promise: return an Effect (Effect.promise) or be a generator")
-    crashed(cell, tag, origin, Cause.die(error), staging)
+    crashed(cell, tag, payload, origin, Cause.die(error), staging)
     return false
   }
   let next = out
@@ -349,14 +366,14 @@ const commit = (
     next = out.changes ? out.state : cell.state
     if (origin instanceof Ask && origin.phase <= RUNNING) {
       const error = new Error("Actor.noReply() for an ask that was not deferred, forwarded or stashed")
-      crashed(cell, tag, origin, Cause.die(error), staging)
+      crashed(cell, tag, payload, origin, Cause.die(error), staging)
       return false
     }
   }
   if (staging.stashes) {
     if (tag >= SIGNAL) {
       const error = new InvalidUse({ address: cell.address, reason: `${cell.tagName(tag)} cannot be stashed` })
-      crashed(cell, tag, origin, Cause.die(error), staging)
+      crashed(cell, tag, payload, origin, Cause.die(error), staging)
       return false
     }
     staging.stashes = false
@@ -364,7 +381,7 @@ const commit = (
   } else cell.finished++
   if (next !== cell.state) cell.state = runtime.freezes ? freeze(next) : next
   if (answers && origin instanceof Ask && (origin.phase <= RUNNING || out instanceof Reply)) {
-    origin.settle(Exit.succeed(value))
+    origin.answer(value)
   }
   return staging.size === 0 || Outputs.release(cell, staging, 0)
 }
@@ -377,13 +394,41 @@ const discard = (cell: Cell, origin: unknown, staging: Staging): boolean => {
   return false
 }
 
-/** The handler failed: outputs discarded, the asker told at once, the rest is supervision's. */
-const crashed = (cell: Cell, tag: number, origin: unknown, cause: Cause.Cause<unknown>, staging: Staging): void => {
+/** It would have held more than it may: the message is refused, nothing of it counts, and the actor goes on. */
+const overloaded = (cell: Cell, tag: number, origin: unknown, error: LimitReached, staging: Staging): void => {
   const { runtime } = cell.program
+  cell.finished++
+  Outputs.discard(cell, staging)
+  if (origin instanceof Ask) origin.settle(Exit.fail(error))
+  else runtime.counts.unheardErrors++
+  runtime.reported(cell, { incident: runtime.incident(), tag: cell.tagName(tag), cause: Cause.fail(error) })
+}
+
+/** The handler failed: outputs discarded, the asker told at once, the rest is supervision's. */
+const crashed = (
+  cell: Cell,
+  tag: number,
+  payload: unknown,
+  origin: unknown,
+  cause: Cause.Cause<unknown>,
+  staging: Staging
+): void => {
+  const { runtime, plan } = cell.program
+  const [reason, ...others] = cause.reasons
+  if (
+    others.length === 0 &&
+    reason !== undefined &&
+    Cause.isDieReason(reason) &&
+    reason.defect instanceof LimitReached
+  ) {
+    return overloaded(cell, tag, origin, reason.defect, staging)
+  }
   const incident = runtime.incident()
   cell.finished++
   runtime.counts.failed++
   Outputs.discard(cell, staging)
   if (origin instanceof Ask) origin.settle(Exit.fail(new CalleeFailed({ address: cell.address, incident })))
-  runtime.failed(cell, { incident, tag: cell.tagName(tag), cause })
+  const failure = { incident, tag: cell.tagName(tag), cause }
+  // a signal is no message of the protocol
+  runtime.failed(cell, plan.reportPayload && tag < SIGNAL ? { ...failure, payload } : failure)
 }

@@ -11,18 +11,18 @@
  * reply after a clean 1012 was never accepted.
  * One timer for all connections, the system's: ping every 25 s, a 25th of them a step; two unanswered pings end one; a
  * paused one gets no pong and misses none, but is closed 1013 when nothing of it finishes for 60 s.
+ * Law 11: in a system whose order comes from a seed it is refused by name, `RealIoInSimulation`.
  * Sources: RFC 6455 (close codes 7.4.1), JSON-RPC 2.0.
  */
 import { Context, Effect, Layer, Schema } from "effect"
-import type { Rpc } from "effect/rpc"
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http"
 import type { AddressInfo } from "node:net"
 import type { Duplex } from "node:stream"
 import { WebSocketServer } from "ws"
 import { ActorRef } from "../actor/ActorRef.ts"
-import { Behavior } from "../actor/Behavior.ts"
+import { type AnyBehavior, Behavior } from "../actor/Behavior.ts"
 import * as Address from "../kernel/Address.ts"
-import { InvalidOption } from "../kernel/Errors.ts"
+import { InvalidOption, RealIoInSimulation } from "../kernel/Errors.ts"
 import * as Options from "../kernel/Options.ts"
 import { Deadline } from "../kernel/Timers.ts"
 import { ActorSystem, type Host } from "../supervision/ActorSystem.ts"
@@ -78,9 +78,9 @@ export interface OpenGateway {
 }
 
 /** A behaviour of any protocol and any needs. */
-type AnyAgent = Behavior<Rpc.Any, unknown>
+type AnyAgent = AnyBehavior<unknown>
 
-type ServicesOf<A> = A extends Behavior<infer _P, infer R> ? R : never
+type ServicesOf<A> = A extends AnyBehavior<infer R> ? R : never
 
 export class Gateway extends Context.Service<Gateway, OpenGateway>()("troupe/Gateway") {
   static layer<const A extends AnyAgent>(
@@ -92,6 +92,7 @@ export class Gateway extends Context.Service<Gateway, OpenGateway>()("troupe/Gat
         const services = yield* Effect.context<ActorSystem | ServicesOf<A>>()
         const host = Context.get(services as Context.Context<ActorSystem>, ActorSystem)
         const edge = new Listener(host, options)
+        if (host.system.scheduler.seeded) return yield* Effect.die(new RealIoInSimulation({ what: edge.name }))
         for (const agent of options.agents) yield* edge.host(agent, services as Context.Context<unknown>)
         const drain = yield* Effect.cached(edge.drain)
         return yield* Effect.acquireRelease(
@@ -110,6 +111,9 @@ export class Gateway extends Context.Service<Gateway, OpenGateway>()("troupe/Gat
 /** Sockets that have not been upgraded, besides `maxConnections`; how long they may take. */
 const maxHandshakes = 1024
 const handshakeMillis = 10_000
+
+/** Of `drainTimeout`: how long streams may take to end by themselves. */
+const streamShare = 0.5
 
 /** `/healthz` may use a fiftieth of the loop's time. */
 const lookShare = 50
@@ -198,6 +202,10 @@ class Listener {
     this.#server.on("upgrade", (request, socket, head) => this.#upgrade(request, socket, head))
   }
 
+  get name(): string {
+    return `gateway on ${this.#address}:${this.#port}`
+  }
+
   host(agent: AnyAgent, services: Context.Context<unknown>): Effect.Effect<void> {
     return Effect.suspend(() => {
       const { protocol } = Options.made("gateway.agents", agent, Behavior, "definition.behavior(...)").plan
@@ -244,7 +252,14 @@ class Listener {
       for (const connection of this.#connections) connection.drain()
       const { system } = this.#host
       const until = system.timers.now() + this.#limits.drainMillis
-      while (this.#connections.size > 0 && system.timers.now() < until) yield* Effect.sleep(1)
+      const patience = until - this.#limits.drainMillis * (1 - streamShare)
+      let streaming = true
+      while (this.#connections.size > 0 && system.timers.now() < until) {
+        yield* Effect.sleep(1)
+        if (!streaming || system.timers.now() < patience) continue
+        streaming = false
+        for (const connection of this.#connections) connection.endStreams()
+      }
       for (const connection of this.#connections) connection.terminate()
       this.#server.closeAllConnections()
     })

@@ -4,7 +4,7 @@
  * Floor 0; used by all floors above; knows no actor, no system.
  *
  * Four kinds, and who gets them:
- * - refusal: expected, the sender can act (`MailboxFull`, `ActorStopped`, `NoSuchActor`, `AskTimeout`, ...)
+ * - refusal: expected, the sender can act (`MailboxFull`, `ActorStopped`, `NoSuchActor`, `AskTimeout`, `LimitReached`, ...)
  * - failure: goes to the supervisor, never to the sender (`ActorFailed`)
  * - answer about a failure: what an asker learns of it, without cause or text (`CalleeFailed`)
  * - misuse: an option or a call outside its contract (`InvalidOption`, `InvalidUse`); thrown where it is made
@@ -165,6 +165,17 @@ export class NameTaken extends Schema.TaggedError<NameTaken>()("NameTaken", { ad
   }
 }
 
+/** Something that a system bounds is all in use; leave what is not needed, or raise the option. */
+export class LimitReached extends Schema.TaggedError<LimitReached>()("LimitReached", {
+  what: Schema.String,
+  limit: Schema.Int,
+  option: Schema.String
+}) {
+  override get message(): string {
+    return `${this.what}: all ${this.limit} are in use (${this.option})`
+  }
+}
+
 /** A failure of an actor, as its supervisor sees it. `cause` is an Effect Cause. */
 export class ActorFailed extends Schema.TaggedError<ActorFailed>()("ActorFailed", {
   address: Schema.String,
@@ -199,8 +210,17 @@ export class InvalidUse extends Schema.TaggedError<InvalidUse>()("InvalidUse", {
   }
 }
 
+/** Real I/O in a system whose order comes from a seed: what comes from outside would not be the seed's. */
+export class RealIoInSimulation extends Schema.TaggedError<RealIoInSimulation>()("RealIoInSimulation", {
+  what: Schema.String
+}) {
+  override get message(): string {
+    return `${this.what}: no real I/O in a seeded system, the seed could not replay it (use TestSystem.layer, or a stand-in)`
+  }
+}
+
 /** What a tell can be refused with. */
 export type TellError = MailboxFull | ActorStopped | NoSuchActor | Quarantined
 
 /** What an ask can fail with, besides the errors of its own protocol. */
-export type AskError = TellError | AskTimeout | AskCycle | CalleeFailed | Dropped
+export type AskError = TellError | AskTimeout | AskCycle | CalleeFailed | Dropped | LimitReached

@@ -7,13 +7,16 @@
  * Law 1: a fiber that a timer, a promise or another actor's turn resumes goes through the run queue first, so handler code
  * runs only inside its own actor's turns.
  *
- * The context's `Strand` tells whose fiber it is, so the fibers it forks are known too, also those that outlive the
- * handler: from then on they act for themselves, and never into another message's outputs. Checks are counted, not
- * `fiber.currentOpCount`: Effect runs up to 32 steps inline, so "every 32nd operation" would be skipped over.
- * Not cut: `while (true) yield* Effect.void`. Effect consumes those exits in place and asks no scheduler (`CutLoops`, in
- * the handlers' generators, does that), nor a plain synchronous loop, which is reported afterwards.
+ * Whose fiber it is, is settled when the scheduler first sees it, and kept in the fiber's dispatcher: the strand that is being
+ * started (`begin`), else the one whose task runs, else that of the context it was started with. Later changes of its context
+ * do not move it: `acquireRelease` runs finalizers in the context of where they were made, users carry contexts about, and a
+ * fiber judged by the context of the moment yielded for ever, or took on another actor's identity. A fiber that outlives its
+ * handler acts for itself, never into another message's outputs.
+ * Checks are counted, not `fiber.currentOpCount`: Effect runs up to 32 steps inline, so "every 32nd operation" would be
+ * skipped over. Not cut: `while (true) yield* Effect.void`. Effect consumes those exits in place and asks no scheduler
+ * (`CutLoops`, in the handlers' generators, does that), nor a plain synchronous loop, which is reported afterwards.
  */
-import { Context } from "effect"
+import { Context, Effect } from "effect"
 import type { Fiber, Scheduler as EffectScheduler } from "effect"
 import type { Owner, Runnable, Scheduler } from "./Scheduler.ts"
 
@@ -22,6 +25,8 @@ export class Strand {
   readonly owner: Owner
   /** Of a handler: what its fibers do through `self` is staged. */
   readonly handling: boolean
+  /** Of a handler: a message is being handled. */
+  active = false
   /** Its message has been handled: a fiber that outlived it (`Effect.forkDetach`) is no part of any handler. */
   over = false
   /** More than one fiber was seen: they cannot lend this strand to the next message. */
@@ -55,19 +60,46 @@ class FiberTask implements Runnable {
     this.priority = strand === undefined ? 2 : strand.owner.priority
   }
 
+  get owner(): Owner | undefined {
+    return this.#strand?.owner
+  }
+
   run(): void {
     this.#fibers.runTask(this.#strand, this.#task)
   }
 }
 
+/** One a fiber: tells whose it is. */
+class Dispatcher implements EffectScheduler.SchedulerDispatcher {
+  readonly #fibers: FiberScheduler
+  /** None: a fiber from outside that evaluates an effect which carries an actor's context. */
+  readonly strand: Strand | undefined
+
+  constructor(fibers: FiberScheduler, strand: Strand | undefined) {
+    this.#fibers = fibers
+    this.strand = strand
+  }
+
+  scheduleTask(task: () => void): void {
+    this.#fibers.append(this.strand, task)
+  }
+
+  flush(): void {}
+}
+
 export class FiberScheduler implements EffectScheduler.Scheduler {
   readonly executionMode = "async"
   readonly #scheduler: Scheduler
-  /** Whose fibers may run on the stack as it is. */
+  /** Whose fibers may run on the stack as it is: those of the task under way, or of the handler that its turn has begun. */
   #strand: Strand | undefined = undefined
-  /** The fiber that was last seen, and whether it was found to be one of them. */
+  #inTask = false
+  /** Of the fiber that is started next. */
+  #starting: Strand | undefined = undefined
+  /** The fiber that was last found to be one of them, and whose code was on the stack then. */
   #fiber: Fiber.Fiber<unknown, unknown> | undefined = undefined
   #owner: Owner | undefined = undefined
+  /** The fiber that a dispatcher is made for. */
+  #seen: Fiber.Fiber<unknown, unknown> | undefined = undefined
 
   constructor(scheduler: Scheduler) {
     this.#scheduler = scheduler
@@ -75,34 +107,50 @@ export class FiberScheduler implements EffectScheduler.Scheduler {
 
   shouldYield(fiber: Fiber.Fiber<unknown, unknown>): boolean {
     const scheduler = this.#scheduler
-    const current = scheduler.current
-    if (current === undefined) {
+    if (fiber !== this.#fiber || scheduler.current !== this.#owner) {
+      if (!this.#owns(fiber)) return true
       this.#fiber = fiber
-      this.#owner = undefined
-      return true
-    }
-    if (fiber !== this.#fiber || current !== this.#owner) {
-      const strand = fiber.getRef(CurrentStrand)
-      const own = strand !== undefined && strand === this.#strand && strand.owner === current
-      this.#fiber = fiber
-      this.#owner = own ? current : undefined
-      if (!own) return true
-      if (strand.root === undefined) strand.root = fiber
-      else if (strand.root !== fiber) strand.spread = true
+      this.#owner = scheduler.current
     }
     return --scheduler.credit <= 0 && scheduler.fiberSpent()
   }
 
-  /** Effect asks for a dispatcher a fiber, right after `shouldYield` has seen that fiber. */
+  /** Whether the fiber may go on with the stack as it is; else it goes through the run queue. */
+  #owns(fiber: Fiber.Fiber<unknown, unknown>): boolean {
+    this.#seen = fiber
+    const { strand } = fiber.currentDispatcher as Dispatcher
+    this.#seen = undefined
+    if (!this.#open || strand !== this.#strand) return false
+    if (strand === undefined) return true
+    if (strand.root === undefined) strand.root = fiber
+    else if (strand.root !== fiber) strand.spread = true
+    return true
+  }
+
+  get #open(): boolean {
+    const strand = this.#strand
+    return (this.#inTask || strand?.active === true) && strand?.owner === this.#scheduler.current
+  }
+
   makeDispatcher(): EffectScheduler.SchedulerDispatcher {
-    const strand = this.#fiber?.getRef(CurrentStrand)
-    return {
-      scheduleTask: (task) => {
-        if (strand !== undefined) strand.queued++
-        this.#scheduler.append(new FiberTask(this, strand, task))
-      },
-      flush: () => {}
-    }
+    return new Dispatcher(this, this.#strandOf(this.#seen))
+  }
+
+  /** Of a fiber that is seen for the first time. */
+  #strandOf(fiber: Fiber.Fiber<unknown, unknown> | undefined): Strand | undefined {
+    const starting = this.#starting
+    this.#starting = undefined
+    if (starting !== undefined) return starting
+    if (this.#open) return this.#strand
+    // from outside of turns: new in the context of an actor, or in the midst of something else
+    if (fiber === undefined || fiber.currentOpCount > 1) return undefined
+    const strand = fiber.getRef(CurrentStrand)
+    return strand?.handling === true && !strand.active ? new Strand(strand.owner, false) : strand
+  }
+
+  append(strand: Strand | undefined, task: () => void): void {
+    if (strand !== undefined) strand.queued++
+    this.#scheduler.append(new FiberTask(this, strand, task))
   }
 
   /** Reads the clock: whether what runs now has used its time. */
@@ -110,11 +158,22 @@ export class FiberScheduler implements EffectScheduler.Scheduler {
     return this.#scheduler.fiberSpent()
   }
 
-  /** A handler begins, in its actor's turn: the fiber seen last may belong to a former one. */
-  begin(strand: Strand): void {
-    this.#strand = strand
-    this.#fiber = undefined
-    strand.root = undefined
+  /** Starts a fiber of that strand. A handler's runs at once, in its actor's turn; a fork's goes through the run queue. */
+  start<A, E>(
+    strand: Strand,
+    context: Context.Context<never>,
+    effect: Effect.Effect<A, E, unknown>
+  ): Fiber.Fiber<A, E> {
+    if (strand.handling) {
+      this.#strand = strand
+      this.#fiber = undefined
+      strand.root = undefined
+      strand.active = true
+    }
+    this.#starting = strand
+    const fiber = Effect.runForkWith(context)(effect as Effect.Effect<A, E>)
+    this.#starting = undefined
+    return fiber
   }
 
   /** What a fiber goes on with, in a task of its own. */
@@ -122,6 +181,7 @@ export class FiberScheduler implements EffectScheduler.Scheduler {
     const owner = strand?.owner
     if (strand !== undefined) strand.queued--
     this.#strand = strand
+    this.#inTask = true
     this.#fiber = undefined
     this.#scheduler.beginTask(owner, strand !== undefined && strand.handling && !strand.over)
     try {
@@ -129,6 +189,8 @@ export class FiberScheduler implements EffectScheduler.Scheduler {
     } finally {
       owner?.settle()
       this.#scheduler.endTurn()
+      this.#inTask = false
+      this.#fiber = undefined
     }
   }
 }

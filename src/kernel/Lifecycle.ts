@@ -43,6 +43,15 @@ export type State = (typeof states)[number]
 export const events = ["READY", "REST", "MAIL", "RESTART", "STOP", "DONE", "KILL"] as const
 export type Event = (typeof events)[number]
 
+/** A step of somebody's life, as it is told. */
+export interface Step {
+  readonly from: State
+  readonly to: State
+  /** The system clock's time, in ms. */
+  readonly at: number
+  readonly why: string
+}
+
 /** The codes that a cell keeps: positions in `states`. All below DRAINING take mail. */
 export const CONNECTING = 0
 export const ACTIVE = 1

@@ -50,6 +50,18 @@ export const millis = (field: string, value: Duration.Input | "infinity" | undef
   return ms > 0 ? ms : refuse(field, value, 'a duration above zero, such as "5 seconds"')
 }
 
+/** True or false; `fallback` when absent. */
+export const boolean = (field: string, value: unknown, fallback: boolean): boolean => {
+  if (value === undefined) return fallback
+  return typeof value === "boolean" ? value : refuse(field, value, "true or false")
+}
+
+/** True or false; `fallback` when absent. */
+export const flag = (field: string, value: unknown, fallback: boolean): boolean => {
+  if (value === undefined || typeof value === "boolean") return value ?? fallback
+  return refuse(field, value, "true or false")
+}
+
 /** One of `names`; `fallback` when absent. */
 export const oneOf = <A extends string>(field: string, value: unknown, fallback: A, names: ReadonlyArray<A>): A => {
   if (value === undefined) return fallback

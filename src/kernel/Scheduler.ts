@@ -25,6 +25,8 @@ export interface Runnable {
   next: Runnable | undefined
   /** 0 (critical) to 3 (low). */
   readonly priority: number
+  /** Whose it is, where that is not itself. */
+  readonly owner?: Owner | undefined
   run(): void
 }
 
@@ -49,12 +51,25 @@ export interface SchedulerOptions {
   /** Milliseconds that never run backwards. Default `performance.now`. */
   readonly cost?: () => number
   /** Chooses the next of `ready` items by position; default: by weight, first in first out. For seeded runs. */
-  readonly pick?: (ready: number) => number
+  readonly pick?: (ready: number, items: ReadonlyArray<Runnable>) => number
   /** How a sweep is started; default a microtask or `setImmediate`. For virtual time. */
   readonly kick?: (sweep: () => void) => void
 }
 
+const optionNames: ReadonlyArray<keyof SchedulerOptions> = [
+  "turnMessages",
+  "turnMillis",
+  "fiberMillis",
+  "sweepMillis",
+  "occupiedMillis",
+  "cost",
+  "pick",
+  "kick"
+]
+
 const CREDIT = 64
+/** The weight of a handler that is measured alone. */
+export const WHOLE = CREDIT
 const CHEAP_MILLIS = 0.01
 const DEAR_MILLIS = 0.1
 const quotas = [8, 4, 2, 1] as const
@@ -78,8 +93,8 @@ export class Scheduler {
   /** How long ready actors last waited for the loop, and the longest wait so far, in ms. */
   lagMillis = 0
   maxLagMillis = 0
-  /** Told of every handler that held the loop for `occupiedMillis`. */
-  onOccupied: (owner: Owner | undefined, tag: number, millis: number) => void = () => {}
+  /** Told when the loop was held for `occupiedMillis`: by whom, or by one of whom; the tag, where it is sure, else -1. */
+  onOccupied: (owners: ReadonlyArray<Owner>, tag: number, millis: number) => void = () => {}
   /** Told of what a runnable threw: a defect of the runtime or of an observer, never a handler's failure. */
   onDefect: (error: unknown) => void = (error) => {
     throw error
@@ -89,12 +104,15 @@ export class Scheduler {
   readonly #sweepMillis: number
   readonly #occupiedMillis: number
   readonly #cost: () => number
-  readonly #pick: ((ready: number) => number) | undefined
+  readonly #pick: SchedulerOptions["pick"]
   readonly #kicker: ((sweep: () => void) => void) | undefined
   readonly #heads: Array<Runnable | undefined> = [undefined, undefined, undefined, undefined]
   readonly #tails: Array<Runnable | undefined> = [undefined, undefined, undefined, undefined]
   readonly #left: Array<number> = [...quotas]
   readonly #bag: Array<Runnable> = []
+  /** Whose turns and tasks there were since the last reading of the clock: at most one a credit. */
+  readonly #ran: Array<Owner | undefined> = new Array<Owner | undefined>(2 * CREDIT).fill(undefined)
+  #runs = 0
   #ready = 0
   #active = false
   #turnStart = 0
@@ -104,6 +122,7 @@ export class Scheduler {
   #askedAt = 0
 
   constructor(options: SchedulerOptions = {}) {
+    Options.known("scheduler", options, optionNames)
     this.turnMessages = Options.integer("scheduler.turnMessages", options.turnMessages, 64, 1, 65_536)
     this.#turnMillis = Options.number("scheduler.turnMillis", options.turnMillis, 0.5, 0.01, 1000)
     this.fiberMillis = Options.number("scheduler.fiberMillis", options.fiberMillis, 0.25, 0.01, 1000)
@@ -113,6 +132,11 @@ export class Scheduler {
     this.#pick = options.pick
     this.#kicker = options.kick
     this.clock = this.#cost()
+  }
+
+  /** Whether the order of what is ready is somebody's choice: a run that has to be repeatable. */
+  get seeded(): boolean {
+    return this.#pick !== undefined
   }
 
   /** Whether something is ready or running. */
@@ -146,6 +170,7 @@ export class Scheduler {
   /** A turn begins: it is charged from the last reading of the clock. */
   beginTurn(owner: Owner): void {
     this.current = owner
+    this.#ran[this.#runs++ & (2 * CREDIT - 1)] = owner
     this.handling = true
     this.#turnStart = this.clock
     this.#taskStart = this.clock
@@ -154,6 +179,7 @@ export class Scheduler {
   /** A fiber's task begins. */
   beginTask(owner: Owner | undefined, handling: boolean): void {
     this.current = owner
+    this.#ran[this.#runs++ & (2 * CREDIT - 1)] = owner
     this.handling = handling
     this.#taskStart = this.clock
   }
@@ -165,7 +191,8 @@ export class Scheduler {
 
   /** The credit is used up: reads the clock, adapts the weight of the handler at hand, tells whether the turn is over. */
   spent(weights: Array<number>, tag: number): boolean {
-    const since = this.#read(tag)
+    // one that weighs less than the whole credit was not measured alone
+    const since = this.#read(weights[tag] === CREDIT ? tag : -1)
     if (since > DEAR_MILLIS) weights[tag] = CREDIT
     else if (since < CHEAP_MILLIS && weights[tag]! > 1) weights[tag] = weights[tag]! >> 1
     return this.over || this.clock - this.#turnStart >= this.#turnMillis
@@ -183,13 +210,24 @@ export class Scheduler {
     const since = now - this.clock
     this.clock = now
     if (now >= this.#sweepEnd) this.over = true
-    if (since >= this.#occupiedMillis) this.onOccupied(this.current, tag, since)
+    if (since >= this.#occupiedMillis) this.#occupied(tag, since)
+    this.#ran[0] = this.current
+    this.#runs = this.current === undefined ? 0 : 1
     return since
+  }
+
+  #occupied(tag: number, millis: number): void {
+    const owners = new Set<Owner>()
+    for (let i = 0; i < Math.min(this.#runs, this.#ran.length); i++) {
+      const owner = this.#ran[i]
+      if (owner !== undefined) owners.add(owner)
+    }
+    this.onOccupied([...owners], owners.size === 1 ? tag : -1, millis)
   }
 
   #next(): Runnable {
     if (this.#pick !== undefined) {
-      const at = this.#pick(this.#bag.length)
+      const at = this.#pick(this.#bag.length, this.#bag)
       const item = this.#bag[at]!
       const last = this.#bag.pop()!
       if (last !== item) this.#bag[at] = last
@@ -226,6 +264,7 @@ export class Scheduler {
     }
     this.#sweepEnd = now + this.#sweepMillis
     this.credit = CREDIT
+    this.#runs = 0
     this.over = false
     this.sweeping = true
     this.sweeps++

@@ -68,11 +68,18 @@ export class Timers {
   #wakeAt = Number.POSITIVE_INFINITY
   #stop: (() => void) | undefined = undefined
   #closed = false
+  /** A node expires: what it arms is arranged for when the batch is done, also where a sleep of 0 returns at once. */
+  #waking = false
 
   constructor(now: () => number, sleep: Sleep, onDefect: (defect: unknown) => void) {
     this.now = now
     this.#sleep = sleep
     this.#onDefect = onDefect
+  }
+
+  /** Whether the one sleep is on: it may outlast the node it was for, when that is cancelled. */
+  get sleeping(): boolean {
+    return this.#stop !== undefined
   }
 
   /** Due `millis` from now; a node that was armed is moved. `Infinity` only cancels. */
@@ -94,7 +101,7 @@ export class Timers {
     else lane.tail.after = node
     lane.tail = node
     this.size++
-    if (lane.key < this.#wakeAt) this.#arrange()
+    if (lane.key < this.#wakeAt && !this.#waking) this.#arrange()
   }
 
   cancel(node: TimerNode): void {
@@ -110,6 +117,12 @@ export class Timers {
     this.size--
   }
 
+  /** What is armed, lane by lane; O(armed). For the report of what was left behind. */
+  *armed(): Generator<TimerNode> {
+    for (const lane of this.#lanes.values())
+      for (let node = lane.head; node !== undefined; node = node.after) yield node
+  }
+
   /** No node expires any more. */
   close(): void {
     this.#closed = true
@@ -120,6 +133,7 @@ export class Timers {
   readonly #wake = (): void => {
     this.#stop = undefined
     this.#wakeAt = Number.POSITIVE_INFINITY
+    this.#waking = true
     const now = this.now() + TOLERANCE
     for (let n = 0; n < BATCH && this.#heap.length > 0 && !this.#closed; n++) {
       const lane = this.#heap[0]!
@@ -142,6 +156,7 @@ export class Timers {
         }
       }
     }
+    this.#waking = false
     this.#arrange()
   }
 

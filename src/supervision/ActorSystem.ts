@@ -5,11 +5,11 @@
  * down in phases: edges (gateways) first, then actors serve each other until quiet, then the tree in reverse; one absolute
  * deadline (`shutdown`, 15 s) bounds it, and the report says what was dead-lettered and what would not end.
  */
-import { Context, Effect, Layer, Stream, Queue, Tracer } from "effect"
+import { Context, Deferred, Effect, Layer, Stream, Queue, Tracer } from "effect"
 import type { Rpc } from "effect/rpc"
 import { type ActorRef, fromAddress } from "../actor/ActorRef.ts"
 import type { Definition } from "../actor/Actor.ts"
-import { Behavior } from "../actor/Behavior.ts"
+import { type AnyBehavior, Behavior } from "../actor/Behavior.ts"
 import type { Cell } from "../actor/Cell.ts"
 import type { Plan } from "../actor/Plan.ts"
 import * as ExitReason from "../actor/ExitReason.ts"
@@ -18,9 +18,10 @@ import { killOrder } from "../actor/StopOrder.ts"
 import type { Address } from "../kernel/Address.ts"
 import { NameTaken } from "../kernel/Errors.ts"
 import * as Options from "../kernel/Options.ts"
+import type { CrashReport } from "./CrashReport.ts"
 import type { DeadLetter, Listener } from "./DeadLetters.ts"
 import * as Snapshot from "./Snapshot.ts"
-import { type Change, type Report, System, type SystemOptions } from "./System.ts"
+import { type Change, System, type SystemOptions } from "./System.ts"
 
 /** What a shutdown did. */
 export interface ShutdownReport {
@@ -74,6 +75,7 @@ export class ActorSystem extends Context.Service<ActorSystem, Host>()("troupe/Ac
 export class Host {
   /** Internal: what cells see. */
   readonly system: System
+  #shutdown: Deferred.Deferred<ShutdownReport> | undefined = undefined
 
   constructor(system: System) {
     this.system = system
@@ -98,7 +100,7 @@ export class Host {
   ): Effect.Effect<ActorRef<P>, NameTaken> {
     return Effect.suspend(() => {
       try {
-        const program = this.system.program(planOf(behavior), own(services))
+        const program = this.system.program(planOf(behavior), services)
         return Effect.succeed(this.system.spawn(program, key, options).ref as ActorRef<P>)
       } catch (error) {
         return error instanceof NameTaken ? Effect.fail(error) : Effect.die(error)
@@ -106,13 +108,10 @@ export class Host {
     })
   }
 
-  hostWith<P extends Rpc.Any, R>(
-    behavior: Behavior<P, R>,
-    services: Context.Context<R>
-  ): Effect.Effect<void, NameTaken> {
+  hostWith<R>(behavior: AnyBehavior<R>, services: Context.Context<R>): Effect.Effect<void, NameTaken> {
     return Effect.suspend(() => {
       try {
-        return Effect.succeed(this.system.host(this.system.program(planOf(behavior), own(services))))
+        return Effect.succeed(this.system.host(this.system.program(planOf(behavior), services)))
       } catch (error) {
         return error instanceof NameTaken ? Effect.fail(error) : Effect.die(error)
       }
@@ -174,21 +173,29 @@ export class Host {
     return subscribe(this.system.onChange)
   }
 
-  /** Failures and what was decided about them, from now on. */
-  get failures(): Stream.Stream<Report> {
+  /** Failures and what was decided about them, from now on: all of them, also those that the log only counts. */
+  get failures(): Stream.Stream<CrashReport> {
     return subscribe(this.system.onFailure)
   }
 
   /** Waits until no actor has anything to do: nothing ready, queued or suspended. For tests and shutdown. */
   get quiet(): boolean {
     if (this.system.scheduler.active) return false
-    for (const cell of this.system.cells()) if (cell.running > 0 || cell.mailbox !== undefined) return false
+    for (const cell of this.system.cells()) {
+      // one in its backoff does nothing until it is over, whatever mail it has
+      if (cell.running > 0 || (cell.mailbox !== undefined && cell.extra?.delay === undefined)) return false
+    }
     return true
   }
 
   /** Stops everything: edges, then actors once they are quiet, then the tree in reverse. */
   shutdown(): Effect.Effect<ShutdownReport> {
-    return shutdown(this)
+    return Effect.suspend(() => {
+      const under = this.#shutdown
+      if (under !== undefined) return Deferred.await(under)
+      const done = (this.#shutdown = Deferred.makeUnsafe<ShutdownReport>())
+      return Effect.uninterruptible(shutdown(this)).pipe(Effect.onExit((exit) => Deferred.done(done, exit)))
+    })
   }
 }
 
@@ -231,7 +238,6 @@ const shutdown = Effect.fnUntraced(function* (host: Host) {
     const zombies = [...system.zombies]
     return { millis: system.timers.now() - startedAt, stopped, killed, deadLetters, zombies }
   }
-  if (system.closed) return report(0, 0)
   yield* Effect.forEach([...system.edges], (edge) => edge, { concurrency: "unbounded", discard: true })
   // virtual time does not pass by itself: there, quiet is awaited only while something can run
   const patience = system.live ? Number.POSITIVE_INFINITY : 1000

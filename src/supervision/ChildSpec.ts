@@ -10,7 +10,7 @@
  */
 import type { Cause, Duration } from "effect"
 import type { Rpc } from "effect/rpc"
-import { Behavior } from "../actor/Behavior.ts"
+import { type AnyBehavior, Behavior } from "../actor/Behavior.ts"
 import * as Policy from "../actor/Policy.ts"
 import * as Address from "../kernel/Address.ts"
 import { InvalidOption } from "../kernel/Errors.ts"
@@ -38,14 +38,14 @@ export interface ChildOptions {
 export interface ChildSpec<out R = unknown> extends ChildOptions {
   /** Unique among the children; its key in the address. */
   readonly id: string
-  readonly behavior: Behavior<Rpc.Any, R, never>
+  readonly behavior: AnyBehavior<R, never>
   /** What its `initial` is given. */
   readonly input?: unknown
 }
 
 /** The input that each behaviour's `initial` takes. */
 export type Inputs<C> = {
-  readonly [K in keyof C]: C[K] extends { readonly behavior: Behavior<infer _P, infer _R, infer In> }
+  readonly [K in keyof C]: C[K] extends { readonly behavior: AnyBehavior<infer _R, infer In> }
     ? [In] extends [void]
       ? unknown
       : { readonly input: In }
@@ -54,7 +54,7 @@ export type Inputs<C> = {
 
 /** The services that the children need. */
 export type ServicesOf<C extends ReadonlyArray<ChildSpec>> = {
-  [K in keyof C]: C[K] extends { readonly behavior: Behavior<infer _P, infer R, infer _In> } ? R : never
+  [K in keyof C]: C[K] extends { readonly behavior: AnyBehavior<infer R, infer _In> } ? R : never
 }[number]
 
 export interface Common {
@@ -108,11 +108,8 @@ export const checkChild = (field: string, spec: ChildSpec, rules: Omit<Rules, "t
     exhausted: own ? "stop" : "escalate"
   }
   const policy = Policy.make(field, options, defaults)
-  const significant = Options.oneOf(`${field}.significant`, String(spec.significant ?? false), "false", [
-    "true",
-    "false"
-  ])
-  if (significant === "true" && (policy.restart === "permanent" || rules.autoShutdown === "never")) {
+  const significant = Options.flag(`${field}.significant`, spec.significant, false)
+  if (significant && (policy.restart === "permanent" || rules.autoShutdown === "never")) {
     const range = "for a child that is transient or temporary, of a supervisor with autoShutdown"
     throw new InvalidOption({ field: `${field}.significant`, value: "true", range })
   }
@@ -125,7 +122,7 @@ export const checkChild = (field: string, spec: ChildSpec, rules: Omit<Rules, "t
     policy,
     ownBudget: intensity !== undefined,
     graceMillis,
-    significant: significant === "true"
+    significant
   }
 }
 

@@ -19,6 +19,7 @@ const deliver = (watcher: Cell, ref: ActorRef<never>, cell: Cell | undefined, re
 /** A second watch of the same life is the first. */
 export const watch = (watcher: Cell, ref: ActorRef<never>, target: Cell | undefined): void => {
   if (target === undefined || !target.alive) {
+    checkHeld(watcher, watcher.mailbox?.reserved ?? 0, "messages of watches and timers that wait")
     return deliver(watcher, ref, undefined, ref.cell?.extra?.exit ?? ExitReason.noSuchActor)
   }
   const watching = (watcher.record().watching ??= new Set())
@@ -41,9 +42,9 @@ export const unwatch = (watcher: Cell, ref: ActorRef<never>, target: Cell | unde
 }
 
 /** A life has ended: its watchers hear of it, and it watches no more. */
-export const ended = (cell: Cell): ReadonlyArray<(reason: ExitReason.ExitReason) => void> => {
+export const ended = (cell: Cell): ReadonlyArray<(reason: ExitReason.ExitReason, died: Cell) => void> => {
   const { extra } = cell
-  const listeners: Array<(reason: ExitReason.ExitReason) => void> = []
+  const listeners: Array<(reason: ExitReason.ExitReason, died: Cell) => void> = []
   if (extra === undefined) return listeners
   for (const watcher of extra.watchers ?? []) {
     if (typeof watcher === "function") listeners.push(watcher)

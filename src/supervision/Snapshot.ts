@@ -37,7 +37,11 @@ export interface Snapshot extends Books {
   readonly unheardErrors: number
   readonly revokedCalls: number
   readonly zombies: ReadonlyArray<Zombie>
+  /** Armed for actors and asks: those of the log's own windows are not counted. */
   readonly timers: number
+  /** In use, of the system options by these names. */
+  readonly memberships: number
+  readonly names: number
   readonly scheduler: { readonly sweeps: number; readonly lagMillis: number; readonly maxLagMillis: number }
 }
 
@@ -98,7 +102,9 @@ export const take = (system: System): Snapshot => {
     unheardErrors,
     revokedCalls,
     zombies: [...system.zombies],
-    timers: system.timers.size,
+    timers: system.timers.size - system.flood.size,
+    memberships: system.groups.size,
+    names: system.names.size,
     scheduler: { sweeps, lagMillis, maxLagMillis }
   }
 }

@@ -18,6 +18,7 @@ import { above } from "../actor/Overseer.ts"
 import type { Policy } from "../actor/Policy.ts"
 import type { Failure } from "../actor/Runtime.ts"
 import type { Order } from "../actor/StopOrder.ts"
+import { UNBORN } from "../actor/Status.ts"
 import * as Teardown from "../actor/Teardown.ts"
 import { RestartsExhausted } from "../kernel/Errors.ts"
 import type { Children } from "./Children.ts"
@@ -79,6 +80,8 @@ export const failed = (cell: Cell, failure: Failure, around: Surroundings): void
   if (!cell.alive || extra.teardown !== undefined || extra.delay !== undefined) {
     return around.report(cell, failure, "ignored: it is stopping")
   }
+  // one that a handler has made and not committed yet may be linked to already: nothing of it has begun that could end
+  if ((cell.status & UNBORN) !== 0) return around.report(cell, failure, "ignored: it has not started")
   if (cell.parent !== undefined && Teardown.isEnding(cell.parent)) {
     around.report(cell, failure, "stopped: its parent is stopping")
     return stop(cell, failure)

@@ -125,7 +125,7 @@ export function make<P extends Rpc.Any, R, In>(
 export function make(
   type: string,
   options: Spec.StaticOptions<ReadonlyArray<Spec.ChildSpec>> | Spec.DynamicOptions<Rpc.Any, unknown, never>
-): Behavior.Behavior<never, never> {
+): unknown {
   const rules = Spec.checkRules(type, options)
   const specs = options.strategy === "dynamic" ? [] : Spec.checkAll(type, options.children, rules)
   const initial = (_key: string, self: Self): Effect.Effect<Children, StartFailed | NameTaken> =>
@@ -147,7 +147,7 @@ export function make(
     on: { ...handlers, StartChild: start } as never
   })
   supervisors.add(behavior.plan)
-  return behavior as unknown as Behavior.Behavior<never, never>
+  return behavior
 }
 
 const addressOf = (self: Self): Address.Address => self.ref.address

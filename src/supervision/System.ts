@@ -21,7 +21,7 @@ import {
 import type { ActorRef } from "../actor/ActorRef.ts"
 import { Cell } from "../actor/Cell.ts"
 import * as ExitReason from "../actor/ExitReason.ts"
-import { type Plan, Program } from "../actor/Plan.ts"
+import type { Plan, Program } from "../actor/Plan.ts"
 import { above } from "../actor/Overseer.ts"
 import * as Policy from "../actor/Policy.ts"
 import * as Runtime from "../actor/Runtime.ts"
@@ -30,17 +30,21 @@ import * as Startup from "../actor/Startup.ts"
 import type { Order } from "../actor/StopOrder.ts"
 import * as Address from "../kernel/Address.ts"
 import type { DeadReason } from "../kernel/Envelope.ts"
-import { ActorFailed, InvalidUse, NameTaken } from "../kernel/Errors.ts"
+import { InvalidUse, LimitReached, NameTaken } from "../kernel/Errors.ts"
 import { FiberScheduler } from "../kernel/FiberScheduler.ts"
 import * as Lifecycle from "../kernel/Lifecycle.ts"
 import * as Options from "../kernel/Options.ts"
-import { Scheduler, type SchedulerOptions } from "../kernel/Scheduler.ts"
+import { Scheduler, type SchedulerOptions, WHOLE } from "../kernel/Scheduler.ts"
 import { Timers } from "../kernel/Timers.ts"
 import { Children, type Rules } from "./Children.ts"
+import * as CrashReport from "./CrashReport.ts"
 import { DeadLetters } from "./DeadLetters.ts"
 import * as DeathWatch from "./DeathWatch.ts"
+import * as FloodGate from "./FloodGate.ts"
 import * as Links from "./Links.ts"
+import { Programs } from "./Programs.ts"
 import { type Kind, Registry } from "./Registry.ts"
+import { Roster } from "./Roster.ts"
 import * as Supervision from "./Supervision.ts"
 
 export interface SystemOptions {
@@ -51,22 +55,17 @@ export interface SystemOptions {
   readonly freeze?: boolean
   /** How long a shutdown may take. Default 15 seconds. */
   readonly shutdown?: Duration.Input
+  /** How many reports of failures are logged in full, before they are only counted. */
+  readonly reports?: FloodGate.FloodOptions
+  /** Memberships in `Groups`, of all groups together. 0-16,777,216, default 131,072. */
+  readonly memberships?: number
+  /** Names registered in `Names`. 0-16,777,216, default 131,072. */
+  readonly names?: number
 }
 
 /** A step of somebody's lifecycle. */
-export interface Change {
+export interface Change extends Lifecycle.Step {
   readonly ref: ActorRef
-  readonly from: Lifecycle.State
-  readonly to: Lifecycle.State
-  /** The system clock's time, in ms. */
-  readonly at: number
-  readonly why: string
-}
-
-/** A failure and what was decided about it. */
-export interface Report {
-  readonly error: ActorFailed
-  readonly decision: string
 }
 
 export interface Zombie {
@@ -90,10 +89,14 @@ export class System implements Runtime.Runtime {
   readonly shutdownMillis: number
   readonly deliveries: Array<Runtime.Delivery> = []
   readonly nowhere = { accepted: 0, dead: 0 }
+  /** Which failures are logged in full. */
+  readonly flood: FloodGate.FloodGate
+  readonly groups: Roster
+  readonly names: Roster
   readonly counts: Runtime.Counts = { failed: 0, cancelled: 0, unheardErrors: 0, revokedCalls: 0 }
   readonly zombies = new Set<Zombie>()
   readonly onChange = new Set<(change: Change) => void>()
-  readonly onFailure = new Set<(report: Report) => void>()
+  readonly onFailure = new Set<(report: CrashReport.CrashReport) => void>()
   /** Closed first when the system stops: gateways. */
   readonly edges = new Set<Effect.Effect<void>>()
   scratch = new Staging()
@@ -104,13 +107,21 @@ export class System implements Runtime.Runtime {
   readonly #random: { nextDoubleUnsafe(): number }
   readonly #clock: Clock.Clock
   readonly #debug: boolean
-  readonly #programs = new WeakMap<Plan, Program>()
+  readonly #programs = new Programs(this)
   readonly #id = (++systems).toString(36)
   #incidents = 0
   #anonymous = 1
 
   constructor(options: SystemOptions, services: Context.Context<never>) {
-    Options.known("system", options, ["scheduler", "deadLetters", "freeze", "shutdown"])
+    Options.known("system", options, [
+      "scheduler",
+      "deadLetters",
+      "freeze",
+      "shutdown",
+      "reports",
+      "memberships",
+      "names"
+    ])
     this.services = services
     this.#clock = Context.get(services, Clock.Clock)
     this.#random = Context.get(services, Random.Random)
@@ -119,10 +130,18 @@ export class System implements Runtime.Runtime {
     this.freezes = options.freeze ?? process.env["NODE_ENV"] !== "production"
     this.shutdownMillis = Options.millis("system.shutdown", options.shutdown, 15_000)
     this.deadLetters = new DeadLetters(Options.integer("system.deadLetters", options.deadLetters, 1024, 0, 1_048_576))
+    const roster = (name: "memberships" | "names") =>
+      new Roster(
+        name,
+        `system option ${name}`,
+        Options.integer(`system.${name}`, options[name], 131_072, 0, 16_777_216)
+      )
+    this.groups = roster("memberships")
+    this.names = roster("names")
     const dispatcher = this.live ? undefined : Context.get(services, EffectScheduler.Scheduler).makeDispatcher()
     const kick = dispatcher && ((sweep: () => void) => dispatcher.scheduleTask(sweep, 0))
     this.scheduler = new Scheduler({ ...(kick && { kick }), ...options.scheduler })
-    this.scheduler.onOccupied = (owner, tag, millis) => this.#occupied(owner as Cell | undefined, tag, millis)
+    this.scheduler.onOccupied = (owners, tag, millis) => this.#occupied(owners as ReadonlyArray<Cell>, tag, millis)
     this.scheduler.onDefect = (defect) => this.log(Effect.logError("defect of the runtime", Cause.die(defect)))
     this.fibers = new FiberScheduler(this.scheduler)
     const clock = this.#clock
@@ -134,6 +153,9 @@ export class System implements Runtime.Runtime {
         return () => fiber.interruptUnsafe()
       },
       this.scheduler.onDefect
+    )
+    this.flood = new FloodGate.FloodGate(options.reports, this.timers, (summary) =>
+      this.log(Effect.logWarning(FloodGate.text(summary)))
     )
     Runtime.open(this)
   }
@@ -155,12 +177,8 @@ export class System implements Runtime.Runtime {
 
   // ---- actors
 
-  program(plan: Plan, services: Context.Context<never>): Program {
-    const known = this.#programs.get(plan)
-    if (known !== undefined && known.services === services) return known
-    const program = new Program(plan, this, services)
-    this.#programs.set(plan, program)
-    return program
+  program(plan: Plan, given: Context.Context<never>): Program {
+    return this.#programs.of(plan, given)
   }
 
   spawn(program: Program, key: string | undefined, options: Runtime.SpawnOptions | undefined): Cell {
@@ -178,6 +196,14 @@ export class System implements Runtime.Runtime {
   spawnChild(parent: Cell, plan: Plan, key: string | undefined, options: Runtime.SpawnOptions | undefined): Cell {
     const extra = parent.record()
     const { type } = plan.protocol
+    const { teardown, children } = extra
+    if (teardown !== undefined && (teardown.mode !== "drain" || teardown.drained)) {
+      throw new InvalidUse({ address: parent.address, reason: `is stopping, and makes no ${type} any more` })
+    }
+    const { children: limit } = parent.program.plan
+    if (children !== undefined && children.size >= limit) {
+      throw new LimitReached({ what: `${parent.address}: children`, limit, option: "behavior option children" })
+    }
     const kind = this.registry.kind(type)
     let name: string | number
     if (key === undefined) name = extra.nextChild++
@@ -329,12 +355,13 @@ export class System implements Runtime.Runtime {
   }
 
   #report(cell: Cell, failure: Runtime.Failure, decision: string): void {
-    const { incident, tag, cause } = failure
-    const { address, incarnation } = cell
     if (decision.startsWith("restarts")) this.restarts++
-    const error = new ActorFailed({ address, incarnation, tag, incident, cause })
-    this.#notify(this.onFailure, { error, decision })
-    this.log(Effect.logWarning(`${error.message}: ${decision}`, cause))
+    const logged = this.flood.admit(cell.program.plan.protocol.type, failure.tag, failure.incident, decision)
+    if (!logged && this.onFailure.size === 0) return
+    const time = this.#clock.currentTimeMillisUnsafe()
+    const report = CrashReport.make(cell, failure, decision, this.timers.now(), time)
+    this.#notify(this.onFailure, report)
+    if (logged) this.log(Effect.logWarning(CrashReport.text(report)))
   }
 
   stopped(cell: Cell): void {
@@ -343,7 +370,7 @@ export class System implements Runtime.Runtime {
     kind.retire(cell)
     if (cell.parent === undefined) kind.cells.delete(cell.key)
     const reason = cell.extra!.exit as ExitReason.ExitReason
-    for (const listener of DeathWatch.ended(cell)) Runtime.after(this, { deliver: () => listener(reason) })
+    for (const listener of DeathWatch.ended(cell)) Runtime.after(this, { deliver: () => listener(reason, cell) })
     Links.ended(cell, reason)
     cell.extra!.overseer?.close()
     above(cell)?.ended(cell, reason)
@@ -351,14 +378,19 @@ export class System implements Runtime.Runtime {
 
   changed(cell: Cell, from: number, to: number, why: string): void {
     if (from === Lifecycle.CONNECTING && to === Lifecycle.ACTIVE) above(cell)?.ready(cell)
-    if (this.onChange.size === 0 && !this.#debug) return
-    const change: Change = {
-      ref: cell.ref,
+    const { extra } = cell
+    const kept = extra !== undefined && CrashReport.isWorthKeeping(from, to, extra.incarnation)
+    const heard = this.onChange.size > 0 || this.#debug
+    if (!kept && !heard) return
+    const step: Lifecycle.Step = {
       from: Lifecycle.states[from]!,
       to: Lifecycle.states[to]!,
       at: this.timers.now(),
       why
     }
+    if (kept) CrashReport.remember(extra, step)
+    if (!heard) return
+    const change: Change = { ref: cell.ref, ...step }
     this.#notify(this.onChange, change)
     if (this.#debug) this.log(Effect.logDebug(`${cell.address}: ${change.from} -> ${change.to} (${why})`))
   }
@@ -375,9 +407,17 @@ export class System implements Runtime.Runtime {
     )
   }
 
-  #occupied(cell: Cell | undefined, tag: number, millis: number): void {
+  #occupied(cells: ReadonlyArray<Cell>, tag: number, millis: number): void {
+    const [first, ...others] = cells
+    // cheap until now, so they were measured together: from now on each alone, and the next report is sure
+    for (const cell of cells) cell.program.weights.fill(WHOLE)
+    const names = cells.slice(0, 8).map((cell) => cell.address)
     const who =
-      cell === undefined ? "a fiber or sweep" : `${cell.address}: ${tag < 0 ? "a fiber" : `"${cell.tagName(tag)}"`}`
+      first === undefined
+        ? "a fiber or sweep"
+        : others.length > 0
+          ? `one of ${names.join(", ")}${cells.length > 8 ? ` and ${cells.length - 8} more` : ""}`
+          : `${first.address}: ${tag < 0 ? "one of its handlers or fibers" : `"${first.tagName(tag)}"`}`
     this.log(
       Effect.logWarning(`${who} held the event loop for ${Math.round(millis)} ms: move the work to a worker thread`)
     )
@@ -392,6 +432,7 @@ export class System implements Runtime.Runtime {
   /** Ends what the system itself holds. Actors must have stopped. */
   close(): void {
     this.closed = true
+    this.flood.close()
     this.timers.close()
     Runtime.close(this)
   }

@@ -4,12 +4,16 @@
  * Floor 5; used as a layer in place of `ActorSystem.layer`. It takes the clock it finds: under `it.effect` that is the
  * TestClock, under `it.live` the real one.
  * Law 4, conservation, by name: `imbalances()` is empty before the shutdown and after it; after it nothing is queued or
- * running, no actor lives and no timer is armed. A test that leaves a zombie on purpose says so by `zombies`.
- * Law 11: `seeded` makes the order of ready actors, and their budgets, a function of a seed.
+ * running, no actor, connection, gateway or armed timer is left, and no fiber of a handler or a fork, detached ones included.
+ * Each fault names what leaked (`Leftovers`). A test that leaves a zombie on purpose says so by `zombies`.
+ * Law 11: under a test clock budgets count virtual cost, so a run does not depend on the machine; `seeded` makes the order
+ * of ready actors, and their budgets, a function of a seed.
  */
-import { Context, Effect, Layer, Random } from "effect"
+import { Clock, Context, Effect, Layer, Metric, Random } from "effect"
 import { ActorSystem, type Host } from "../supervision/ActorSystem.ts"
 import type { SystemOptions } from "../supervision/System.ts"
+import { type Connected, leftovers, notice } from "./Leftovers.ts"
+import { LiveFibers } from "./LiveFibers.ts"
 import { Seed } from "./Seed.ts"
 import { VirtualCost } from "./VirtualCost.ts"
 import { printTree } from "./WaitUntil.ts"
@@ -25,47 +29,48 @@ const complain = (when: string, faults: ReadonlyArray<string>, host: Host): Effe
     ? Effect.void
     : Effect.die(new Error(`law 4, conservation, ${when}:\n  ${faults.join("\n  ")}\nthe system:\n${printTree(host)}`))
 
-/** What a stopped system must not hold. */
-const leftovers = (host: Host, zombies: number): ReadonlyArray<string> => {
-  const { actors, queued, running, timers, zombies: undead } = host.snapshot()
-  const faults = [...host.imbalances()]
-  if (actors > 0) faults.push(`${actors} actors live`)
-  if (queued > 0) faults.push(`${queued} messages are queued`)
-  if (running > 0) faults.push(`${running} handlers run`)
-  if (timers > 0) faults.push(`${timers} timers are armed`)
-  if (undead.length > zombies) faults.push(`zombies: ${undead.map((z) => `${z.address} (${z.what})`).join(", ")}`)
-  return faults
-}
+/** Looks before fibers that were told to end are taken for leaked. */
+const looks = 100
 
 const open = ({ zombies = 0, ...options }: TestSystemOptions) =>
   Effect.gen(function* () {
+    const fibers = new LiveFibers(yield* Metric.FiberRuntimeMetrics)
     let host = undefined as Host | undefined
+    let connected: Connected = []
     // finalizers run in reverse: this one after the system's own shutdown, the one below before it
     yield* Effect.addFinalizer(() =>
-      Effect.suspend(() =>
-        host === undefined ? Effect.void : complain("after shutdown", leftovers(host, zombies), host)
-      )
+      Effect.gen(function* () {
+        if (host === undefined) return
+        for (let n = 0; n < looks && fibers.of(host.system).length > 0; n++) yield* Effect.yieldNow
+        yield* complain("after shutdown", leftovers(host, connected, fibers, zombies), host)
+      })
     )
-    const services = yield* Layer.build(ActorSystem.layerOf({ freeze: true, ...options }))
+    const clock = yield* Clock.Clock
+    const live = clock === Context.get(Context.empty(), Clock.Clock)
+    // where time is virtual, budgets are too: a slow machine must not cut a turn elsewhere than a fast one
+    const scheduler = live ? options.scheduler : { cost: new VirtualCost().read, ...options.scheduler }
+    const observed = Metric.FiberRuntimeMetrics.context(fibers)
+    const system = ActorSystem.layerOf({ freeze: true, ...options, ...(scheduler !== undefined && { scheduler }) })
+    const services = yield* Effect.provideContext(Layer.build(system), observed)
     const opened = Context.get(services, ActorSystem)
     host = opened
-    yield* Effect.addFinalizer(() => Effect.suspend(() => complain("when the test ended", opened.imbalances(), opened)))
-    return opened
+    yield* Effect.addFinalizer(() =>
+      Effect.suspend(() => {
+        connected = notice(opened)
+        return complain("when the test ended", opened.imbalances(), opened)
+      })
+    )
+    // handlers have the services of whoever spawned them: the test's
+    return Context.merge(services, observed)
   })
 
 export class TestSystem {
   /** A system with default options. */
-  static readonly layer: Layer.Layer<ActorSystem> = Layer.effect(
-    ActorSystem,
-    Effect.suspend(() => open({}))
-  )
+  static readonly layer: Layer.Layer<ActorSystem> = Layer.effectContext(Effect.suspend(() => open({})))
 
   /** The same with options. */
   static layerOf(options: TestSystemOptions): Layer.Layer<ActorSystem> {
-    return Layer.effect(
-      ActorSystem,
-      Effect.suspend(() => open(options))
-    )
+    return Layer.effectContext(Effect.suspend(() => open(options)))
   }
 
   /** The order of ready actors and the jitter are drawn from `seed`, budgets count virtual cost. For a test clock. */
@@ -77,9 +82,6 @@ export class TestSystem {
     const chance = new Seed(seed)
     const pick = (ready: number): number => chance.below(ready)
     const scheduler = { pick, cost: cost.read, ...options.scheduler }
-    return Layer.effect(
-      ActorSystem,
-      Effect.suspend(() => Random.withSeed(open({ ...options, scheduler }), seed))
-    )
+    return Layer.effectContext(Effect.suspend(() => Random.withSeed(open({ ...options, scheduler }), seed)))
   }
 }

@@ -1,9 +1,11 @@
 import { describe, expect, it } from "@effect/vitest"
-import { Effect } from "effect"
+import { Effect, Layer, Logger } from "effect"
 import { TestClock } from "effect/testing"
 import { Actor, ActorSystem, InvalidOption } from "troupe"
 import { TestSystem } from "troupe/testkit"
-import { assign, createMachine, fromPromise, setup } from "xstate"
+import { assign, createMachine, emit, fromPromise, sendTo, setup } from "xstate"
+
+const delayed = sendTo(({ self }) => self, { type: "INNER" }, { delay: 50 })
 
 const door = setup({
   types: {
@@ -83,6 +85,46 @@ describe("Actor.fromMachine", () => {
       expect(host.state(front)).toBe("stopped")
     }).pipe(Effect.provide(TestSystem.layer))
   )
+
+  it.effect("sends itself what the machine sends to itself, now and later", () =>
+    Effect.gen(function* () {
+      const echoing = createMachine({
+        initial: "a",
+        states: {
+          a: {
+            on: {
+              NOW: { actions: sendTo(({ self }) => self, { type: "INNER" }) },
+              LATER: { actions: delayed },
+              INNER: "b"
+            }
+          },
+          b: { on: { BACK: "a" } }
+        }
+      })
+      const host = yield* ActorSystem
+      const ref = host.spawnUnsafe(Actor.fromMachine("Echoing", echoing), "e")
+      expect(yield* ref.ask("NOW")).toBe("a")
+      expect(yield* ref.ask("BACK")).toBe("a")
+      expect(yield* ref.ask("LATER")).toBe("a")
+      yield* TestClock.adjust(50)
+      expect(host.snapshot().timers).toBe(0)
+      expect(yield* ref.ask("INNER")).toBe("b")
+    }).pipe(Effect.provide(TestSystem.layer))
+  )
+
+  it("refuses partial wildcards, and what speaks to actors of XState, by name", async () => {
+    const wild = createMachine({ initial: "a", states: { a: { on: { "mouse.*": "a" } } } })
+    expect(() => Actor.fromMachine("W", wild)).toThrow("W.mouse.*")
+    const emitting = createMachine({ initial: "a", states: { a: { on: { GO: { actions: emit({ type: "out" }) } } } } })
+    const reports: Array<string> = []
+    const program = Effect.gen(function* () {
+      const host = yield* ActorSystem
+      host.system.onFailure.add(({ error }) => void reports.push(String(error.cause)))
+      yield* Effect.exit(host.spawnUnsafe(Actor.fromMachine("E", emitting), "e").ask("GO"))
+    })
+    await Effect.runPromise(program.pipe(Effect.provide(Layer.provideMerge(ActorSystem.layer, Logger.layer([])))))
+    expect(reports.join()).toContain("E.xstate.emit")
+  })
 
   it("refuses a machine that invokes actors, by name", () => {
     const invoking = createMachine({

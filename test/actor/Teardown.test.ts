@@ -150,7 +150,7 @@ describe("stop", () => {
           type: key,
           onStop: () =>
             Effect.andThen(
-              Effect.sleep(10),
+              Effect.sleep(key === "B" ? 10 : 1),
               Effect.sync(() => void order.push(key))
             )
         }).behavior
@@ -164,6 +164,22 @@ describe("stop", () => {
       yield* TestClock.adjust(30)
       yield* Fiber.join(stopping)
       expect(order).toEqual(["B", "A", "parent"])
+    }).pipe(Effect.provide(TestSystem.layer))
+  )
+
+  it.effect("what dies meanwhile, in a handler's finalizer or a fork's, is reported and not supervised", () =>
+    Effect.gen(function* () {
+      const host = yield* ActorSystem
+      const reports: Array<string> = []
+      host.system.onFailure.add(({ error, decision }) => void reports.push(`${error.tag} ${decision}`))
+      const ref = yield* ActorSystem.spawn(scripted().behavior, "a")
+      const dying = Effect.onInterrupt(Effect.never, () => Effect.die("in its finalizer"))
+      yield* run(ref, (self) => void self.fork(dying))
+      send(ref, () => dying)
+      yield* waitUntil(() => host.snapshot().running === 1, "it is suspended")
+      yield* ref.stop()
+      expect(reports).toEqual(["Run ignored: it is stopping", "fork reported"])
+      expect(host.snapshot()).toMatchObject({ restarts: 0, actors: 0 })
     }).pipe(Effect.provide(TestSystem.layer))
   )
 
@@ -273,7 +289,7 @@ describe("A restart", () => {
       const asker = yield* Effect.forkChild(
         Effect.flip(
           run(ref, (self) => {
-            const later = self.defer()
+            const later = self.defer<number>()
             Deferred.doneUnsafe(
               handle,
               Effect.succeed(() => later.succeed(1))

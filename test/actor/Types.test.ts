@@ -1,7 +1,16 @@
 // @effect-diagnostics missingEffectError:off missingEffectContext:off -- what is wrong here is wrong on purpose
-import { Context, Effect, Schema } from "effect"
+import { Context, Effect, Schema, Stream } from "effect"
 import { Rpc } from "effect/rpc"
-import { Actor, type ActorRef, ActorSystem, Agent, type Behavior, Lifecycle } from "troupe"
+import {
+  Actor,
+  type ActorRef,
+  ActorSystem,
+  Agent,
+  type AskTimeout,
+  type Behavior,
+  type CalleeFailed,
+  Lifecycle
+} from "troupe"
 import { describe, expectTypeOf, it } from "vitest"
 
 class Muted extends Schema.TaggedError<Muted>()("Muted", {}) {}
@@ -63,10 +72,96 @@ describe("types", () => {
       Counter.behavior({ initial: { count: 0 }, on: { ...on, Increment: () => ({ total: 1 }) } })
       // @ts-expect-error an initial state of another shape
       Counter.behavior({ initial: { total: 0 }, on })
+      // @ts-expect-error a handler of no message
+      Counter.behavior({ initial: { count: 0 }, on: { ...on, Bogus: () => ({ count: 1 }) } })
+      // @ts-expect-error an option that there is not
+      Counter.behavior({ initial: { count: 0 }, on, idleAfer: "1 second" })
       const mute = () => Effect.fail(new Muted())
       // @ts-expect-error an error that the Rpc does not have
       Counter.behavior({ initial: { count: 0 }, on: { ...on, Increment: mute } })
       return Counter.behavior({ initial: { count: 0 }, on: { ...on, Read: () => Effect.fail(new Muted()) } })
+    })
+  })
+
+  it("an Rpc with stream: true is answered by a Stream of its elements and errors, whose services are asked for", () => {
+    const Feed = Actor.make("Feed", {
+      state: Schema.Struct({ n: Schema.Int }),
+      protocol: [
+        Rpc.make("Tail", { payload: { from: Schema.Int }, success: Schema.Int, error: Muted, stream: true }),
+        Rpc.make("Read", { success: Schema.Int })
+      ]
+    })
+    const Read = ({ n }: { readonly n: number }) => Actor.reply(n)
+    const initial = { n: 0 }
+    never(() => {
+      Feed.behavior({ initial, on: { Read, Tail: (_, { from }) => Stream.make(from) } })
+      Feed.behavior({ initial, on: { Read, Tail: (state, { from }) => Actor.reply(Stream.make(from), state) } })
+      Feed.behavior({ initial, on: { Read, Tail: () => Effect.succeed(Stream.fail(new Muted())) } })
+      Feed.behavior({ initial, on: { Read, Tail: () => Effect.fail(new Muted()) } })
+      // @ts-expect-error an element of another type
+      Feed.behavior({ initial, on: { Read, Tail: () => Stream.make("one") } })
+      // @ts-expect-error the same in a reply
+      Feed.behavior({ initial, on: { Read, Tail: () => Actor.reply(Stream.make("one")) } })
+      // @ts-expect-error an error that the Rpc does not have
+      Feed.behavior({ initial, on: { Read, Tail: () => Stream.fail("muted") } })
+      // @ts-expect-error an answer that is no stream
+      Feed.behavior({ initial, on: { Read, Tail: () => Actor.reply(1) } })
+      // @ts-expect-error a plain state where a stream is due
+      Feed.behavior({ initial, on: { Read, Tail: (state: { readonly n: number }) => state } })
+      // @ts-expect-error a stream where one answer is due
+      Feed.behavior({ initial, on: { Read: () => Stream.make(1), Tail: () => Stream.make(1) } })
+    })
+    never(() => {
+      const load = Effect.flatMap(Store, (store) => store.load)
+      const rows = Stream.fromEffect(load)
+      const streams = [
+        Feed.behavior({ initial, on: { Read, Tail: () => rows } }),
+        Feed.behavior({ initial, on: { Read, Tail: () => Actor.reply(rows) } }),
+        Feed.behavior({ initial, on: { Read, Tail: () => Effect.succeed(rows) } }),
+        Feed.behavior({
+          initial,
+          on: {
+            Read,
+            *Tail() {
+              yield* Effect.void
+              return Actor.reply(rows)
+            }
+          }
+        })
+      ] as const
+      type Needs<B> = B extends Behavior<infer _P, infer R, infer _In> ? R : never
+      expectTypeOf<Needs<(typeof streams)[0]>>().toEqualTypeOf<Store>()
+      expectTypeOf<Needs<(typeof streams)[1]>>().toEqualTypeOf<Store>()
+      expectTypeOf<Needs<(typeof streams)[2]>>().toEqualTypeOf<Store>()
+      expectTypeOf<Needs<(typeof streams)[3]>>().toEqualTypeOf<Store>()
+      const free = Feed.behavior({ initial, on: { Read, Tail: () => Stream.make(1) } })
+      expectTypeOf<Needs<typeof free>>().toEqualTypeOf<never>()
+    })
+    never(() => {
+      const tail = Feed.at("a").ask("Tail", { from: 1 }, { timeout: "1 second" })
+      expectTypeOf<Stream.Success<typeof tail>>().toEqualTypeOf<number>()
+      expectTypeOf<Muted>().toExtend<Stream.Error<typeof tail>>()
+      expectTypeOf<CalleeFailed | AskTimeout>().toExtend<Stream.Error<typeof tail>>()
+      expectTypeOf<Stream.Services<typeof tail>>().toEqualTypeOf<never>()
+      // @ts-expect-error a stream is no Effect
+      void Effect.runPromise(tail)
+      // @ts-expect-error nor is an answer a stream
+      void Stream.runCollect(Feed.at("a").ask("Read"))
+      // @ts-expect-error a payload of another shape
+      void Feed.at("a").ask("Tail", { from: "1" })
+      // the handler of another actor asks in the same words
+      return Feed.behavior({
+        initial,
+        on: {
+          Read: (_, __, self) => {
+            const asked = self.ask(self.ref, "Tail", { from: 1 })
+            expectTypeOf(asked).toEqualTypeOf(tail)
+            // @ts-expect-error a stream is no Effect
+            return Effect.map(asked, (n) => Actor.reply(n))
+          },
+          Tail: () => Stream.empty
+        }
+      })
     })
   })
 
@@ -97,6 +192,22 @@ describe("types", () => {
     })
   })
 
+  it("so are those of its hooks", () => {
+    never(() => {
+      const loads = Effect.asVoid(Effect.flatMap(Store, (store) => store.load))
+      for (const hook of [
+        Counter.behavior({ initial: { count: 0 }, on, onTerminated: () => loads }),
+        Counter.behavior({ initial: { count: 0 }, on, onConnect: () => loads }),
+        Counter.behavior({ initial: { count: 0 }, on, onDisconnect: () => loads }),
+        Counter.behavior({ initial: { count: 0 }, on, onStop: () => loads })
+      ]) {
+        const spawned = ActorSystem.spawn(hook, "a")
+        expectTypeOf<Effect.Services<typeof spawned>>().toEqualTypeOf<ActorSystem | Store>()
+      }
+      return undefined
+    })
+  })
+
   it("an input that initial takes is required at spawn", () => {
     never(() => {
       const seeded = Counter.behavior({ initial: (_key, _self, input: number) => ({ count: input }), on })
@@ -115,6 +226,9 @@ describe("types", () => {
       const wide = Actor.make("Wide", { state: Schema.Int, protocol: [Increment, Rpc.make("Extra")] })
       const takesNarrow = (_: ActorRef<typeof Increment>): void => {}
       takesNarrow(wide.at("a"))
+      const takesWideBehavior = (_: Behavior<(typeof wide.protocol.rpcs)[number] | typeof Increment, never>): void => {}
+      // @ts-expect-error a behaviour understands its own protocol, no wider one
+      takesWideBehavior(narrow.behavior({ initial: 0, on: { Increment: (n) => n } }))
       const takesExtra = (ref: ReturnType<typeof wide.at>) => ref.tellUnsafe("Extra")
       // @ts-expect-error it does not understand Extra
       return takesExtra(narrow.at("a"))

@@ -35,6 +35,13 @@ describe("Options", () => {
     expect(outcome(() => Options.millis("f", value as never, 9))).toBe(expected)
   })
 
+  it("boolean takes true, false, and the fallback when absent", () => {
+    const answers = [true, false, undefined, 0, "true", null].map((value) =>
+      outcome(() => Options.boolean("f", value, true))
+    )
+    expect(answers).toEqual([true, false, true, "InvalidOption", "InvalidOption", "InvalidOption"])
+  })
+
   it("says field, value and range", () => {
     expect(() => Options.number("a.b", 3, 1, 0, 2)).toThrow("a.b: 3 is not a number from 0 to 2")
     expect(() => Options.oneOf("m", "up", "x", ["x", "y"])).toThrow('m: "up" is not one of x, y')

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@effect/vitest"
-import { Effect, Schema } from "effect"
+import { Effect, Layer, Logger, Schema } from "effect"
 import { Rpc } from "effect/rpc"
 import { TestClock } from "effect/testing"
 import { Actor, ActorSystem } from "troupe"
@@ -34,14 +34,52 @@ describe("Scheduler", () => {
       const heavy = Heavy.behavior({ initial: 0, on: { Lift: (state) => (cost.spend(150), state) } })
       yield* Effect.gen(function* () {
         const host = yield* ActorSystem
-        host.system.scheduler.onOccupied = (owner, tag, millis) =>
-          void heard.push([`${tag} of ${String(owner !== undefined)}`, millis])
+        host.system.scheduler.onOccupied = (owners, tag, millis) =>
+          void heard.push([`${tag} of ${owners.length}`, millis])
         host.spawnUnsafe(heavy, "h").tellUnsafe("Lift")
         yield* TestClock.adjust(1)
       }).pipe(Effect.provide(TestSystem.layerOf({ scheduler: { cost: cost.read } })))
       expect(heard).toHaveLength(1)
-      expect(heard[0]![0]).toBe("0 of true")
+      expect(heard[0]![0]).toBe("0 of 1")
       expect(heard[0]![1]).toBeGreaterThanOrEqual(150)
     })
+  )
+
+  it.effect(
+    "one that was cheap until now is reported among those that ran with it, and by itself from the second time on",
+    () =>
+      Effect.gen(function* () {
+        const cost = new VirtualCost(0.001)
+        const lines: Array<string> = []
+        const logger = Logger.make(({ message }) => void lines.push(String(message)))
+        const Lifter = Actor.make("Lifter", {
+          state: Schema.Int,
+          protocol: [Rpc.make("Lift", { payload: Schema.Int })]
+        })
+        const lifter = Lifter.behavior({ initial: 0, on: { Lift: (state, n) => (cost.spend(n), state) } })
+        const Other = Actor.make("Other", { state: Schema.Int, protocol: [Rpc.make("Go")] })
+        const other = Other.behavior({ initial: 0, on: { Go: (state) => state } })
+        const layer = TestSystem.layerOf({ scheduler: { cost: cost.read } })
+        yield* Effect.gen(function* () {
+          const host = yield* ActorSystem
+          const guilty = host.spawnUnsafe(lifter, "guilty")
+          const innocent = host.spawnUnsafe(other, "innocent")
+          for (let i = 0; i < 600; i++) {
+            guilty.tellUnsafe("Lift", 0)
+            innocent.tellUnsafe("Go")
+            yield* TestClock.adjust(1)
+          }
+          expect(lines).toEqual([])
+          for (let i = 0; i < 2; i++) {
+            guilty.tellUnsafe("Lift", 150)
+            for (let k = 0; k < 100; k++) innocent.tellUnsafe("Go")
+            yield* TestClock.adjust(1)
+          }
+        }).pipe(Effect.provide(Layer.provideMerge(layer, Logger.layer([logger]))))
+        expect(lines.map((line) => line.replace(/ held.*/, ""))).toEqual([
+          "one of Lifter/guilty, Other/innocent",
+          'Lifter/guilty: "Lift"'
+        ])
+      })
   )
 })

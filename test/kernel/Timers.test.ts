@@ -93,4 +93,31 @@ describe("Timers", () => {
     advance(5)
     expect(fired).toEqual(["other"])
   })
+
+  it("expire one after the other, never one inside another, also where a sleep of 0 returns at once", () => {
+    let now = 0
+    let wakeUp = (): void => {}
+    const timers = new Timers(
+      () => now,
+      (millis, wake) => {
+        if (millis === 0) wake()
+        else wakeUp = wake
+        return () => {}
+      },
+      () => {}
+    )
+    const steps: Array<string> = []
+    const node = (name: string) =>
+      new Deadline(() => {
+        steps.push(`${name} begins`)
+        timers.arm(new Deadline(() => {}), 50)
+        steps.push(`${name} ends`)
+      })
+    timers.arm(node("first"), 5)
+    timers.arm(node("second"), 6)
+    now = 10
+    wakeUp()
+    expect(steps).toEqual(["first begins", "first ends", "second begins", "second ends"])
+    expect(timers.size).toBe(2)
+  })
 })

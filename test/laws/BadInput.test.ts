@@ -24,7 +24,8 @@ describe("Law 12, bad input is refused by name", () => {
     ["T.supervision.directive", { supervision: { directive: "restart" } }],
     ["T.supervision.restart", { supervision: { restart: "always" } }],
     ["T.supervision.backoff.factor", { supervision: { backoff: { factor: 0 } } }],
-    ["T.supervision.intensity.restarts", { supervision: { intensity: { restarts: -1 } } }]
+    ["T.supervision.intensity.restarts", { supervision: { intensity: { restarts: -1 } } }],
+    ["T.reportPayload", { reportPayload: 1 }]
   ]
   it.each(limits)("behaviour option %s", (field, options) => {
     expect(() => made(options as Limits)).toThrow(expect.objectContaining({ _tag: "InvalidOption", field }))
@@ -33,6 +34,9 @@ describe("Law 12, bad input is refused by name", () => {
   const systems: ReadonlyArray<readonly [string, Record<string, unknown>]> = [
     ["system.deadLetters", { deadLetters: -1 }],
     ["system.shutdown", { shutdown: 0 }],
+    ["system.reports.inFull", { reports: { inFull: -1 } }],
+    ["system.memberships", { memberships: -1 }],
+    ["system.names", { names: 1.5 }],
     ["system.colour", { colour: "red" }],
     ["scheduler.turnMessages", { scheduler: { turnMessages: 0 } }],
     ["scheduler.sweepMillis", { scheduler: { sweepMillis: Number.NaN } }]

@@ -1,5 +1,5 @@
 import { describe, it } from "@effect/vitest"
-import { Cause, Effect, Exit, Fiber, Layer, Logger, Random, Schema } from "effect"
+import { Cause, Effect, Exit, Fiber, Layer, Logger, Random, Schema, Stream } from "effect"
 import { Rpc } from "effect/rpc"
 import { TestClock } from "effect/testing"
 import { Actor, type ActorRef, ActorSystem, type Host } from "troupe"
@@ -21,6 +21,9 @@ const Program = Actor.make("Program", {
     Rpc.make("Ask", { payload: To, success: Schema.Int }),
     Rpc.make("Forward", { payload: To, success: Schema.Int, error: Refused }),
     Rpc.make("Later", { success: Schema.Int }),
+    Rpc.make("Tail", { payload: To, success: Schema.Int, error: Refused, stream: true }),
+    Rpc.make("Relay", { payload: To, success: Schema.Int, error: Refused, stream: true }),
+    Rpc.make("Consume", { payload: To }),
     Rpc.make("Stash", { success: Schema.Int }),
     Rpc.make("Unstash"),
     Rpc.make("Timer"),
@@ -37,11 +40,51 @@ type State = { readonly n: number }
 const overflows = ["fail", "suspend", "dropNewest", "dropOldest"] as const
 const modes = ["drain", "now", "kill"] as const
 
+/** Streams of all programs of a run that were begun, and those whose finalizers have run. */
+interface Streams {
+  begun: number
+  ended: number
+}
+
+/** What a stream does after its first elements is drawn from the state and the payload. */
+const tail = (n: number, to: number, streams: Streams): Stream.Stream<number, Refused> => {
+  const slow = Stream.fromEffectRepeat(Effect.as(Effect.sleep(3), to))
+  const ends = [
+    Stream.take(slow, 4),
+    slow,
+    Stream.fromIterable(Array.from({ length: 40 }, (_, i) => i)),
+    Stream.fail(new Refused()),
+    Stream.die("a stream told to"),
+    Stream.fromEffect(Effect.uninterruptible(Effect.as(Effect.sleep(80), 1))),
+    Stream.never
+  ]
+  const first = n % 2 === 0 ? Stream.make(n, to) : Stream.fromEffect(Effect.as(Effect.sleep(6), n))
+  return Stream.unwrap(
+    Effect.as(
+      Effect.acquireRelease(
+        Effect.sync(() => ++streams.begun),
+        () =>
+          Effect.andThen(
+            to % 3 === 0 ? Effect.sleep(2) : Effect.void,
+            Effect.sync(() => ++streams.ended)
+          )
+      ),
+      Stream.concat(first, ends[(n + to) % ends.length]!)
+    )
+  )
+}
+
 /** A behaviour that does whatever it is told; `peer` gives it somebody to talk to. */
-const behavior = (overflow: (typeof overflows)[number], slowStart: boolean, peer: (n: number) => Ref) =>
+const behavior = (
+  overflow: (typeof overflows)[number],
+  slowStart: boolean,
+  peer: (n: number) => Ref,
+  streams: Streams
+) =>
   Program.behavior({
     initial: slowStart ? () => Effect.as(Effect.sleep(3), { n: 0 }) : { n: 0 },
     mailbox: { capacity: 4, overflow },
+    held: 8,
     offerTimeout: "20 millis",
     shutdown: "50 millis",
     idleAfter: "30 millis",
@@ -90,6 +133,22 @@ const behavior = (overflow: (typeof overflows)[number], slowStart: boolean, peer
         )
         return Actor.noReply()
       },
+      Tail: ({ n }, { to }) => {
+        if (n % 7 === 6) return Effect.fail(new Refused())
+        const answer = Actor.reply(tail(n, to, streams), { n: n + 1 })
+        return n % 3 === 0 ? Effect.as(Effect.sleep(4), answer) : answer
+      },
+      Relay: ({ n }, { to }, self) => {
+        if (n % 2 === 0) self.forward(peer(to), "Tail", { to })
+        else self.stash()
+        return Actor.noReply({ n: n + 1 })
+      },
+      *Consume(state: State, { to }, self) {
+        const exit = yield* Effect.exit(
+          self.ask(peer(to), "Tail", { to }, { timeout: 10 }).pipe(Stream.take(to), Stream.runCount)
+        )
+        return Exit.isSuccess(exit) ? { n: state.n + exit.value } : state
+      },
       Stash: (state, _, self) => {
         if (state.n % 2 === 0) return Actor.reply(state.n, { n: state.n + 1 })
         self.stash()
@@ -113,7 +172,7 @@ const behavior = (overflow: (typeof overflows)[number], slowStart: boolean, peer
         return state
       },
       Spawn: (state, _, self) => {
-        const child = self.spawn(behavior(overflow, !slowStart, peer))
+        const child = self.spawn(behavior(overflow, !slowStart, peer, streams))
         self.send(child, "Timer")
         self.send(child, "Slow")
         return state
@@ -134,7 +193,9 @@ const behavior = (overflow: (typeof overflows)[number], slowStart: boolean, peer
     onStop: () => Effect.sleep(1)
   })
 
-const tags = Program.protocol.rpcs.map((rpc) => rpc._tag)
+// streams are drawn more often: much of what they do needs others of their kind
+const tags = [...Program.protocol.rpcs.map((rpc) => rpc._tag), "Tail", "Tail", "Tail", "Relay"] as const
+let begun = 0
 
 const xorshift = (seed: number) => {
   let x = (seed * 2654435761) | 1
@@ -166,7 +227,10 @@ const program = (seed: number, steps: number) => {
     const host = yield* ActorSystem
     const refs: Array<Ref> = []
     const peer = (n: number): Ref => refs[n % refs.length]!
-    const kinds = overflows.flatMap((overflow) => [behavior(overflow, false, peer), behavior(overflow, true, peer)])
+    const streams: Streams = { begun: 0, ended: 0 }
+    const kinds = overflows.flatMap((overflow) =>
+      [false, true].map((slowStart) => behavior(overflow, slowStart, peer, streams))
+    )
     const spawn = (i: number) => host.spawnUnsafe(kinds[i % kinds.length]!, `a${i}`)
     for (let i = 0; i < 10; i++) refs.push(spawn(i))
     const asked: Array<Asked> = []
@@ -181,7 +245,11 @@ const program = (seed: number, steps: number) => {
       else if (what < 7) yield* Effect.forkDetach(Effect.exit(send.tell(tag, payload)))
       else if (what < 10) {
         const timeout = [1, 8, 40][rand(3)]!
-        const fiber = yield* Effect.forkDetach(Effect.exit(send.ask(tag, payload, { timeout })))
+        const asking =
+          tag === "Tail" || tag === "Relay"
+            ? ref.ask(tag, { to: at }, { timeout }).pipe(Stream.take([1, 3, 100][rand(3)]!), Stream.runDrain)
+            : send.ask(tag, payload, { timeout })
+        const fiber = yield* Effect.forkDetach(Effect.exit(asking))
         asked.push({ fiber })
         if (rand(4) === 0) yield* Effect.forkDetach(Effect.delay(Fiber.interrupt(fiber), rand(10)))
       } else if (what === 10) yield* TestClock.adjust(rand(6))
@@ -196,6 +264,8 @@ const program = (seed: number, steps: number) => {
     expect({ seed, ...host.snapshot().byState }).toMatchObject({ seed, connecting: 0, draining: 0 })
     for (const ref of refs) yield* Effect.forkDetach(ref.stop({ mode: modes[rand(3)]! }))
     yield* TestClock.adjust("2 seconds")
+    expect({ seed, ended: streams.ended }).toEqual({ seed, ended: streams.begun })
+    begun += streams.begun
     balanced(host, `seed ${seed}, at the end`)
     for (const { fiber } of asked) {
       const exit = fiber.pollUnsafe()
@@ -225,7 +295,11 @@ const program = (seed: number, steps: number) => {
 
 describe("Law 4, conservation", () => {
   it.effect.each(Array.from({ length: 100 }, (_, i) => i + 1))(
-    "random programs of tells, asks, suspends, failures, stops, restarts and cancellations balance at every step (seed %i)",
+    "random programs of tells, asks, streams, suspends, failures, stops, restarts and cancellations balance at every step (seed %i)",
     (seed) => program(seed, 200)
   )
+
+  it("hundreds of streams were begun in them", () => {
+    expect(begun).toBeGreaterThan(300)
+  })
 })

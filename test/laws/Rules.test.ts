@@ -111,27 +111,39 @@ describe("Law 3, bounded", () => {
     ["forks", "forks"],
     ["deferred asks", "deferred"]
   ] as const) {
-    it.effect(`${what} are bounded by held: one more fails the handler`, () =>
-      Effect.gen(function* () {
-        const host = yield* ActorSystem
-        const ref = yield* ActorSystem.spawn(scripted({ held: 2, supervision: { restart: "temporary" } }).behavior, "a")
-        const one = (n: number) =>
-          Effect.exit(
-            ref.ask("Run", (self: Me) => {
-              if (hold === "timers") self.timers.once(`t${n}`, 1000, "Note", "")
-              else if (hold === "forks") self.fork(Effect.never)
-              else {
-                self.defer()
-                return Actor.noReply()
-              }
-              return undefined
-            })
-          )
-        const fibers = []
-        for (let n = 0; n < 3; n++) fibers.push(yield* Effect.forkChild(one(n), { startImmediately: true }))
-        yield* waitUntil(() => host.snapshot().failed === 1, "the third failed")
-        for (const fiber of fibers) yield* Fiber.join(fiber)
-      }).pipe(Effect.provide(TestSystem.layer))
+    it.effect(
+      `${what} are bounded by held, those of one handler too: one more is refused, by name, and the actor goes on`,
+      () =>
+        Effect.gen(function* () {
+          const host = yield* ActorSystem
+          const ref = yield* ActorSystem.spawn(scripted({ held: 2 }).behavior, "a")
+          const one = (n: number) =>
+            Effect.exit(
+              ref.ask("Run", (self: Me) => {
+                if (hold === "timers") self.timers.once(`t${n}`, 1000, "Note", "")
+                else if (hold === "forks") self.fork(Effect.never)
+                else {
+                  self.defer()
+                  return Actor.noReply()
+                }
+                return undefined
+              })
+            )
+          const fibers = []
+          for (let n = 0; n < 3; n++) fibers.push(yield* Effect.forkChild(one(n), { startImmediately: true }))
+          expect(String(yield* Fiber.join(fibers[2]!))).toContain("LimitReached")
+          if (hold === "timers") {
+            const many = (self: Me) => {
+              self.timers.once("t0", 1000, "Note", "the same key counts once")
+              for (let n = 10; n < 20; n++) self.timers.once(`t${n}`, 1000, "Note", "")
+            }
+            expect(yield* Effect.flip(run(ref, many))).toMatchObject({ _tag: "LimitReached" })
+          }
+          expect(host.state(ref)).toBe("active")
+          expect(host.snapshot()).toMatchObject({ failed: 0, restarts: 0 })
+          yield* ref.stop()
+          for (const fiber of fibers) yield* Fiber.join(fiber)
+        }).pipe(Effect.provide(TestSystem.layer))
     )
   }
 })

@@ -11,7 +11,7 @@ import { TestClock } from "effect/testing"
 import { type ActorRef, ActorSystem, type Behavior, type Host, Supervisor } from "troupe"
 import { TestSystem } from "troupe/testkit"
 import { type Me, type Options, type P, run, scripted, send } from "../actor/Scripted.ts"
-import { settled, uncut } from "./Ledger.ts"
+import { settled, uncut } from "./Tally.ts"
 
 const silent = Logger.layer([])
 const provide = (zombies: number) =>

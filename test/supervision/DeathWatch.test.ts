@@ -31,6 +31,28 @@ describe("Law 10, death watch", () => {
     }).pipe(Effect.provide(TestSystem.layer))
   )
 
+  it.effect("unwatch removes one that waits in the mailbox: a dead letter, unwatched", () =>
+    Effect.gen(function* () {
+      const host = yield* ActorSystem
+      const watcher = scripted({ type: "W" })
+      const w = yield* ActorSystem.spawn(watcher.behavior, "w")
+      const a = yield* ActorSystem.spawn(scripted().behavior, "a")
+      yield* run(w, (self) => self.watch(a))
+      send(w, (self) =>
+        Effect.andThen(
+          Effect.sleep(5),
+          Effect.sync(() => self.unwatch(a))
+        )
+      )
+      yield* waitUntil(() => host.snapshot().running === 1, "the watcher is busy")
+      yield* a.stop()
+      yield* waitUntil(() => host.snapshot().queued === 1, "the news waits")
+      yield* TestClock.adjust(10)
+      expect(watcher.log).toEqual([])
+      expect(host.snapshot().deadLetters).toEqual({ unwatched: 1 })
+    }).pipe(Effect.provide(TestSystem.layer))
+  )
+
   it.effect("a full mailbox never refuses a Terminated", () =>
     Effect.gen(function* () {
       const host = yield* ActorSystem

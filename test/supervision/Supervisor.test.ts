@@ -360,6 +360,27 @@ describe("restarts of a group", () => {
     }).pipe(Effect.provide(TestSystem.layer))
   )
 
+  it.effect("up left to right, each once the one before it is ready", () =>
+    Effect.gen(function* () {
+      const log: Array<string> = []
+      const slow = {
+        log,
+        start: () =>
+          Effect.andThen(
+            Effect.sleep(5),
+            Effect.sync(() => log.push("ready"))
+          )
+      }
+      const children = ids.map((id) => ({ id, behavior: worker(id, slow) }))
+      const sup = yield* ActorSystem.spawn(Supervisor.make("Sup", { strategy: "one_for_all", children }), "s")
+      yield* TestClock.adjust(20)
+      log.length = 0
+      yield* (yield* at(sup, "b")).tell("Fail", "told to")
+      yield* TestClock.adjust(20)
+      expect(log).toEqual(["+a", "ready", "+b", "ready", "+c", "ready"])
+    }).pipe(Effect.provide(TestSystem.layer))
+  )
+
   it.effect("a child that fails while the group comes up starts it over, within the same budget", () =>
     Effect.gen(function* () {
       for (const [budget, lives] of [
@@ -455,6 +476,34 @@ describe("directives", () => {
         expect(yield* given("stop")).toEqual({ state: "active", children: ["a undefined"], count: undefined })
         expect(yield* given("escalate")).toEqual({ state: "stopped", children: [], count: undefined })
       })
+  )
+})
+
+describe("a child that fails while it stops", () => {
+  it.effect("is reported, not supervised: nothing escalates, nothing restarts", () =>
+    Effect.gen(function* () {
+      const host = yield* ActorSystem
+      const decisions: Array<string> = []
+      host.system.onFailure.add(({ decision }) => void decisions.push(decision))
+      const sup = yield* ActorSystem.spawn(
+        Supervisor.make("Sup", {
+          strategy: "one_for_one",
+          children: [{ id: "a", behavior: worker("a"), restart: "temporary", directive: () => "escalate" }]
+        }),
+        "s"
+      )
+      const b = yield* sup.ask("StartChild", {
+        id: "b",
+        behavior: worker("b"),
+        restart: "transient",
+        directive: () => "escalate"
+      })
+      ;(b as unknown as ActorRef<P>).tellUnsafe("Fail", "while it drains")
+      yield* b.stop({ mode: "drain" })
+      expect(decisions).toEqual(["ignored: it is stopping"])
+      expect(host.state(sup)).toBe("active")
+      expect(yield* states(sup)).toEqual(["a running", "b undefined"])
+    }).pipe(Effect.provide(TestSystem.layer))
   )
 })
 

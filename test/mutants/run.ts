@@ -1,0 +1,123 @@
+/**
+ * Tests the tests: applies one deliberate fault after the other to a copy of the project, and wants `npm test` to fail.
+ *
+ * npm run mutants                       all of them, two at a time
+ * npm run mutants -- --only a,b         these
+ * npm run mutants -- --sample 6         so many, others each day
+ * npm run mutants -- --list             their ids
+ *
+ * A fault is text of one file replaced by other text (`messages.ts`, `lives.ts`, `clients.ts`); text that does not stand there exactly once is an error,
+ * so the list cannot go stale in silence. A run that fails, or that hangs past its limit, has caught the fault. Exit status
+ * 1 when one was not caught. The suite runs in a copy, with the project's node_modules; nothing here is touched.
+ */
+import { spawn } from "node:child_process"
+import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { fileURLToPath } from "node:url"
+import { parseArgs } from "node:util"
+import type { Fault } from "./Fault.ts"
+import { clients } from "./clients.ts"
+import { lives } from "./lives.ts"
+import { messages } from "./messages.ts"
+
+const faults = [...messages, ...lives, ...clients]
+
+const root = fileURLToPath(new URL("../..", import.meta.url))
+const parts = ["src", "actors", "test", "examples", "package.json", "tsconfig.json", "README.md"]
+const limitMillis = 240_000
+
+const { values } = parseArgs({
+  options: { only: { type: "string" }, sample: { type: "string" }, list: { type: "boolean" }, jobs: { type: "string" } }
+})
+
+const chosen = (): ReadonlyArray<Fault> => {
+  if (values.only !== undefined) {
+    const ids = values.only.split(",")
+    const unknown = ids.filter((id) => !faults.some((fault) => fault.id === id))
+    if (unknown.length > 0) throw new Error(`no such fault: ${unknown.join(", ")} (--list names them)`)
+    return faults.filter((fault) => ids.includes(fault.id))
+  }
+  if (values.sample === undefined) return faults
+  const count = Number(values.sample)
+  const day = Math.floor(Date.now() / 86_400_000)
+  return Array.from({ length: Math.min(count, faults.length) }, (_, i) => faults[(day * count + i) % faults.length]!)
+}
+
+/** A copy of the project with the fault in it. */
+const plant = (fault: Fault): string => {
+  const copy = mkdtempSync(`${tmpdir()}/troupe-mutant-`)
+  for (const part of parts)
+    if (existsSync(`${root}${part}`)) cpSync(`${root}${part}`, `${copy}/${part}`, { recursive: true, force: true })
+  symlinkSync(`${root}node_modules`, `${copy}/node_modules`)
+  for (const [file, text, instead] of fault.edits) {
+    const path = `${copy}/src/${file}`
+    const source = readFileSync(path, "utf8")
+    const found = source.split(text).length - 1
+    if (found !== 1) throw new Error(`${fault.id}: its text stands ${found} times in ${file}: ${JSON.stringify(text)}`)
+    writeFileSync(
+      path,
+      source.replace(text, () => instead)
+    )
+  }
+  return copy
+}
+
+interface Verdict {
+  readonly caught: boolean
+  readonly how: string
+}
+
+const test = (copy: string): Promise<Verdict> =>
+  new Promise((resolve) => {
+    const vitest = `${copy}/node_modules/vitest/vitest.mjs`
+    const args = [vitest, "run", "--config", "test/vitest.config.ts", "--bail", "1", "--reporter", "verbose"]
+    const child = spawn(process.execPath, args, {
+      cwd: copy,
+      env: { ...process.env, NO_COLOR: "1", TROUPE_MUTANT: "1" }
+    })
+    let output = ""
+    const hear = (chunk: Buffer): void => {
+      output = (output + chunk.toString()).slice(-200_000)
+    }
+    child.stdout.on("data", hear)
+    child.stderr.on("data", hear)
+    let late = false
+    const limit = setTimeout(() => {
+      late = true
+      child.kill("SIGKILL")
+    }, limitMillis)
+    child.once("close", (status) => {
+      clearTimeout(limit)
+      const first = /^\s*(?:×|FAIL)\s+(.*)$/m.exec(output)?.[1] ?? "the run failed"
+      resolve({ caught: status !== 0, how: late ? `hung for ${limitMillis / 1000} s` : first.trim().slice(0, 140) })
+    })
+  })
+
+const work = async (queue: Array<Fault>, missed: Array<string>): Promise<void> => {
+  for (let fault = queue.shift(); fault !== undefined; fault = queue.shift()) {
+    const began = performance.now()
+    const copy = plant(fault)
+    try {
+      const { caught, how } = await test(copy)
+      const seconds = ((performance.now() - began) / 1000).toFixed(0)
+      console.log(
+        `${caught ? "caught" : "MISSED"}  ${fault.id.padEnd(28)} ${seconds.padStart(3)} s  ${caught ? how : fault.law}`
+      )
+      if (!caught) missed.push(fault.id)
+    } finally {
+      rmSync(copy, { recursive: true, force: true })
+    }
+  }
+}
+
+if (values.list === true) for (const { id, law } of faults) console.log(`${id.padEnd(28)} ${law}`)
+else {
+  const queue = [...chosen()]
+  const all = queue.length
+  const missed: Array<string> = []
+  await Promise.all(Array.from({ length: Number(values.jobs ?? 2) }, () => work(queue, missed)))
+  console.log(
+    `${all - missed.length} of ${all} faults caught${missed.length > 0 ? `; missed: ${missed.join(", ")}` : ""}`
+  )
+  process.exitCode = missed.length > 0 ? 1 : 0
+}
