@@ -11,7 +11,7 @@
  * A restart keeps mailbox, queued asks, watches and connections; returns the stash to the head; ends children, forks,
  * timers; fails deferred asks and live streams with `CalleeFailed`; revokes `self`.
  */
-import { Cause, Effect, Exit, type Fiber, Scope } from "effect"
+import { Cause, Exit, type Fiber, type Scope } from "effect"
 import { CONNECTED, RESERVED } from "../kernel/Envelope.ts"
 import { ActorStopped, CalleeFailed } from "../kernel/Errors.ts"
 import * as Lifecycle from "../kernel/Lifecycle.ts"
@@ -23,6 +23,7 @@ import type { Cell } from "./Cell.ts"
 import type { Client } from "./Client.ts"
 import * as ExitReason from "./ExitReason.ts"
 import { INITIAL } from "./Extra.ts"
+import * as Finalizers from "./Finalizers.ts"
 import * as Forks from "./Forks.ts"
 import * as Outputs from "./Outputs.ts"
 import { above } from "./Overseer.ts"
@@ -242,45 +243,12 @@ export const advance = (cell: Cell, atRest = false): void => {
 /** Runs `onStop` and closes the incarnation's scope. False while they run. */
 const finalize = (cell: Cell, teardown: Teardown): boolean => {
   if (!teardown.finalized) {
-    beginFinalizers(cell, teardown)
+    Finalizers.begin(cell, teardown)
     teardown.finalizer?.addObserver(() => {
       if (cell.extra?.teardown === teardown) advance(cell)
     })
   }
   return teardown.finalizer === undefined
-}
-
-/** Law 8: once an incarnation, however it ends. */
-const beginFinalizers = (cell: Cell, teardown: Teardown): void => {
-  teardown.finalized = true
-  const effect = finalizers(cell, teardown)
-  if (effect === undefined) return
-  const begun = Effect.suspend(() => {
-    teardown.finalizing = true
-    return effect
-  })
-  const fiber = Forks.start(cell, Forks.forking(cell), begun)
-  teardown.finalizer = fiber
-  fiber.addObserver((exit) => {
-    teardown.finalizer = undefined
-    Forks.late(cell, "onStop", exit)
-  })
-}
-
-const finalizers = (cell: Cell, teardown: Teardown): Effect.Effect<unknown, unknown> | undefined => {
-  const { onStop } = cell.program.plan.hooks
-  const scope = teardown.scope ?? cell.extra?.scope
-  const { state } = cell
-  const hook =
-    onStop === undefined || teardown.goal === "restart" || state === NO_STATE
-      ? undefined
-      : Effect.suspend(() => {
-          const out = onStop(state, teardown.reason, cell.context())
-          return Effect.isEffect(out) ? (out as Effect.Effect<unknown, unknown>) : Effect.void
-        })
-  if (scope === undefined) return hook
-  const close = Scope.close(scope, Exit.void)
-  return hook === undefined ? close : Effect.ensuring(hook, close)
 }
 
 /** The old incarnation is gone: the next one begins, now or after its backoff. */
@@ -361,7 +329,7 @@ const sever = (cell: Cell, teardown: Teardown): void => {
   extra.streams = undefined
   // what has not begun is let begin: it is to run once
   const interrupts = teardown.finalizing
-  if (!teardown.finalized) beginFinalizers(cell, teardown)
+  if (!teardown.finalized) Finalizers.begin(cell, teardown)
   if (teardown.finalizer !== undefined) cut(cell, teardown.finalizer, "finalizer", interrupts)
 }
 

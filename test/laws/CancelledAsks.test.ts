@@ -7,12 +7,12 @@
  * queued: a dead letter; its handler running: interrupted, nothing of it counts; committed: only the answer is discarded.
  */
 import { describe, expect, it } from "@effect/vitest"
-import { Effect, Exit, Fiber, FiberSet, Scope } from "effect"
+import { Effect, Exit, Fiber, Scope } from "effect"
 import { TestClock } from "effect/testing"
-import { Actor, type ActorRef, ActorSystem, type Host } from "troupe"
-import { TestSystem, waitUntil } from "troupe/testkit"
+import { Actor, type ActorRef, ActorSystem } from "troupe"
+import { TestSystem } from "troupe/testkit"
 import { type Me, type P, run, scripted, send } from "../actor/Scripted.ts"
-import { Ledger } from "./Tally.ts"
+import { Tally, settled, structures, uncut } from "./Tally.ts"
 
 /** Milliseconds: the asker gives up at LEAVES; a handler takes WORK, one that is in the way BLOCK. */
 const [LEAVES, SLOW, WORK, BLOCK] = [10, 5, 30, 50] as const
@@ -21,7 +21,7 @@ const hows = ["it times out", "it is interrupted", "its actor stops", "its actor
 type How = (typeof hows)[number]
 
 interface World {
-  readonly ledger: Ledger
+  readonly tally: Tally
   readonly a: ActorRef<P>
   /** Takes one message and lets senders wait. */
   readonly b: ActorRef<P>
@@ -90,7 +90,7 @@ const deferring = (world: World) => (self: Me) => {
   return Actor.noReply("changed")
 }
 
-const guarded = ({ ledger }: World) => ledger.guard("handler", sleeps)
+const guarded = ({ tally }: World) => tally.guard("handler", sleeps)
 const running = { at: "running", next: ["a", LEAVES], guards: ["handler"] } as const
 
 const situations: Record<string, Situation> = {
@@ -135,9 +135,9 @@ const situations: Record<string, Situation> = {
   "a suspended handler with a slow finalizer": {
     ...running,
     script:
-      ({ ledger }) =>
+      ({ tally }) =>
       () =>
-        ledger.guard("handler", sleeps, Effect.sleep(SLOW)),
+        tally.guard("handler", sleeps, Effect.sleep(SLOW)),
     next: ["a", LEAVES + SLOW]
   },
   "a handler suspended uninterruptibly": {
@@ -162,57 +162,27 @@ const situations: Record<string, Situation> = {
       return guarded(world)
     }
   },
-  "a handler in Effect.all": {
-    ...running,
-    script:
-      ({ ledger }) =>
-      () =>
-        Effect.as(
-          Effect.all(
-            ["x", "y", "z"].map((name) => ledger.guard(name, Effect.sleep(WORK))),
-            { concurrency: "unbounded" }
-          ),
-          done
-        ),
-    guards: ["x", "y", "z"]
-  },
-  "a handler in Effect.all, one after the other": {
-    ...running,
-    script:
-      ({ ledger }) =>
-      () =>
-        Effect.as(Effect.all(["x", "y"].map((name) => ledger.guard(name, Effect.sleep(WORK)))), done),
-    guards: ["x"]
-  },
-  "a handler in Effect.race": {
-    ...running,
-    script:
-      ({ ledger }) =>
-      () =>
-        Effect.as(Effect.race(ledger.guard("x", Effect.sleep(WORK)), ledger.guard("y", Effect.never)), done),
-    guards: ["x", "y"]
-  },
-  "a handler with a FiberSet of its own": {
-    ...running,
-    script:
-      ({ ledger }) =>
-      () =>
-        Effect.gen(function* () {
-          const set = yield* FiberSet.make()
-          for (const name of ["x", "y"]) yield* FiberSet.run(set, ledger.guard(name, Effect.never))
-          yield* Effect.sleep(WORK)
-          return done
-        }).pipe(Effect.scoped),
-    guards: ["x", "y"]
-  },
+  ...Object.fromEntries(
+    Object.entries(structures).map(([name, [work, guards]]) => [
+      `a handler in ${name}`,
+      {
+        ...running,
+        script:
+          ({ tally }: World) =>
+          () =>
+            Effect.as(work(tally, WORK), done),
+        guards
+      }
+    ])
+  ),
   "a handler that forked children, one with a slow finalizer": {
     ...running,
     script:
-      ({ ledger }) =>
+      ({ tally }) =>
       () =>
         Effect.gen(function* () {
-          yield* Effect.forkChild(ledger.guard("x", Effect.never))
-          yield* Effect.forkChild(ledger.guard("y", Effect.never, Effect.sleep(SLOW)))
+          yield* Effect.forkChild(tally.guard("x", Effect.never))
+          yield* Effect.forkChild(tally.guard("y", Effect.never, Effect.sleep(SLOW)))
           return yield* sleeps
         }),
     guards: ["x", "y"],
@@ -221,10 +191,10 @@ const situations: Record<string, Situation> = {
   "a handler whose self.fork, self.pipe and forkScoped belong to the incarnation": {
     ...running,
     script: (world) => (self) => {
-      self.fork(world.ledger.guard("fork", Effect.never))
-      self.pipe(world.ledger.guard("pipe", Effect.never), () => ["Note", "piped"])
+      self.fork(world.tally.guard("fork", Effect.never))
+      self.pipe(world.tally.guard("pipe", Effect.never), () => ["Note", "piped"])
       return Effect.andThen(
-        Effect.forkScoped(world.ledger.guard("scoped", Effect.never)).pipe(Scope.provide(self.scope)),
+        Effect.forkScoped(world.tally.guard("scoped", Effect.never)).pipe(Scope.provide(self.scope)),
         guarded(world)
       )
     },
@@ -233,10 +203,10 @@ const situations: Record<string, Situation> = {
   "a handler that waits for an ask of its own": {
     ...running,
     script: (world) => (self) =>
-      world.ledger.guard(
+      world.tally.guard(
         "handler",
         Effect.as(
-          self.ask(world.b, "Run", () => world.ledger.guard("inner", sleeps), { timeout: "infinity" }),
+          self.ask(world.b, "Run", () => world.tally.guard("inner", sleeps), { timeout: "infinity" }),
           done
         )
       ),
@@ -247,7 +217,7 @@ const situations: Record<string, Situation> = {
     ...running,
     before: ({ b }) => [block(b)],
     script: (world) => (self) =>
-      world.ledger.guard(
+      world.tally.guard(
         "handler",
         Effect.as(
           self.ask(world.b, "Run", () => done, { timeout: "infinity" }),
@@ -308,18 +278,18 @@ const situations: Record<string, Situation> = {
   // streaming: an ask answered by a Stream, given up before its first element, between two, and after its last
 }
 
-const settled = (host: Host) => waitUntil(() => !host.system.scheduler.active, "nothing is ready")
+const layer = TestSystem.layerOf(uncut)
 
 const check = ({ how, where }: { readonly how: How; readonly where: string }) =>
   Effect.gen(function* () {
     const situation = situations[where]!
     const { at, next, guards = [], lives = [] } = situation
     const host = yield* ActorSystem
-    const ledger = new Ledger()
+    const tally = new Tally()
     const a = yield* ActorSystem.spawn(scripted({ initial: "before" }).behavior, "a")
     const one = { capacity: 1, overflow: "suspend" } as const
     const b = yield* ActorSystem.spawn(scripted({ initial: "before", mailbox: one }).behavior, "b")
-    const world: World = { ledger, a, b, left: 0, completed: [] }
+    const world: World = { tally, a, b, left: 0, completed: [] }
     for (const step of situation.before?.(world) ?? []) {
       step()
       yield* settled(host)
@@ -379,13 +349,13 @@ const check = ({ how, where }: { readonly how: How; readonly where: string }) =>
       failed: 0
     })
     expect(world.completed).toEqual(at === "committed" ? [false] : [])
-    expect(ledger.begun.toSorted()).toEqual([...guards, ...lives].toSorted())
-    expect(guards.map((name) => ledger.times(name))).toEqual(guards.map(() => 1))
-    expect(lives.map((name) => ledger.times(name))).toEqual(lives.map(() => 0))
+    expect(tally.begun.toSorted()).toEqual([...guards, ...lives].toSorted())
+    expect(guards.map((name) => tally.times(name))).toEqual(guards.map(() => 1))
+    expect(lives.map((name) => tally.times(name))).toEqual(lives.map(() => 0))
     for (const ref of [a, b]) yield* ref.stop()
-    expect(ledger.faults()).toEqual([])
+    expect(tally.faults()).toEqual([])
     expect(host.imbalances()).toEqual([])
-  }).pipe(Effect.provide(TestSystem.layer))
+  }).pipe(Effect.provide(layer))
 
 const rows = Object.keys(situations).flatMap((where) => hows.map((how) => ({ how, where })))
 
@@ -442,6 +412,6 @@ describe("Law 8: until its turn commits, the handler of an ask counts for nothin
       yield* TestClock.adjust(WORK)
       expect(yield* run(a, (_, state) => Actor.reply(state))).toBe(row.state)
       expect(host.snapshot()).toMatchObject({ deadLetters: {}, failed: 0, queued: 0 })
-    }).pipe(Effect.provide(TestSystem.layer))
+    }).pipe(Effect.provide(layer))
   )
 })

@@ -7,12 +7,12 @@
  * JavaScript cannot end is a zombie; failures meanwhile are reported, never supervised.
  */
 import { describe, expect, it } from "@effect/vitest"
-import { Effect, Exit, Fiber, Layer, Logger, Scope } from "effect"
+import { Effect, Exit, Fiber, Layer, Logger, Schema, Scope } from "effect"
 import { TestClock } from "effect/testing"
-import { Actor, ActorSystem, type Host } from "troupe"
-import { TestSystem, waitUntil } from "troupe/testkit"
+import { Actor, ActorSystem } from "troupe"
+import { TestSystem } from "troupe/testkit"
 import { type Me, run, scripted, send } from "../actor/Scripted.ts"
-import { Ledger } from "./Tally.ts"
+import { Tally, settled, uncut } from "./Tally.ts"
 
 /** Milliseconds: a finalizer that suspends takes SLOW; the grace of actor and child, the wait before a restart. */
 const [SLOW, GRACE, BACKOFF] = [20, 100, 1] as const
@@ -62,22 +62,20 @@ const finalizers: Record<Row["way"], Effect.Effect<unknown>> = {
   hangs: Effect.never
 }
 
-const settled = (host: Host) => waitUntil(() => !host.system.scheduler.active, "nothing is ready")
-
 const check = (row: Row) =>
   Effect.gen(function* () {
     const { of, way, end } = row
     const host = yield* ActorSystem
-    const ledger = new Ledger()
+    const tally = new Tally()
     const reports: Array<string> = []
     host.system.onFailure.add(({ error, decision }) => {
       if (JSON.stringify(error.cause).includes("the finalizer failed")) reports.push(decision)
     })
     const finalizer = finalizers[way]
-    const last = Effect.uninterruptible(ledger.finalizer("it", finalizer))
+    const last = Effect.uninterruptible(tally.finalizer("it", finalizer))
     const initial = () => {
-      if (of !== "`initial`" || ledger.begun.length > 0) return 0
-      return ledger.guard("it", Effect.as(Effect.never, 0), finalizer)
+      if (of !== "`initial`" || tally.begun.length > 0) return 0
+      return tally.guard("it", Effect.as(Effect.never, 0), finalizer)
     }
     const limits = { shutdown: GRACE, supervision: { backoff: { min: BACKOFF, jitter: false } } } as const
     const onStop = () => (of === "onStop" ? last : undefined)
@@ -104,14 +102,14 @@ const check = (row: Row) =>
     if (of === "`initial`") yield* settled(host)
     else {
       yield* run(ref, (self) => {
-        if (of === "a fork") self.fork(ledger.guard("it", Effect.never, finalizer))
-        if (of === "a pipe") self.pipe(ledger.guard("it", Effect.never, finalizer), () => ["Note", "piped"])
+        if (of === "a fork") self.fork(tally.guard("it", Effect.never, finalizer))
+        if (of === "a pipe") self.pipe(tally.guard("it", Effect.never, finalizer), () => ["Note", "piped"])
         if (of === "a child's onStop") self.spawn(child, "c")
-        if (of === "the scope") Effect.runSync(Scope.addFinalizer(self.scope, ledger.finalizer("it", finalizer)))
-        if (of !== "a fork" && of !== "a pipe") ledger.begin(of === "a handler" ? "handler" : "it")
+        if (of === "the scope") Effect.runSync(Scope.addFinalizer(self.scope, tally.finalizer("it", finalizer)))
+        if (of !== "a fork" && of !== "a pipe") tally.begin(of === "a handler" ? "handler" : "it")
         if (end === "restart") fall(self)
       })
-      if (of === "a handler") send(ref, () => ledger.guard("it", Effect.never, finalizer))
+      if (of === "a handler") send(ref, () => tally.guard("it", Effect.never, finalizer))
       yield* settled(host)
     }
     if (end === "restart") yield* TestClock.adjust(1)
@@ -149,16 +147,18 @@ const check = (row: Row) =>
     }
     expect(reports).toHaveLength(way === "fails" ? 1 : 0)
     for (const decision of reports) expect(decision).toMatch(/^(reported|ignored: it is stopping)$/)
-    expect(ledger.times("it")).toBe(1)
+    expect(tally.times("it")).toBe(1)
     expect(host.imbalances()).toEqual([])
     yield* TestClock.adjust(SLOW)
     expect(host.snapshot().zombies).toHaveLength(way === "hangs" ? 1 : 0)
     if (end === "restart") {
       yield* ref.stop()
-      expect(ledger.times("it")).toBe(1)
+      expect(tally.times("it")).toBe(1)
     }
   }).pipe(
-    Effect.provide(Layer.provideMerge(TestSystem.layerOf({ zombies: row.way === "hangs" ? 1 : 0 }), Logger.layer([])))
+    Effect.provide(
+      Layer.provideMerge(TestSystem.layerOf({ ...uncut, zombies: row.way === "hangs" ? 1 : 0 }), Logger.layer([]))
+    )
   )
 
 const rows: ReadonlyArray<Row> = whose
@@ -174,6 +174,30 @@ describe("Law 8: finalizers run exactly once", () => {
   it.effect.each(rows)("$of has a finalizer that $way, at $end", check)
 })
 
+describe("Law 8: onStop", () => {
+  it.effect("may add to its incarnation's scope: what it added is finalized, once", () =>
+    Effect.gen(function* () {
+      const host = yield* ActorSystem
+      const tally = new Tally()
+      const Leaver = Actor.make("Leaver", { state: Schema.Int, protocol: [] })
+      const leaver = Leaver.behavior({
+        initial: 0,
+        on: {},
+        onStop: (_, _why, self) => {
+          tally.begin("added")
+          return Scope.addFinalizer(self.scope, tally.finalizer("added", Effect.sleep(SLOW)))
+        }
+      })
+      const ref = host.spawnUnsafe(leaver, "a")
+      const stopping = yield* Effect.forkChild(ref.stop(), { startImmediately: true })
+      yield* TestClock.adjust(SLOW)
+      yield* Fiber.join(stopping)
+      expect(tally.times("added")).toBe(1)
+      expect(tally.faults()).toEqual([])
+    }).pipe(Effect.provide(TestSystem.layerOf(uncut)))
+  )
+})
+
 describe("Law 8: a handler whose asker has gone", () => {
   it.effect("and whose finalizer then fails is a failure: reported and supervised, once", () =>
     Effect.gen(function* () {
@@ -182,16 +206,16 @@ describe("Law 8: a handler whose asker has gone", () => {
       host.system.onFailure.add(({ decision }) => void decisions.push(decision))
       const { behavior } = scripted({ supervision: { backoff: { min: BACKOFF, jitter: false } } })
       const ref = yield* ActorSystem.spawn(behavior, "a")
-      const ledger = new Ledger()
-      const asking = ref.ask("Run", () => ledger.guard("it", Effect.never, finalizers.fails), { timeout: 10 })
+      const tally = new Tally()
+      const asking = ref.ask("Run", () => tally.guard("it", Effect.never, finalizers.fails), { timeout: 10 })
       const asker = yield* Effect.forkChild(Effect.exit(asking), { startImmediately: true })
       yield* TestClock.adjust(10)
       expect(Exit.isFailure(yield* Fiber.join(asker))).toBe(true)
       yield* TestClock.adjust(BACKOFF)
       expect(decisions).toEqual([`restarts in ${BACKOFF} ms`])
       expect(host.snapshot()).toMatchObject({ failed: 1, cancelled: 1, restarts: 1, accepted: 1, finished: 1 })
-      expect(ledger.faults()).toEqual([])
-    }).pipe(Effect.provide(Layer.provideMerge(TestSystem.layer, Logger.layer([]))))
+      expect(tally.faults()).toEqual([])
+    }).pipe(Effect.provide(Layer.provideMerge(TestSystem.layerOf(uncut), Logger.layer([]))))
   )
 
   it.effect("and which then ends with a typed error: an answer that nobody waits for", () =>
@@ -203,6 +227,6 @@ describe("Law 8: a handler whose asker has gone", () => {
       yield* TestClock.adjust(20)
       expect(Exit.isFailure(yield* Fiber.join(asker))).toBe(true)
       expect(host.snapshot()).toMatchObject({ failed: 0, cancelled: 1, restarts: 0, unheardErrors: 0 })
-    }).pipe(Effect.provide(TestSystem.layer))
+    }).pipe(Effect.provide(TestSystem.layerOf(uncut)))
   )
 })

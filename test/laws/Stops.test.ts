@@ -10,10 +10,10 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Clock, Effect, Exit, Fiber, Scope } from "effect"
 import { TestClock } from "effect/testing"
-import { Actor, type ActorRef, ActorSystem, type Host } from "troupe"
-import { TestSystem, waitUntil } from "troupe/testkit"
+import { Actor, type ActorRef, ActorSystem } from "troupe"
+import { TestSystem } from "troupe/testkit"
 import { type Me, type P, scripted } from "../actor/Scripted.ts"
-import { Ledger } from "./Tally.ts"
+import { Tally, settled, uncut } from "./Tally.ts"
 
 const modes = ["drain", "now", "kill"] as const
 type Mode = (typeof modes)[number]
@@ -132,7 +132,7 @@ const model = (row: Row): Expected => {
   return { ...second, endsAt: facts.busy === "interruptible" ? before.millis + second.endsAt : second.endsAt }
 }
 
-const settled = (host: Host) => waitUntil(() => !host.system.scheduler.active, "nothing is ready")
+const layer = TestSystem.layerOf(uncut)
 
 const heard = (exit: Exit.Exit<unknown, unknown> | undefined): string | undefined => {
   if (exit === undefined) return undefined
@@ -149,23 +149,23 @@ const check = (row: Row) =>
     const { mode, situation, extra, before } = row
     const facts: Facts = situations[situation]
     const host = yield* ActorSystem
-    const ledger = new Ledger()
+    const tally = new Tally()
     let armed = true
 
-    /** What hangs on the first incarnation; a later one, which no row should see, would show in the ledger. */
+    /** What hangs on the first incarnation; a later one, which no row should see, would show in the tally. */
     const equip = (self: Me): void => {
       const slow = extra === "a fork with a slow finalizer" ? Effect.sleep(SLOW) : undefined
-      const work = ledger.guard("fork", Effect.never, slow)
+      const work = tally.guard("fork", Effect.never, slow)
       if (extra === "a pipe") self.pipe(work, () => ["Note", "piped"])
       else if (extra !== "nothing") self.fork(work)
-      ledger.begin("scope")
+      tally.begin("scope")
       const close = situation === "a restart that waits for a finalizer" ? Effect.sleep(CLOSE) : undefined
-      Effect.runSync(Scope.addFinalizer(self.scope, ledger.finalizer("scope", close)))
+      Effect.runSync(Scope.addFinalizer(self.scope, tally.finalizer("scope", close)))
     }
     const initial = (_key: string, self: Me) => {
       equip(self)
       if (situation === "connecting, before `initial` runs" || !situation.startsWith("connecting")) return 0
-      const work = ledger.guard("initial", Effect.as(Effect.sleep(WORK), 0))
+      const work = tally.guard("initial", Effect.as(Effect.sleep(WORK), 0))
       return facts.busy === "uninterruptible" ? Effect.uninterruptible(work) : work
     }
     const { behavior, log } = scripted({
@@ -177,20 +177,20 @@ const check = (row: Row) =>
     const ended = yield* Effect.forkChild(
       Effect.gen(function* () {
         const reason = (yield* ref.watch())._tag
-        return { reason, at: yield* Clock.currentTimeMillis, unfinished: ledger.faults() }
+        return { reason, at: yield* Clock.currentTimeMillis, unfinished: tally.faults() }
       }),
       { startImmediately: true }
     )
     if (situation !== "connecting, before `initial` runs") yield* settled(host)
 
-    const work = ledger.guard("handler", Effect.as(Effect.sleep(WORK), Actor.reply("done")))
+    const work = tally.guard("handler", Effect.as(Effect.sleep(WORK), Actor.reply("done")))
     const script = (self: Me): unknown => {
       switch (situation) {
         case "a handler that stops it by self.stop":
           self.stop({ mode })
           return Actor.reply("done")
         case "a handler that waits for its own stop":
-          return ledger.guard("handler", Effect.as(self.ref.stop({ mode }), Actor.reply("done")))
+          return tally.guard("handler", Effect.as(self.ref.stop({ mode }), Actor.reply("done")))
         case "a handler suspended uninterruptibly":
           return Effect.uninterruptible(work)
         case "a restart that waits for a finalizer":
@@ -208,7 +208,7 @@ const check = (row: Row) =>
     const committed = situation === "a suspended Committed handler"
     const asker = facts.asker === undefined ? undefined : yield* asking(ref, committed ? "Sure" : "Run", script)
     if (!selfish && situation !== "connecting, before `initial` runs") yield* settled(host)
-    if (facts.forks && extra !== "nothing" && !selfish) expect(ledger.begun).toContain("fork")
+    if (facts.forks && extra !== "nothing" && !selfish) expect(tally.begun).toContain("fork")
     expect(host.state(ref)).toBe(facts.state === "yes" ? "active" : "connecting")
 
     yield* ref.tell("Note", "queued")
@@ -250,9 +250,9 @@ const check = (row: Row) =>
     yield* TestClock.adjust(100)
     expect(host.snapshot()).toMatchObject({ zombies: [], timers: 0 })
     expect(host.imbalances()).toEqual([])
-    expect(ledger.faults()).toEqual([])
-    expect(ledger.times("scope")).toBe(ledger.begun.includes("scope") ? 1 : 0)
-  }).pipe(Effect.provide(TestSystem.layer))
+    expect(tally.faults()).toEqual([])
+    expect(tally.times("scope")).toBe(tally.begun.includes("scope") ? 1 : 0)
+  }).pipe(Effect.provide(layer))
 
 const rows: ReadonlyArray<Row> = modes.flatMap((mode) =>
   (Object.keys(situations) as ReadonlyArray<Situation>).flatMap((situation) =>

@@ -5,7 +5,15 @@
  * asserts `faults()` after every act: nothing finalized twice, nothing finalized that never began, and, `atEnd`, nothing
  * that began left without its finalizer.
  */
-import { Effect } from "effect"
+import { Effect, FiberSet } from "effect"
+import type { Host } from "troupe"
+import { waitUntil } from "troupe/testkit"
+
+/** Options of a system whose turns are never cut: what runs before what does not depend on the machine. */
+export const uncut = { scheduler: { cost: () => 0 } } as const
+
+/** Whatever can run without time passing has run. */
+export const settled = (host: Host) => waitUntil(() => !host.system.scheduler.active, "nothing is ready")
 
 interface Counts {
   begun: number
@@ -13,7 +21,7 @@ interface Counts {
   finalized: number
 }
 
-export class Ledger {
+export class Tally {
   readonly #counts = new Map<string, Counts>()
 
   #of(name: string): Counts {
@@ -61,4 +69,44 @@ export class Ledger {
       return [`${name}: begun ${begun}, finalizers begun ${finalizing}, ended ${finalized}`]
     })
   }
+}
+
+/** Work in several fibers that a handler may do, and what is begun in it. Takes `millis`. */
+export const structures: Record<
+  string,
+  readonly [work: (tally: Tally, millis: number) => Effect.Effect<unknown>, guards: ReadonlyArray<string>]
+> = {
+  "Effect.all": [
+    (tally, millis) =>
+      Effect.all(
+        ["x", "y", "z"].map((name) => tally.guard(name, Effect.sleep(millis))),
+        { concurrency: "unbounded" }
+      ),
+    ["x", "y", "z"]
+  ],
+  "Effect.all, one after the other": [
+    (tally, millis) => Effect.all(["x", "y"].map((name) => tally.guard(name, Effect.sleep(millis)))),
+    ["x"]
+  ],
+  "Effect.race": [
+    (tally, millis) => Effect.race(tally.guard("x", Effect.sleep(millis)), tally.guard("y", Effect.never)),
+    ["x", "y"]
+  ],
+  "a FiberSet of its own": [
+    (tally, millis) =>
+      Effect.gen(function* () {
+        const set = yield* FiberSet.make()
+        for (const name of ["x", "y"]) yield* FiberSet.run(set, tally.guard(name, Effect.never))
+        yield* Effect.sleep(millis)
+      }).pipe(Effect.scoped),
+    ["x", "y"]
+  ],
+  "forked children": [
+    (tally, millis) =>
+      Effect.gen(function* () {
+        for (const name of ["x", "y"]) yield* Effect.forkChild(tally.guard(name, Effect.never))
+        yield* Effect.sleep(millis)
+      }),
+    ["x", "y"]
+  ]
 }
