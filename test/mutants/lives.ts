@@ -42,14 +42,14 @@ export const lives: ReadonlyArray<Fault> = [
   one(
     "skip-finalizer",
     "8: finalizers run",
-    "actor/Teardown.ts",
+    "actor/Finalizers.ts",
     "  if (effect === undefined) return\n  const begun",
     "  if (effect === undefined || effect !== null) return\n  const begun"
   ),
   one(
     "finalizer-twice",
     "8: finalizers run once",
-    "actor/Teardown.ts",
+    "actor/Finalizers.ts",
     "    return effect\n  })\n  const fiber",
     "    return Effect.andThen(effect, effect)\n  })\n  const fiber"
   ),
@@ -566,5 +566,33 @@ export const lives: ReadonlyArray<Fault> = [
     "supervision/FloodGate.ts",
     "    if (window.full < this.#inFull) {",
     "    if (window.full < Number.POSITIVE_INFINITY) {"
+  ),
+  one(
+    "unbegun-finalizer-cut",
+    "8: finalizers run once, also when a kill follows at once",
+    "actor/Teardown.ts",
+    "const interrupts = teardown.finalizing",
+    "const interrupts = true"
+  ),
+  one(
+    "late-failure-swallowed",
+    "6: failures meanwhile are reported",
+    "actor/Forks.ts",
+    "if (Exit.isSuccess(exit) || Cause.hasInterruptsOnly(exit.cause)) return\n  const { runtime } = cell.program\n  runtime.reported",
+    "if (Exit.isSuccess(exit) || !Cause.hasInterruptsOnly(exit.cause)) return\n  const { runtime } = cell.program\n  runtime.reported"
+  ),
+  one(
+    "drain-skips-initial",
+    "6: a drain finishes accepted mail, of an actor that is about to start too",
+    "actor/Teardown.ts",
+    "const stateless = extra.delay !== undefined",
+    "const stateless = (cell.status & STARTING) !== 0 || extra.delay !== undefined"
+  ),
+  one(
+    "order-not-pressed-on",
+    "6: one deadline passes down, a later and sooner one too",
+    "actor/Teardown.ts",
+    "if (presses)",
+    "if (presses && cell.alive === undefined)"
   )
 ]
