@@ -7,7 +7,7 @@
  *
  * To add a feature (a supervisor, a new kind of reply): a case in `stage`, `work` or `outside`, and a model in `Ledger`.
  */
-import { Effect, Exit, Fiber, Schema, Stream } from "effect"
+import { Effect, Exit, Fiber, Schema, Scope, Stream } from "effect"
 import { Rpc } from "effect/rpc"
 import { Actor, ActorRef, ActorSystem, Agent, type Behavior, type Self } from "troupe"
 import type { Simulation } from "troupe/testkit"
@@ -43,16 +43,25 @@ class World {
   readonly ledger: Ledger
   readonly refs: Array<Ref> = []
   readonly kinds: ReadonlyArray<Behavior<P, never>>
+  readonly #favourite: number
+  readonly #skew: number
+  /** Of former turns: of some the incarnation has ended. */
+  readonly #selves: Array<readonly [Me, Step]> = []
   readonly #answers: Array<{ readonly who: string; readonly answer: () => boolean }> = []
 
   constructor(sim: Simulation.Sim) {
     this.sim = sim
     this.ledger = new Ledger(sim)
+    this.#favourite = sim.chance.below(20)
+    this.#skew = sim.chance.pick([1, 3, 8])
     this.kinds = this.#kinds()
   }
 
+  /** Somebody; in some runs mostly one of a few, whose mail is then long. */
   any(chance: Simulation.Chance): Ref {
-    return chance.pick(this.refs)
+    const n = this.refs.length
+    const share = chance.below(n) / n
+    return this.refs[(this.#favourite + Math.floor(n * share ** this.#skew)) % n]!
   }
 
   /** Something acquired, with the effect that holds it. */
@@ -80,7 +89,7 @@ class World {
       const to = this.any(chance)
       self.send(to, "Do", ledger.mail(me, to.address, depth - 1, { step }))
     }
-    switch (chance.below(19)) {
+    switch (chance.below(21)) {
       case 1:
       case 2:
       case 3:
@@ -97,7 +106,13 @@ class World {
         return self.timers.cancel(`t${chance.below(3)}`)
       case 8:
       case 9:
-        return self.unstash(chance.below(3) + 1)
+        {
+          const count = chance.below(3) + 1
+          self.unstash(count)
+          // behind a stop there is nothing left to put back
+          if (!step.stops) step.unstashed.push(count)
+        }
+        return
       case 10:
         return ledger.watch(self as unknown as Self<never>, step, this.any(chance) as ActorRef)
       case 11:
@@ -127,8 +142,23 @@ class World {
       }
       case 17:
         return self.link(this.any(chance) as ActorRef)
-      case 18:
-        if (chance.oneIn(8)) self.stop({ mode: chance.pick(modes) })
+      case 18: {
+        // what an incarnation that has ended does through its self comes to nothing
+        const [old, itsStep] = chance.pick(this.#selves)
+        if (!ledger.has(itsStep)) old.send(this.any(chance), "Do", { depth: 0, step: { failed: true } })
+        return
+      }
+      case 19: {
+        const id = ledger.acquire(`scope of ${self.ref.address}`)
+        const release = Effect.sync(() => ledger.release(id))
+        Effect.runSync(Scope.addFinalizer(self.scope, release))
+        return
+      }
+      case 20:
+        if (chance.oneIn(8)) {
+          self.stop({ mode: chance.pick(modes) })
+          step.stops = true
+        }
         return
       default:
         return
@@ -150,6 +180,7 @@ class World {
     const chance = sim.chanceOf(self.ref.address)
     const me = `${self.ref.address}#${self.incarnation} at once`
     for (let n = chance.below(3); n >= 0; n--) {
+      ledger.goesOn(step)
       switch (chance.below(10)) {
         case 1:
           yield* Effect.yieldNow
@@ -167,7 +198,7 @@ class World {
             const question = ledger.ask()
             const mail = ledger.mail(me, to.address, depth - 1, { question })
             const asking = self.ask(to, "Ask", mail, { timeout: 1 + chance.below(100) })
-            yield* Effect.exit(Effect.onExit(asking, () => Effect.sync(() => ledger.answered(question, me))))
+            yield* Effect.exit(Effect.onExit(asking, (exit) => Effect.sync(() => ledger.answered(question, me, exit))))
           }
           break
         case 6:
@@ -194,49 +225,52 @@ class World {
     }
   }).bind(this)
 
-  /** A handler's run, written down. `body` answers with the next state, or fails. */
+  /** A handler's run, written down. `body` answers with the next state, or fails; `committed`: no asker ends it. */
   #run<A, F>(
     self: Me,
     state: State,
     mail: Mail,
     body: (step: Step) => { readonly plain: A } | { readonly effect: Effect.Effect<A, F> },
     next: (out: A) => number,
-    sure: boolean
+    committed: boolean
   ): A | Effect.Effect<A, F> {
     const { ledger } = this
     const me = self as unknown as Self<never>
     const at = self.ref.address
-    if (ledger.met(at, mail) && self.client !== undefined && mail.from === self.client.id)
+    if (ledger.met(self.ref.cell!, at, mail) && self.client !== undefined && mail.from === self.client.id)
       ledger.client(me, self.client.id, "speaks")
-    const step = ledger.enter(me, state.n)
+    const step = ledger.enter(me, state.n, committed ? undefined : mail.question)
+    if (this.#selves.length < 50) this.#selves.push([self, step])
     let out: { readonly plain: A } | { readonly effect: Effect.Effect<A, F> }
     try {
       out = body(step)
     } catch (error) {
-      ledger.leave(step, state.n, undefined, sure)
+      ledger.leave(step, state.n, Exit.die(error), true)
       throw error
     }
     if ("plain" in out) {
-      ledger.leave(step, state.n, next(out.plain), sure)
+      ledger.leave(step, state.n, Exit.succeed(next(out.plain)), true)
       return out.plain
     }
     const { effect } = out
     return Effect.onExit(this.held(`handler of ${at}`, effect, 0), (exit) =>
-      Effect.sync(() => ledger.leave(step, state.n, Exit.isSuccess(exit) ? next(exit.value) : undefined, sure))
+      Effect.sync(() => {
+        if (committed && Exit.hasInterrupts(exit)) ledger.interrupted(step)
+        ledger.leave(step, state.n, Exit.map(exit, next), mail.question === undefined && self.caller === undefined)
+      })
     )
   }
 
   readonly #tell = (state: State, mail: Mail, self: Me) => {
     const chance = this.sim.chanceOf(self.ref.address)
-    const sure = self.caller === undefined
     return this.#run(
       self,
       state,
       mail === quiet ? { depth: 0 } : mail,
       (step) => {
-        if (chance.oneIn(12)) {
+        if (mail !== quiet && chance.oneIn(12)) {
           self.stash()
-          this.ledger.stash(mail)
+          this.ledger.stash(step, mail)
           return { plain: Actor.noReply() as unknown }
         }
         if (chance.oneIn(4))
@@ -245,7 +279,7 @@ class World {
         return { plain: { n: state.n + 1 } }
       },
       (out) => (out as Partial<State>).n ?? state.n,
-      sure
+      true
     )
   }
 
@@ -259,7 +293,7 @@ class World {
         switch (chance.below(11)) {
           case 1:
             self.stash()
-            this.ledger.stash(mail)
+            this.ledger.stash(step, mail)
             return { plain: Actor.noReply() }
           case 2: {
             const handle = self.defer<number, Oops>()
@@ -297,8 +331,16 @@ class World {
       mail,
       (step) => ({ effect: Effect.as(Effect.orDie(this.#work(self, mail.depth, step)), Actor.reply(state.n)) }),
       () => state.n,
-      false
+      true
     )
+
+  /** Something that its scope holds. */
+  #kept(what: string): Effect.Effect<number, never, Scope.Scope> {
+    return Effect.acquireRelease(
+      Effect.sync(() => this.ledger.acquire(what)),
+      (id) => Effect.sync(() => this.ledger.release(id))
+    )
+  }
 
   readonly #tail = (state: State, _mail: Mail, self: Me) => {
     const chance = this.sim.chanceOf(self.ref.address)
@@ -310,12 +352,10 @@ class World {
       Stream.fromEffectRepeat(Effect.as(Effect.sleep(3), 1)),
       Stream.never
     ]
-    const opened = Effect.acquireRelease(
-      Effect.sync(() => this.ledger.acquire(what)),
-      (id) => Effect.sync(() => this.ledger.release(id))
-    )
     const elements = Stream.concat(Stream.make(1, 2), chance.pick(ends))
-    return Actor.reply(Stream.unwrap(Effect.as(opened, elements)) as Stream.Stream<number, Oops>, { n: state.n })
+    return Actor.reply(Stream.unwrap(Effect.as(this.#kept(what), elements)) as Stream.Stream<number, Oops>, {
+      n: state.n
+    })
   }
 
   #kinds(): ReadonlyArray<Behavior<P, never>> {
@@ -330,7 +370,8 @@ class World {
     const starts: ReadonlyArray<unknown> = [
       { n: 0 },
       () => ({ n: 0 }),
-      (key: string) => Effect.as(Effect.sleep(1 + of(key).below(30)), { n: 0 }),
+      (key: string) =>
+        Effect.as(Effect.andThen(this.#kept(`initial of ${key}`), Effect.sleep(1 + of(key).below(30))), { n: 0 }),
       (key: string) => (of(key).oneIn(3) ? Effect.die("initial") : Effect.as(Effect.yieldNow, { n: 0 }))
     ]
     const limits = {
@@ -345,7 +386,7 @@ class World {
     const hook = (self: Me, state: State, look: (step: Step) => void): State => {
       const step = this.ledger.enter(me(self), state.n)
       look(step)
-      this.ledger.leave(step, state.n, state.n + 100, true)
+      this.ledger.leave(step, state.n, Exit.succeed(state.n + 100), true)
       return { n: state.n + 100 }
     }
     const { ledger } = this
@@ -366,6 +407,7 @@ class World {
           onDisconnect: (state, client, _, self) =>
             hook(self, state, () => ledger.client(me(self), client.id, "leaves")),
           onStop: (_, _why, self) => {
+            ledger.stops(me(self))
             const chance = this.sim.chanceOf(`${self.ref.address} stopping`)
             return chance.oneIn(4) ? Effect.sleep(chance.below(150)) : undefined
           }
@@ -399,11 +441,11 @@ class World {
         case 7: {
           const tag = chance.oneIn(4) ? "Sure" : "Ask"
           const question = ledger.ask()
-          sim.note(`${name} asks ${at}`)
+          sim.note(`${name} asks ${at} (${tag})`)
           const asks = ref.ask(tag, ledger.mail(name, at, 3, { question }), { timeout: 1 + chance.below(200) })
           const told = Effect.onExit(asks, (exit) =>
             Effect.sync(() => {
-              ledger.answered(question, `ask of ${name}`)
+              ledger.answered(question, `ask of ${name}`, exit)
               sim.note(`${at} answers ${name}: ${Exit.isSuccess(exit) ? exit.value : "failed"}`)
             })
           )
@@ -465,7 +507,9 @@ class World {
           const question = ledger.ask()
           const mail = ledger.mail(id, at, 2, { question })
           const asks = client.request("Ask", mail, { timeoutMillis: 1 + chance.below(200) })
-          const told = Effect.onExit(asks, () => Effect.sync(() => ledger.answered(question, `request of ${id}`)))
+          const told = Effect.onExit(asks, (exit) =>
+            Effect.sync(() => ledger.answered(question, `request of ${id}`, exit))
+          )
           yield* Effect.forkDetach(Effect.exit(told), { startImmediately: true })
           break
         }
