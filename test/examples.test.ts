@@ -55,6 +55,12 @@ describe("README", () => {
     expect(readFileSync(`${root}README.md`, "utf8")).toContain(Lifecycle.diagram())
   })
 
+  it("shows how examples/40-testing.ts tests, word for word", () => {
+    const source = readFileSync(`${root}examples/40-testing.ts`, "utf8")
+    const tests = source.slice(source.indexOf("// alone: one message in")).trim()
+    expect(readFileSync(`${root}README.md`, "utf8")).toContain(tests)
+  })
+
   it("shows the second example's handlers, word for word", () => {
     const readme = readFileSync(`${root}README.md`, "utf8")
     const source = readFileSync(`${root}examples/20-staging.ts`, "utf8")

@@ -99,14 +99,6 @@ export class Protocol {
           range: "a list of different tags"
         })
       }
-      // the wire has no frame for an element
-      if (clients.has(i) && RpcSchema.isStreamSchema(rpc.successSchema)) {
-        throw new InvalidOption({
-          field: `${type}.clients.${rpc._tag}`,
-          value: "stream: true",
-          range: "supported for clients (in protocol it is, for actors)"
-        })
-      }
       this.#positions.set(rpc._tag, i)
     })
     this.committed = this.rpcs.map((rpc) => Context.get(rpc.annotations, Committed))

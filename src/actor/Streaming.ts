@@ -49,10 +49,16 @@ export class StreamAsk extends Ask {
     target: Cell,
     tag: number,
     millis: number,
-    asker: Cell | undefined
+    asker: Cell | undefined,
+    caller: unknown = asker?.ref
   ) {
-    super(ref, target, tag, millis, asker, asker?.ref)
+    super(ref, target, tag, millis, asker, caller)
     this.#elements = elements
+  }
+
+  /** What was produced, and how it ended. To be read once the first element, or the end, has settled the ask. */
+  get elements(): Stream.Stream<unknown, unknown> {
+    return Stream.fromQueue(this.#elements)
   }
 
   override get answered(): boolean {
@@ -159,6 +165,12 @@ class Opening extends AskEffect {
   leave(): void {
     this.#ask?.leave()
   }
+}
+
+/** A client's request for a stream, to be sent. */
+export const request = (cell: Cell, tag: number, millis: number, client: unknown): StreamAsk => {
+  const elements = Effect.runSync(Queue.bounded<unknown, unknown>(capacity))
+  return new StreamAsk(elements, cell.ref, cell, tag, millis, undefined, client)
 }
 
 /** `ref.ask` of a stream Rpc. */

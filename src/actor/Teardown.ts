@@ -105,8 +105,9 @@ export const stop = (cell: Cell, order: Order, done: (() => void) | undefined): 
     cell.change(Lifecycle.STOP, reason._tag)
   } else if (teardown.goal === "restart") {
     teardown.goal = "stop"
-    teardown.mode = order.mode === "drain" ? "now" : order.mode
+    teardown.mode = order.mode
     teardown.reason = reason
+    if (order.mode === "drain") hurry(teardown)
     cell.change(Lifecycle.STOP, reason._tag)
   } else if (ranks[order.mode] > ranks[teardown.mode]) {
     teardown.mode = order.mode
@@ -117,13 +118,19 @@ export const stop = (cell: Cell, order: Order, done: (() => void) | undefined): 
   if (extra.delay !== undefined) cell.program.runtime.timers.cancel(extra.delay)
   extra.delay = undefined
   // between incarnations there is no state to handle mail with
-  if (teardown.mode === "drain" && waiting && extra.running === undefined) teardown.mode = "now"
+  if (teardown.mode === "drain" && waiting && extra.running === undefined) hurry(teardown)
   // whoever waits for room is not accepted yet, and no longer can be
   for (const waiter of extra.waiters?.splice(0) ?? []) waiter.refused()
   if (teardown.mode === "drain") Outputs.unstash(cell, Number.MAX_SAFE_INTEGER)
   else halt(cell)
   advance(cell)
   return true
+}
+
+/** Asked to drain, it cannot: there is no state to handle its mail with. */
+const hurry = (teardown: Teardown): void => {
+  teardown.mode = "now"
+  if (teardown.reason === ExitReason.drained) teardown.reason = ExitReason.normal
 }
 
 /** Ends this incarnation and begins the next one after `delayMillis`; PARKED: when `unpark` says so. */
@@ -206,7 +213,7 @@ export const advance = (cell: Cell, atRest = false): void => {
     if ((cell.status & HELD) !== 0) {
       if ((cell.status & STARTING) !== 0) return
       // it failed to get a state while it was asked to drain: nobody is left to handle its mail
-      teardown.mode = "now"
+      hurry(teardown)
       halt(cell)
       return advance(cell, atRest)
     }

@@ -8,7 +8,7 @@
  * Cost: a closure call a payload; no Schema is walked a message.
  */
 import { Cause, Result, Schema, SchemaAST } from "effect"
-import type { Rpc } from "effect/rpc"
+import { type Rpc, RpcSchema } from "effect/rpc"
 import type { Protocol } from "../actor/Protocol.ts"
 
 /** `defect`: the Schema itself threw, which is no fault of the sender's; `why` is not for the wire then. */
@@ -70,8 +70,13 @@ export class Codec {
     this.#methods = new Map(
       [...protocol.clients].map((position) => {
         const rpc = protocol.rpcs[position]!
-        const error = protocol.errs[position] ? encoder(rpc.errorSchema) : undefined
-        return [position, { params: decoder(rpc.payloadSchema), success: encoder(rpc.successSchema), error }]
+        const { successSchema } = rpc
+        const streams = RpcSchema.isStreamSchema(successSchema)
+        // of a stream: an element, and the error that it may end with
+        const success = encoder(streams ? successSchema.success : successSchema)
+        const failure = streams ? successSchema.error : rpc.errorSchema
+        const error = protocol.errs[position] ? encoder(failure) : undefined
+        return [position, { params: decoder(rpc.payloadSchema), success, error }]
       })
     )
     this.#events = new Map(
@@ -89,6 +94,7 @@ export class Codec {
     return this.#methods.get(position)!.params(params)
   }
 
+  /** The answer of a method; of one that answers with a stream, an element. */
   success(position: number, value: unknown): Decoded {
     return this.#methods.get(position)!.success(value)
   }

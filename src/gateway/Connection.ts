@@ -14,7 +14,7 @@
  * that does not fit its own) is answered with an incident, whose text is in the log only.
  * Cost: an ask and its callback a request; no fiber, no timer of its own; listeners are shared by all connections.
  */
-import { Cause, type Exit } from "effect"
+import { Cause, Effect, type Exit } from "effect"
 import type { Duplex } from "node:stream"
 import type { RawData, WebSocket } from "ws"
 import { checkClose, type Client, type Encoded } from "../actor/Client.ts"
@@ -34,6 +34,7 @@ import type { Codec } from "./Codec.ts"
 import * as JsonRpc from "./JsonRpc.ts"
 import type { ConnectionLimits } from "./Limits.ts"
 import { Outbox, type OutboxOwner } from "./Outbox.ts"
+import { StreamReply, unfitOf } from "./StreamReply.ts"
 
 /** What the gateway counts over all its connections. */
 export interface Tally {
@@ -130,6 +131,8 @@ export class Connection implements Client, OutboxOwner {
   #backlog: Array<Buffer> | undefined = undefined
   #line: Line | undefined = undefined
   #backlogBytes = 0
+  /** Streams that wait until the socket has taken what was sent. */
+  #thirsty: Array<() => void> | undefined = undefined
   #unfinished = 0
   #unfinishedBytes = 0
   #invalid = 0
@@ -204,6 +207,7 @@ export class Connection implements Client, OutboxOwner {
 
   /** The socket has taken what was sent: goes on. */
   drained(): void {
+    for (const goOn of this.#thirsty?.splice(0) ?? []) goOn()
     if (this.pausedSince !== undefined) this.#resume()
   }
 
@@ -259,6 +263,7 @@ export class Connection implements Client, OutboxOwner {
       return this.#finish(pending, id === undefined ? undefined : JsonRpc.error(id, failure))
     }
     if (id === undefined) this.#notify(position, params.value, pending)
+    else if (this.#codec.protocol.streams[position]) this.#stream(id, position, params.value, pending)
     else if (this.#requests.has(id)) this.#reject(id, JsonRpc.invalidRequest("an id that is in use"), pending)
     else this.#request(id, position, params.value, pending)
   }
@@ -283,6 +288,33 @@ export class Connection implements Client, OutboxOwner {
     else if (!settled) this.#requests.set(id, request)
   }
 
+  /** A request that a stream answers. */
+  #stream(id: JsonRpc.Id, position: number, payload: unknown, pending: Pending): void {
+    if (this.#requests.has(id)) return this.#reject(id, JsonRpc.invalidRequest("an id that is in use"), pending)
+    let ended = false
+    const reply = new StreamReply(id, position, this.#codec, {
+      send: (frame) => this.#send(frame),
+      room: Effect.suspend(() => this.#room()),
+      end: (exit) => {
+        ended = true
+        this.#requests.delete(id)
+        const why = unfitOf(exit)
+        const answer = why === undefined ? this.#answer(id, position, exit) : this.#unfit(id, position, why)
+        this.#finish(pending, this.#closing ? undefined : answer)
+      }
+    })
+    const refused = reply.open(this.#line!, payload, this.#house.limits.requestMillis)
+    if (refused !== undefined) this.#refused(pending, JsonRpc.error(id, failureOf(refused)))
+    else if (!ended) this.#requests.set(id, reply)
+  }
+
+  /** Waits while more is unsent than may be. */
+  #room(): Effect.Effect<void> {
+    if (this.outbox.full) this.outbox.flush()
+    if (!this.outbox.full || this.#closing) return Effect.void
+    return Effect.callback<void>((resume) => void (this.#thirsty ??= []).push(() => resume(Effect.void)))
+  }
+
   /** The agent did not take it. One whose life has ended takes nothing any more: the client may connect to its next. */
   #refused(pending: Pending, answer: string | undefined): void {
     this.#house.tally.refused++
@@ -303,6 +335,7 @@ export class Connection implements Client, OutboxOwner {
   #answer(id: JsonRpc.Id, position: number, exit: Exit.Exit<unknown, unknown>): string {
     try {
       if (exit._tag === "Success") {
+        if (this.#codec.protocol.streams[position]) return JsonRpc.result(id, undefined)
         const encoded = this.#codec.success(position, exit.value)
         return encoded.ok ? JsonRpc.result(id, encoded.value) : this.#unfit(id, position, encoded.why)
       }
@@ -410,6 +443,12 @@ export class Connection implements Client, OutboxOwner {
     this.#draining = true
     this.#socket.pause()
     this.#drained()
+  }
+
+  /** Ends the streams that have not ended by themselves. */
+  endStreams(): void {
+    const { address } = this.#line!
+    for (const request of this.#requests.values()) if (request instanceof StreamReply) request.stop(address)
   }
 
   #drained(): void {

@@ -112,6 +112,9 @@ export class Gateway extends Context.Service<Gateway, OpenGateway>()("troupe/Gat
 const maxHandshakes = 1024
 const handshakeMillis = 10_000
 
+/** Of `drainTimeout`: how long streams may take to end by themselves. */
+const streamShare = 0.5
+
 /** `/healthz` may use a fiftieth of the loop's time. */
 const lookShare = 50
 
@@ -249,7 +252,14 @@ class Listener {
       for (const connection of this.#connections) connection.drain()
       const { system } = this.#host
       const until = system.timers.now() + this.#limits.drainMillis
-      while (this.#connections.size > 0 && system.timers.now() < until) yield* Effect.sleep(1)
+      const patience = until - this.#limits.drainMillis * (1 - streamShare)
+      let streaming = true
+      while (this.#connections.size > 0 && system.timers.now() < until) {
+        yield* Effect.sleep(1)
+        if (!streaming || system.timers.now() < patience) continue
+        streaming = false
+        for (const connection of this.#connections) connection.endStreams()
+      }
       for (const connection of this.#connections) connection.terminate()
       this.#server.closeAllConnections()
     })

@@ -103,6 +103,10 @@ export const result = (id: Id, value: unknown): string =>
 export const error = (id: Id, failure: Failure): string =>
   `{"jsonrpc":"2.0","id":${JSON.stringify(id)},"error":${JSON.stringify(failure)}}`
 
+/** Elements of a stream that answers the request `id`; `values` is JSON already. */
+export const chunk = (id: Id, values: ReadonlyArray<unknown>): string =>
+  `{"jsonrpc":"2.0","method":"$/chunk","params":{"id":${JSON.stringify(id)},"values":${JSON.stringify(values)}}}`
+
 /** An event: a notification of the server's. */
 export const notification = (method: string, params: unknown): string =>
   params === undefined || params === null

@@ -7,12 +7,13 @@
  * gateway's to count (`refuse`). Law 8: `cancel` withdraws a request that is queued and interrupts its handler.
  * Cost: a request is one `Ask` object and its deadline; no fiber.
  */
-import { Exit } from "effect"
+import { Effect, Exit, type Fiber } from "effect"
 import type { ActorRef } from "../actor/ActorRef.ts"
 import { Ask } from "../actor/Ask.ts"
 import type { Cell } from "../actor/Cell.ts"
 import type { Client, Disconnected } from "../actor/Client.ts"
 import * as Refusal from "../actor/Refusal.ts"
+import * as Streaming from "../actor/Streaming.ts"
 import { Suspended } from "../actor/Suspended.ts"
 import type { Address } from "../kernel/Address.ts"
 import { CONNECTED, type DeadReason, DISCONNECTED } from "../kernel/Envelope.ts"
@@ -59,6 +60,28 @@ export class Line {
     const ask = new Ask(cell.ref, cell, position, millis, undefined, this.#client)
     ask.onExit = onExit
     return ask.send(payload) ?? ask
+  }
+
+  /**
+   * Sends a request that a stream answers; `onExit` is called once, with the first element or the end: then `elements` is to
+   * be read. `leave` ends it before or after that.
+   */
+  stream(
+    position: number,
+    payload: unknown,
+    millis: number,
+    onExit: (exit: Exit.Exit<unknown, unknown>) => void
+  ): Streaming.StreamAsk | TellError | AskCycle {
+    const cell = this.#cell
+    if (!cell.alive) return Refusal.closed(cell.ref, this.#system)
+    const ask = Streaming.request(cell, position, millis, this.#client)
+    ask.onExit = onExit
+    return ask.send(payload) ?? ask
+  }
+
+  /** Runs what a connection does for its client, with the system's services. */
+  run(effect: Effect.Effect<unknown, unknown>): Fiber.Fiber<unknown, unknown> {
+    return Effect.runForkWith(this.#system.services)(effect)
   }
 
   /**

@@ -334,7 +334,7 @@ export class BehaviorStub<S, in out P extends Rpc.Any> {
     this.#runtime.failures.length = 0
   }
 
-  /** What is ready runs; if that ended a stop or a restart's wait, the turn it asks for too. */
+  /** `first`, then the fibers that are ready, until none is. */
   #drive(first: () => void): void {
     this.#runtime.drive(first)
   }

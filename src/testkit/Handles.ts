@@ -6,14 +6,15 @@
  * noLeaks({ beforeEach, afterEach }) // in a file of vitest's `setupFiles`: for every test
  * ```
  *
- * Floor 5; used by test runners' setup; knows no runner but by the path of its timers: it is given the hooks.
+ * Floor 5; used by test runners' setup; knows no runner: it is given the hooks.
  * Node's `process.getActiveResourcesInfo()` names the kind of each handle; what stood before the test (the runner's pipes, a
  * host opened in `beforeAll`) is the baseline, so only what is more counts. Timers cannot be told apart so, since the
- * runner's own come and go: those are followed one by one (`async_hooks`, without promises) and named by where they were made.
+ * runner's own come and go: those that a test makes by the global `setTimeout` and `setInterval` are followed one by one, and
+ * named by where they were made. (`async_hooks` would see those of `node:timers` too; with one enabled this project's tests,
+ * full of Effect's suspensions, took half as long again and more.)
  * A handle that is closing is gone in a moment: the check looks again, a few milliseconds apart, and fails with the names of
  * what stays. `unref`ed timers hold nothing and do not count.
  */
-import { type AsyncHook, createHook } from "node:async_hooks"
 import { fileURLToPath } from "node:url"
 
 /** Ends of work in progress that no test owns (files that the runner reads, the loop's next step), and timers: see above. */
@@ -64,51 +65,65 @@ export class Handles {
 
 const here = fileURLToPath(import.meta.url)
 
-/** Where a timer is made: the first frame outside of libraries; undefined for a timer of the runner's own. */
-const place = (): string | undefined => {
-  const limit = Error.stackTraceLimit
-  Error.stackTraceLimit = frames
-  const stack = new Error("place").stack ?? ""
-  Error.stackTraceLimit = limit
-  const own = stack.split("\n").filter((line) => /:\d+:\d+\)?$/.test(line) && !line.includes(here))
-  const callers = own.filter((line) => !line.includes("node:"))
-  const [first] = callers
-  if (first === undefined || /\/node_modules\/(?:@vitest|vitest)\//.test(first)) return undefined
-  const at = callers.find((line) => !line.includes("/node_modules/")) ?? first
+/** Where a timer was made: the first frame outside of libraries. */
+const place = (stack: string): string => {
+  const frames = stack.split("\n").filter((line) => /:\d+:\d+\)?$/.test(line))
+  const callers = frames.filter((line) => !line.includes(here) && !line.includes("node:"))
+  const at = callers.find((line) => !line.includes("/node_modules/")) ?? callers[0] ?? "a place without a name"
   return at.trim().replace(/^at /, "")
 }
 
-/** The timers made since `start`, until they have fired or were cleared. */
-export class TimerWatch {
-  readonly #made = new Map<number, { readonly timer: NodeJS.Timeout; readonly place: string }>()
-  readonly #hook: AsyncHook
+/** Node's own mark of a timer that has fired or was cleared: `Handles.test.ts` fails when Node drops it. */
+interface Made extends NodeJS.Timeout {
+  readonly _destroyed: boolean
+}
 
-  constructor() {
-    const options = {
-      // promises are many, and no timers
-      trackPromises: false,
-      init: (id: number, type: string, _trigger: number, timer: object): void => {
-        const made = type === "Timeout" ? place() : undefined
-        if (made !== undefined) this.#made.set(id, { timer: timer as NodeJS.Timeout, place: made })
-      },
-      destroy: (id: number): void => void this.#made.delete(id)
-    }
-    this.#hook = createHook(options)
-  }
+/** Timers remembered before those that are over are let go of. */
+const remembered = 1024
+
+type Make = (...args: ReadonlyArray<unknown>) => NodeJS.Timeout
+
+/** The timers that are made by the globals between `start` and `stop`, until they have fired or were cleared. */
+export class TimerWatch {
+  #made: Array<{ readonly timer: Made; readonly at: Error }> = []
+  #room = remembered
+  #restore: Array<() => void> = []
 
   start(): void {
-    this.#made.clear()
-    this.#hook.enable()
+    this.stop()
+    this.#made = []
+    for (const name of ["setTimeout", "setInterval"] as const) {
+      const original = globalThis[name] as Make
+      const followed: Make = (...args) => this.#follow(original(...args))
+      // util.promisify finds its own form of it among the properties
+      Object.defineProperties(followed, Object.getOwnPropertyDescriptors(original))
+      Object.assign(globalThis, { [name]: followed })
+      this.#restore.push(() => {
+        if (globalThis[name] === followed) Object.assign(globalThis, { [name]: original })
+      })
+    }
   }
 
   stop(): void {
-    this.#hook.disable()
+    for (const restore of this.#restore.splice(0)) restore()
+  }
+
+  #follow(timer: NodeJS.Timeout): NodeJS.Timeout {
+    if (this.#made.length >= this.#room) {
+      this.#made = this.#made.filter((made) => !made.timer._destroyed)
+      this.#room = 2 * this.#made.length + remembered
+    }
+    const limit = Error.stackTraceLimit
+    Error.stackTraceLimit = frames
+    this.#made.push({ timer: timer as Made, at: new Error("made") })
+    Error.stackTraceLimit = limit
+    return timer
   }
 
   /** Those that hold the process: `["a timer made at file.ts:3:5"]`. */
   get armed(): ReadonlyArray<string> {
-    const holding = [...this.#made.values()].filter(({ timer }) => timer.hasRef())
-    return holding.map((made) => `a timer made at ${made.place}`)
+    const holding = this.#made.filter(({ timer }) => !timer._destroyed && timer.hasRef())
+    return holding.map(({ at }) => `a timer made at ${place(at.stack ?? "")}`)
   }
 }
 

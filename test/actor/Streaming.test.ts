@@ -2,7 +2,7 @@ import { describe, expect, it } from "@effect/vitest"
 import { Cause, Context, Effect, Exit, Fiber, Layer, Logger, Option, Schema, Scope, Stream } from "effect"
 import { Rpc } from "effect/rpc"
 import { TestClock } from "effect/testing"
-import { Actor, type ActorRef, ActorSystem, Agent, type CrashReport, type Self } from "troupe"
+import { Actor, type ActorRef, ActorSystem, type CrashReport, type Self } from "troupe"
 import { TestSystem, waitUntil } from "troupe/testkit"
 
 class Broken extends Schema.TaggedError<Broken>()("Broken", { at: Schema.Int }) {}
@@ -753,14 +753,6 @@ describe("A message that is answered by a stream", () => {
       expect(reason.message).toBe('Feed/a: defers "Tail": a Stream is an answer that comes later already')
     }).pipe(Effect.provide(quiet))
   )
-
-  it("cannot be a client's, whose wire has no frame for an element: refused by name when the agent is made", () => {
-    const make = () => Agent.make("Room", { state: Schema.Int, clients: [Rpc.make("Tail", { stream: true })] })
-    expect(make).toThrow("Room.clients.Tail: stream: true is not supported for clients (in protocol it is, for actors)")
-    expect(() =>
-      Agent.make("Room", { state: Schema.Int, clients: [], protocol: [Rpc.make("Tail", { stream: true })] })
-    ).not.toThrow()
-  })
 })
 
 describe("Live streams", () => {

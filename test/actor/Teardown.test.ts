@@ -150,7 +150,7 @@ describe("stop", () => {
           type: key,
           onStop: () =>
             Effect.andThen(
-              Effect.sleep(10),
+              Effect.sleep(key === "B" ? 10 : 1),
               Effect.sync(() => void order.push(key))
             )
         }).behavior

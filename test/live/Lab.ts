@@ -4,7 +4,7 @@
  * `Lab` has a method for each way a handler may end: answered when the test says so (`gate`), failed, a typed error, an
  * answer that its Schema refuses. The books must balance when a gateway is closed, and nothing may be left queued.
  */
-import { Context, Effect, Exit, Layer, Logger, Schema, Scope } from "effect"
+import { Context, Effect, Exit, Layer, Logger, Schema, Scope, Stream } from "effect"
 import { Rpc } from "effect/rpc"
 import { Actor, ActorSystem, Agent, type Host, type Limits } from "troupe"
 import { Gateway, type LimitOptions, type OpenGateway } from "troupe/gateway"
@@ -33,6 +33,12 @@ export const Lab = Agent.make("Lab", {
     Rpc.make("WrongEvent"),
     Rpc.make("Deep", { payload: { value: Schema.Unknown }, success: Schema.Unknown }),
     Rpc.make("Stop"),
+    Rpc.make("Count", {
+      payload: { to: Schema.Int, bytes: Schema.optional(Schema.Int), end: Schema.optional(Schema.String) },
+      success: Schema.Union([Schema.Int, Schema.String]),
+      error: Muted,
+      stream: true
+    }),
     Rpc.make("HangUp", { payload: { code: Schema.Int, reason: Schema.String } })
   ],
   events: [Rpc.make("Filler", { payload: { text: Schema.String } })]
@@ -46,6 +52,8 @@ export class Gate {
   readonly interrupted: Array<number> = []
   readonly noted: Array<number> = []
   readonly hooks: Array<string> = []
+  produced = 0
+  streamsEnded = 0
   #open: Array<() => void> = []
   #stays = false
 
@@ -99,6 +107,25 @@ export const behavior = (gate: Gate, limits: Limits = {}) =>
         return state
       },
       Deep: (state, { value }) => Actor.reply(value, { ...state, deep: value }),
+      Count: (state, { to, bytes, end }) => {
+        const numbers = Stream.fromIterable(Array.from({ length: to }, (_, i) => i)).pipe(
+          Stream.rechunk(4),
+          Stream.tap(() => Effect.sync(() => void gate.produced++)),
+          Stream.map((n) => (bytes === undefined ? n : "x".repeat(bytes)))
+        )
+        const ends: Record<string, Stream.Stream<number, Muted>> = {
+          never: Stream.never,
+          typed: Stream.fail(new Muted({ until: new Date(0) })),
+          dies: Stream.die(new Error("secret")),
+          unfit: Stream.make(1.5)
+        }
+        const last = end === undefined ? Stream.empty : ends[end]!
+        const counted = Stream.ensuring(
+          Stream.concat(numbers, last),
+          Effect.sync(() => void gate.streamsEnded++)
+        )
+        return Actor.reply(counted, { ...state, kept: state.kept + 1 })
+      },
       Stop: (state, _, self) => {
         self.stop()
         return state

@@ -395,8 +395,8 @@ export const lives: ReadonlyArray<Fault> = [
     "timer-piles-up",
     "at most one undelivered firing",
     "actor/ActorTimers.ts",
-    "if (this.pending",
-    "if (this.pending && false"
+    "if (this.pending !== undefined || !cell.open) return",
+    "if (!cell.open) return"
   ),
   one(
     "deferred-survives",

@@ -3,7 +3,7 @@ import { Effect, Fiber, Schema, Stream } from "effect"
 import { Rpc } from "effect/rpc"
 import { TestClock } from "effect/testing"
 import { Actor, type ActorRef, ActorSystem, Agent, type Client, NameTaken, Quarantined } from "troupe"
-import { TestSystem } from "troupe/testkit"
+import { TestSystem, waitUntil } from "troupe/testkit"
 import * as Edge from "../../src/supervision/Edge.ts"
 
 const Counter = Actor.make("Counter", {
@@ -37,6 +37,19 @@ describe("ActorSystem", () => {
       expect(yield* ref.ask("Add")).toBe(2)
       expect(ref.address).toBe("Counter/a")
     }).pipe(Effect.provide(TestSystem.layer))
+  )
+
+  it.effect(
+    "is quiet while an actor waits for its backoff, whatever mail it has: a shutdown does not wait for it",
+    () =>
+      Effect.gen(function* () {
+        const host = yield* ActorSystem
+        const ref = yield* ActorSystem.spawn(counter, "a")
+        for (const tag of ["Fail", "Add"] as const) ref.tellUnsafe(tag)
+        yield* waitUntil(() => host.state(ref) === "connecting", "it has failed")
+        expect(host.snapshot().queued).toBe(1)
+        expect(host.quiet).toBe(true)
+      }).pipe(Effect.provide(TestSystem.layer))
   )
 
   it.effect("host makes an actor on its first message, and never for a question about it", () =>

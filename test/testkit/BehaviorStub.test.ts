@@ -237,6 +237,31 @@ describe("effects", () => {
     expect(stub.inbox(ledger)[0]!.reply(false)).toBe(false)
   })
 
+  it("a message is handled before mail that waits; next() handles that, one by one", () => {
+    const { stub, run, log } = script()
+    run((self) => {
+      self.send(self.ref, "Note", "first of its own")
+      self.send(self.ref, "Note", "second of its own")
+    })
+    stub.send("Note", "the test's")
+    expect(log).toEqual(["the test's"])
+    expect([stub.next(), log.length, stub.next(), stub.next()]).toEqual([true, 2, true, false])
+    expect(log).toEqual(["the test's", "first of its own", "second of its own"])
+  })
+
+  it("a timer's firing and a death are handled before mail that waits, too", () => {
+    const { stub, run, log } = script()
+    run((self) => {
+      self.send(self.ref, "Note", "its own")
+      self.timers.once("t", "1 day", "Note", "fired")
+      self.watch(ledger)
+    })
+    stub.fireTimer("t")
+    stub.terminated(ledger)
+    expect(log).toEqual(["fired", "Ledger/main normal"])
+    expect(stub.queued).toBe(1)
+  })
+
   it("a taken child name is refused as in a system, and free again when the child has ended", () => {
     const { stub, run } = script()
     run((self) => void self.spawn(other, "kid"))
@@ -434,6 +459,21 @@ describe("deaths and the end", () => {
     expect(log).toEqual(["Ledger/main failed"])
     run((self) => self.send(ledger, "Line", { text: "to nobody" }))
     expect(stub.deadLetters).toMatchObject([{ address: "Ledger/main", tag: "Line", reason: "noSuchActor" }])
+  })
+
+  it("who asks an actor that ends is told ActorStopped", () => {
+    const { stub, run, log } = script()
+    run((self) => {
+      self.watch(ledger)
+      self.pipe(Effect.flip(ledger.ask("Audit", { coins: 1 })), (exit) => [
+        "Note",
+        Exit.isSuccess(exit) ? exit.value._tag : "no error"
+      ])
+    })
+    expect(stub.inbox(ledger)).toMatchObject([{ tag: "Audit", waiting: true }])
+    stub.terminated(ledger)
+    stub.next()
+    expect(log).toEqual(["Ledger/main normal", "ActorStopped"])
   })
 
   it("stop runs onStop once, ends children and fails who waits", () => {

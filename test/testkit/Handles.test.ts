@@ -4,6 +4,7 @@ import { createServer } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
+import { promisify } from "node:util"
 import { describe, expect, it } from "vitest"
 import { Handles, settled, TimerWatch } from "../../src/testkit/Handles.ts"
 
@@ -28,7 +29,9 @@ describe("Handles", () => {
 
   it("a timer is named by its place until it has fired or was cleared; unref'ed ones hold nothing", async () => {
     const timers = new TimerWatch()
+    const original = setTimeout
     timers.start()
+    expect(await promisify(setTimeout)(1, "still promisified")).toBe("still promisified")
     const first = setInterval(() => {}, 1000)
     const second = setTimeout(() => {}, 1000)
     setTimeout(() => {}, 1)
@@ -40,6 +43,7 @@ describe("Handles", () => {
     clearTimeout(second)
     expect(await settled(() => timers.armed)).toEqual([])
     timers.stop()
+    expect(setTimeout).toBe(original)
   })
 })
 
