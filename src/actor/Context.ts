@@ -192,12 +192,8 @@ export class ActorContext<P extends Rpc.Any, E extends Rpc.Any = never> {
     if (cell === undefined) return new ActorRef<Q>(behavior.plan.protocol, key ?? "revoked", undefined)
     const { plan } = Options.made("self.spawn.behavior", behavior, Behavior, "definition.behavior(...)")
     const child = this.#runtime.spawnChild(cell, plan, key, options)
-    const staging = this.#staging(cell)
-    if (staging === undefined) cell.act(Staging.START, child, undefined, undefined)
-    else {
-      child.status |= UNBORN
-      staging.add(Staging.START, child, undefined, undefined)
-    }
+    child.status |= UNBORN
+    this.#stage(Staging.START, child)
     return child.ref as ActorRef<Q>
   }
 

@@ -18,7 +18,7 @@ import type { Ticket } from "./Extra.ts"
 import * as Refusal from "./Refusal.ts"
 import * as Runtime from "./Runtime.ts"
 import * as Staging from "./Staging.ts"
-import { BUSY, HELD, QUEUED } from "./Status.ts"
+import { BUSY, HELD, QUEUED, UNBORN } from "./Status.ts"
 import { Suspended } from "./Suspended.ts"
 import { killOrder, type Order } from "./StopOrder.ts"
 
@@ -69,7 +69,8 @@ export const act = (cell: Cell, op: number, a: unknown, b: unknown, c: unknown):
       ;(a as Ask).settle(b as Exit.Exit<unknown, unknown>)
       return undefined
     case Staging.START:
-      ;(a as Cell).start()
+      // a link that broke meanwhile may have had it begin already, with its second incarnation
+      if (((a as Cell).status & UNBORN) !== 0) (a as Cell).start()
       return undefined
     case Staging.LINK:
       cell.program.runtime.link(cell, a as ActorRef<never>)

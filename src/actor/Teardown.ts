@@ -55,6 +55,8 @@ export interface Teardown {
   /** The scope of the incarnation that ends. */
   scope: Scope.Closeable | undefined
   finalizer: Fiber.Fiber<unknown, unknown> | undefined
+  /** It has come to run: interrupted before that, it would release nothing. */
+  finalizing: boolean
   finalized: boolean
   /** Whatever ran has been cut off. */
   severed: boolean
@@ -88,6 +90,7 @@ const make = (goal: "stop" | "restart", mode: Mode, reason: ExitReason.ExitReaso
   forksInterrupted: false,
   scope: undefined,
   finalizer: undefined,
+  finalizing: false,
   finalized: false,
   severed: false,
   delayMillis: 0
@@ -201,7 +204,11 @@ export const advance = (cell: Cell, atRest = false): void => {
   if (teardown.severed) return
   if (teardown.mode === "kill") return kill(cell, teardown)
   // a restart waits for what was committed
-  if (teardown.mode !== "drain" && teardown.goal === "stop" && extra.releasing !== undefined) Outputs.abandon(cell)
+  if (teardown.mode !== "drain" && teardown.goal === "stop" && extra.releasing !== undefined) {
+    Outputs.abandon(cell)
+    // a kill was among what waited
+    if (!cell.alive) return
+  }
   if ((cell.status & BUSY) !== 0) {
     if (teardown.mode !== "drain" && !teardown.interrupted && extra.running !== undefined) {
       teardown.interrupted = true
@@ -324,9 +331,12 @@ const finalizers = (cell: Cell, teardown: Teardown): Effect.Effect<unknown, unkn
           const out = onStop(state, teardown.reason, cell.context())
           return Effect.isEffect(out) ? (out as Effect.Effect<unknown, unknown>) : Effect.void
         })
-  if (scope === undefined) return hook
-  const close = Scope.close(scope, Exit.void)
-  return hook === undefined ? close : Effect.ensuring(hook, close)
+  if (scope === undefined && hook === undefined) return undefined
+  const close = scope === undefined ? Effect.void : Scope.close(scope, Exit.void)
+  return Effect.suspend(() => {
+    teardown.finalizing = true
+    return hook === undefined ? close : Effect.ensuring(hook, close)
+  })
 }
 
 /** The old incarnation is gone: the next one begins, now or after its backoff. */
@@ -392,7 +402,7 @@ const sever = (cell: Cell, teardown: Teardown): void => {
   for (const fork of extra.forks ?? []) cut(cell, fork, "fork")
   extra.forks = undefined
   extra.streams = undefined
-  if (teardown.finalizer !== undefined) cut(cell, teardown.finalizer, "finalizer")
+  if (teardown.finalizer !== undefined) cut(cell, teardown.finalizer, "finalizer", teardown.finalizing)
   else if (!teardown.finalized) {
     const effect = finalizers(cell, teardown)
     if (effect !== undefined) cut(cell, Forks.start(cell, Forks.forking(cell), effect), "finalizer", false)

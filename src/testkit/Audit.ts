@@ -42,6 +42,8 @@ interface Found {
 const walk = (cell: Cell, found: Found): void => {
   if (difference(cell) !== 0) found.unbalanced = true
   found.dead += cell.deadLettered
+  if (!cell.alive)
+    (found.faults ??= []).push(`law 4, conservation: ${cell.address} has ended, and is counted as living still`)
   const over = overfull(cell)
   if (over !== undefined) (found.faults ??= []).push(`law 3, bounds: ${cell.address}: ${over}`)
   const children = cell.extra?.children

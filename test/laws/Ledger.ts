@@ -37,6 +37,8 @@ export interface Step {
   readonly unstashed: Array<number>
   /** It stops its actor. */
   stops: boolean
+  /** It goes on to its end, and changes nothing when its asker has left. */
+  uninterruptible: boolean
 }
 
 /** What stands behind an ask: whether anybody still waits for it. */
@@ -44,8 +46,8 @@ export interface Question {
   outcomes: number
   /** When its asker had its outcome, or gave up. */
   since: number
-  /** Its actor has ended before it came to it. */
-  buried: boolean
+  /** When its actor ended before it came to it, or before it answered what it had deferred. */
+  buried: number
 }
 
 /** Longer than any uninterruptible step of the world. */
@@ -83,6 +85,7 @@ export class Ledger {
   readonly #questions: Array<Question> = []
   readonly #lives = new WeakMap<Cell, number>()
   readonly #shelves = new Map<Cell, Shelf<Mail>>()
+  readonly #deferred = new Map<Cell, Array<Question>>()
   readonly #stopping = new WeakSet<Self<never>>()
   readonly #crashed = new Map<Cell, number>()
   #born = 0
@@ -95,14 +98,16 @@ export class Ledger {
     sim.host.system.onChange.add(({ ref, to }) => {
       const { cell } = ref
       if (cell === undefined) return
+      if (to === "stopped" || to === "connecting") this.#undo(cell)
       if (to === "stopped") this.#died(cell, ref.address)
-      else if (to === "draining" || to === "connecting") this.#shelves.get(cell)?.empty()
+      else if (to === "draining" || to === "connecting")
+        this.#shelves.get(cell)?.empty(cell.extra?.releasing !== undefined)
     })
     sim.host.onDeadLetter(({ payload, reason }) => {
       const mail = payload as Mail | undefined
       if (mail === undefined) return
       for (const shelf of this.#shelves.values()) shelf.bury(mail)
-      if (mail.question !== undefined && (reason === "stopped" || reason === "draining")) mail.question.buried = true
+      if (mail.question !== undefined && (reason === "stopped" || reason === "draining")) mail.question.buried = sim.now
     })
   }
 
@@ -167,12 +172,22 @@ export class Ledger {
       allowed === undefined || allowed.includes(n),
       `section 6: ${who} has state ${n}, committed was ${allowed?.join(" or ")}`
     )
-    return { cell, incarnation, who, question, failed: false, stashed: undefined, unstashed: [], stops: false }
+    return {
+      cell,
+      incarnation,
+      who,
+      question,
+      failed: false,
+      stashed: undefined,
+      unstashed: [],
+      stops: false,
+      uninterruptible: false
+    }
   }
 
   /** A step of it begins. */
-  goesOn({ question, who }: Step): void {
-    if (question === undefined || question.outcomes === 0) return
+  goesOn({ question, who, uninterruptible }: Step): void {
+    if (question === undefined || question.outcomes === 0 || uninterruptible) return
     const late = this.#sim.now - question.since
     this.#sim.check(late <= patience, `law 8: ${who} goes on ${late} ms after its asker has left`)
   }
@@ -213,9 +228,21 @@ export class Ledger {
   // ---- law 4, law 8: questions
 
   ask(): Question {
-    const question: Question = { outcomes: 0, since: 0, buried: false }
+    const question: Question = { outcomes: 0, since: 0, buried: Number.POSITIVE_INFINITY }
     this.#questions.push(question)
     return question
+  }
+
+  /** Its answer comes later, from this incarnation. */
+  defers({ cell }: Step, question: Question): void {
+    const open = this.#deferred.get(cell)
+    if (open === undefined) this.#deferred.set(cell, [question])
+    else open.push(question)
+  }
+
+  #undo(cell: Cell): void {
+    for (const question of this.#deferred.get(cell) ?? []) question.buried = Math.min(question.buried, this.#sim.now)
+    this.#deferred.delete(cell)
   }
 
   answered(question: Question, what: string, exit: Exit.Exit<unknown, unknown>): void {
@@ -224,7 +251,10 @@ export class Ledger {
     question.since = this.#sim.now
     const waited =
       Exit.isFailure(exit) && exit.cause.reasons.some((r) => Cause.isFailReason(r) && r.error instanceof AskTimeout)
-    this.#sim.check(!waited || !question.buried, `law 4: ${what} waits in vain for an actor that has ended`)
+    this.#sim.check(
+      !waited || this.#sim.now <= question.buried,
+      `law 4: ${what} waits in vain for an actor that has ended`
+    )
     this.#sim.check(question.outcomes === 1, `law 4: ${what} has ${question.outcomes} outcomes`)
   }
 

@@ -9,6 +9,8 @@
 export class Shelf<M> {
   #stash: Array<M> = []
   #head: Array<M> = []
+  /** What waits for room was staged behind an unstash that the model has done already: which lies where is open. */
+  #vague = false
 
   /** A handler that put its message aside, and the numbers it unstashed, has succeeded. */
   commit(stashed: M | undefined, unstashed: ReadonlyArray<number>): void {
@@ -16,9 +18,10 @@ export class Shelf<M> {
     for (const count of unstashed) this.#back(count)
   }
 
-  /** All of it goes back. */
-  empty(): void {
+  /** All of it goes back; `holding`: while committed outputs wait for room. */
+  empty(holding: boolean): void {
     this.#back(this.#stash.length)
+    if (holding) this.#vague = true
   }
 
   #back(count: number): void {
@@ -34,8 +37,9 @@ export class Shelf<M> {
   /** It is handled now; false when something else should be. */
   take(mail: M): boolean {
     const next = this.#head[0]
-    const inTurn = next === undefined ? !this.#stash.includes(mail) : next === mail
+    const inTurn = next === undefined ? !this.#stash.includes(mail) : next === mail || this.#vague
     this.bury(mail)
+    if (this.#head.length === 0) this.#vague = false
     return inTurn
   }
 }

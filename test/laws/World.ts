@@ -30,6 +30,8 @@ type Me = Self<P, E>
 type Ref = ActorRef<P>
 
 const modes = ["drain", "now", "kill"] as const
+/** Timers, forks, watches, ... of an actor: few, so that the bound is met. */
+const held = 6
 const quiet: Mail = { depth: 0 }
 
 /** How much happens. */
@@ -43,17 +45,21 @@ class World {
   readonly ledger: Ledger
   readonly refs: Array<Ref> = []
   readonly kinds: ReadonlyArray<Behavior<P, never>>
+  /** Nobody is stopped: lives are long. */
+  readonly calm: boolean
   readonly #favourite: number
   readonly #skew: number
   /** Of former turns: of some the incarnation has ended. */
   readonly #selves: Array<readonly [Me, Step]> = []
+  readonly #links = new WeakMap<Step["cell"], number>()
   readonly #answers: Array<{ readonly who: string; readonly answer: () => boolean }> = []
 
   constructor(sim: Simulation.Sim) {
     this.sim = sim
     this.ledger = new Ledger(sim)
     this.#favourite = sim.chance.below(20)
-    this.#skew = sim.chance.pick([1, 3, 8])
+    this.calm = sim.chance.oneIn(4)
+    this.#skew = sim.chance.pick([1, 1.5, 3])
     this.kinds = this.#kinds()
   }
 
@@ -141,7 +147,7 @@ class World {
         return
       }
       case 17:
-        return self.link(this.any(chance) as ActorRef)
+        return this.#link(self, step, this.any(chance) as ActorRef)
       case 18: {
         // what an incarnation that has ended does through its self comes to nothing
         const [old, itsStep] = chance.pick(this.#selves)
@@ -149,13 +155,14 @@ class World {
         return
       }
       case 19: {
+        if (!ledger.has(step)) return
         const id = ledger.acquire(`scope of ${self.ref.address}`)
         const release = Effect.sync(() => ledger.release(id))
         Effect.runSync(Scope.addFinalizer(self.scope, release))
         return
       }
       case 20:
-        if (chance.oneIn(8)) {
+        if (chance.oneIn(8) && !this.calm) {
           self.stop({ mode: chance.pick(modes) })
           step.stops = true
         }
@@ -163,6 +170,16 @@ class World {
       default:
         return
     }
+  }
+
+  /** At most `held` links in a life: one more is refused when the turn is released, which is too late for its handler. */
+  #link(self: Me, step: Step, to: ActorRef): void {
+    const other = to.find(() => this.sim.host.system)
+    if (other === undefined || !this.ledger.has(step)) return
+    const counts = [step.cell, other].map((cell) => [cell, (this.#links.get(cell) ?? 0) + 1] as const)
+    if (counts.some(([, count]) => count > held)) return
+    for (const [cell, count] of counts) this.#links.set(cell, count)
+    self.link(to)
   }
 
   #act(self: Me, depth: number, step: Step): void {
@@ -298,6 +315,7 @@ class World {
           case 2: {
             const handle = self.defer<number, Oops>()
             const answer = (): boolean => (chance.oneIn(4) ? handle.fail(new Oops({})) : handle.succeed(mail.depth))
+            if (mail.question !== undefined) this.ledger.defers(step, mail.question)
             this.#answers.push({ who: self.ref.address, answer })
             if (chance.oneIn(3)) handle.onCancel(() => this.sim.note(`${self.ref.address} hears of a cancel`))
             return { plain: Actor.noReply() }
@@ -311,6 +329,12 @@ class World {
           case 4:
             return { effect: Effect.fail(new Oops({})) }
           case 5:
+            step.uninterruptible = true
+            return {
+              effect: Effect.uninterruptible(
+                Effect.as(this.#work(self, mail.depth, step), Actor.reply(state.n, { n: state.n + 1 }))
+              )
+            }
           case 6:
           case 7:
             return { effect: Effect.as(this.#work(self, mail.depth, step), Actor.reply(state.n, { n: state.n + 1 })) }
@@ -380,7 +404,7 @@ class World {
       connectTimeout: "20 millis",
       idleAfter: "60 millis",
       stash: 4,
-      held: 16
+      held
     } as const
     const me = (self: Me): Self<never> => self as unknown as Self<never>
     const hook = (self: Me, state: State, look: (step: Step) => void): State => {
@@ -457,7 +481,7 @@ class World {
           break
         }
         case 8:
-          if (chance.oneIn(3)) {
+          if (chance.oneIn(3) && !this.calm) {
             const mode = chance.pick(modes)
             sim.note(`${name} stops ${at} (${mode})`)
             yield* Effect.forkDetach(ref.stop({ mode, within: 1 + chance.below(100) }), { startImmediately: true })
@@ -537,7 +561,11 @@ export const world =
         // made by the first message: a schedule that sends nothing starts nobody
         all.refs.push(new ActorRef<P>(kind.plan.protocol, `n${i}`, undefined))
       }
-      yield* Effect.forkChild(sim.chaos({ every: "40 millis" }))
+      // everybody lives, unless a shrunk schedule can do without
+      if (sim.chance.below(2 ** 16) !== 0) {
+        for (const ref of all.refs) ref.tellUnsafe("Do", all.ledger.mail("w", ref.address, 2))
+      }
+      yield* Effect.forkChild(sim.chaos({ every: "40 millis", ...(all.calm && { stops: [] }) }))
       yield* Effect.all(
         [
           ...["x", "y", "z"].map((name) => all.outside(name, rounds)),
