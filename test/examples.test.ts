@@ -45,6 +45,12 @@ describe("README", () => {
     expect(readFileSync(`${root}README.md`, "utf8")).toContain(code.trim())
   })
 
+  it("shows the client of examples/55-client.ts, word for word", () => {
+    const source = readFileSync(`${root}examples/55-client.ts`, "utf8")
+    const code = source.slice(source.indexOf("const lobby ="), source.indexOf("await first.stop()"))
+    expect(readFileSync(`${root}README.md`, "utf8")).toContain(code.trim())
+  })
+
   it("shows the supervisor of examples/32-supervisor.ts, word for word", () => {
     const source = readFileSync(`${root}examples/32-supervisor.ts`, "utf8")
     const code = source.slice(source.indexOf("const shop ="), source.indexOf("const market ="))

@@ -12,7 +12,7 @@ import { describe, expect, it } from "vitest"
 const root = fileURLToPath(new URL("..", import.meta.url))
 
 const floors = [
-  ["kernel"],
+  ["kernel", "client"],
   ["actor"],
   ["supervision"],
   ["durable", "gateway", "compute"],
@@ -20,7 +20,7 @@ const floors = [
   ["observe", "testkit"],
   ["cli"]
 ]
-const barrels = ["src/index.ts", "src/gateway/index.ts", "src/testkit/index.ts"]
+const barrels = ["src/index.ts", "src/client/index.ts", "src/gateway/index.ts", "src/testkit/index.ts"]
 const maxLinesOfCode = 400
 const maxExampleLines = 80
 const maxActorLines = 150
@@ -142,6 +142,20 @@ describe("layers", () => {
     expect(faults.map((file) => file.path)).toEqual([])
   })
 
+  it("src/client stands alone: it imports its own files and types, and nothing in src/ imports it", () => {
+    const inside = (path: string | undefined) => path?.startsWith("src/client/") === true
+    const faults = src.flatMap((file) => {
+      const wrong = inside(file.path)
+        ? [
+            ...file.valueImports.filter((to) => !inside(target(file, to))),
+            ...file.imports.filter((to) => to.startsWith("node:"))
+          ]
+        : file.imports.filter((to) => inside(target(file, to)))
+      return wrong.map((to) => `${file.path} imports ${to}`)
+    })
+    expect(faults).toEqual([])
+  })
+
   it("no imports go in a circle, those of types apart", () => {
     const edges = new Map(src.map((file) => [file.path, file.valueImports.flatMap((to) => target(file, to) ?? [])]))
     const done = new Set<string>()
@@ -162,7 +176,7 @@ describe("layers", () => {
     expect(faults.map((file) => `${file.path}: ${linesOfCode(file.code)}`)).toEqual([])
   })
 
-  it("there is no barrel besides the three that users import", () => {
+  it("there is no barrel besides those that users import", () => {
     const found = [...src, ...actors, ...examples].map((file) => file.path).filter((path) => path.endsWith("index.ts"))
     expect(found.filter((path) => !barrels.includes(path))).toEqual([])
   })

@@ -33,8 +33,10 @@ import { Protocol } from "./Protocol.ts"
 export { fromMachine } from "./Machine.ts"
 export { Committed } from "./Protocol.ts"
 
-/** A kind of actor: state `S`, protocol `P`, and (for agents) the events `E` that its clients get. */
-export class Definition<S, in out P extends Rpc.Any, E extends Rpc.Any = never> {
+/** A kind of actor: state `S`, protocol `P`, and (for agents) the events `E` that its clients get, the calls `C` they may make. */
+export class Definition<S, in out P extends Rpc.Any, E extends Rpc.Any = never, C extends Rpc.Any = never> {
+  /** For the types of `troupe/client`; there is no such field at run time. */
+  declare readonly "~wire"?: (clients: C, events: E) => void
   readonly type: string
   readonly protocol: Protocol
   readonly state: Schema.Codec<S, unknown>

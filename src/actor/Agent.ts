@@ -41,9 +41,9 @@ export const make = <
 >(
   type: string,
   options: MakeOptions<S, C, E, P>
-): Definition<S["Type"], C[number] | P[number], E[number]> => {
+): Definition<S["Type"], C[number] | P[number], E[number], C[number]> => {
   Options.known(type, options, ["state", "clients", "events", "protocol"])
-  return new Definition<S["Type"], C[number] | P[number], E[number]>(
+  return new Definition<S["Type"], C[number] | P[number], E[number], C[number]>(
     type,
     options.state,
     [...Options.list(`${type}.clients`, options.clients, "Rpcs"), ...(options.protocol ?? [])],

@@ -28,6 +28,8 @@ export const QUEUED = 1
 export const RUNNING = 2
 export const TAKEN = 3
 const DONE = 4
+/** Done because its asker gave it up. */
+const WITHDRAWN = 5
 
 export class Ask extends TimerNode {
   readonly ref: ActorRef<never>
@@ -47,8 +49,6 @@ export class Ask extends TimerNode {
   /** Told when the asker gives up a deferred ask. */
   onCancel: (() => void) | undefined = undefined
   #waiter: Suspended | undefined = undefined
-  /** Told when it gives up its place in a sender's line: forwards. */
-  #leaves: (() => void) | undefined = undefined
 
   constructor(
     ref: ActorRef<never>,
@@ -99,18 +99,10 @@ export class Ask extends TimerNode {
     })
   }
 
-  /** Forwarded to a full mailbox: it waits in its line for the actor that forwarded it, which goes on by `leaves` if it is given up. */
-  wait(waiter: Suspended, leaves: () => void): void {
-    this.phase = WAITING
+  /** Forwarded by an actor that waits, in the line of a full mailbox. */
+  held(waiter: Suspended): void {
     this.#waiter = waiter
-    this.#leaves = leaves
-  }
-
-  /** The receiver took it from its line. */
-  admitted(): void {
-    this.phase = QUEUED
-    this.#waiter = undefined
-    this.#leaves = undefined
+    this.phase = WAITING
   }
 
   /** Sends itself for `fiber`, which goes on with the outcome. */
@@ -129,6 +121,11 @@ export class Ask extends TimerNode {
     return this.exit === undefined
       ? `the answer of ${this.target.address} to "${this.target.tagName(this.tag)}"`
       : undefined
+  }
+
+  /** Its asker has gone: until its turn commits, its handler counts for nothing. */
+  get withdrawn(): boolean {
+    return this.phase === WITHDRAWN && !this.target.program.plan.protocol.committed[this.tag]
   }
 
   /** Its handler begins. */
@@ -187,17 +184,11 @@ export class Ask extends TimerNode {
     if (this.exit === undefined) this.cancel()
   }
 
-  #leave(): void {
-    this.#waiter?.cancel()
-    const leaves = this.#leaves
-    this.#leaves = undefined
-    if (leaves !== undefined) Runtime.after(this.target.program.runtime, { deliver: leaves })
-  }
-
   #withdraw(reason: "timedOut" | "cancelled", exit: Exit.Exit<unknown, unknown>): void {
     if (this.exit !== undefined) return
     const { phase, target, onCancel } = this
-    if (phase === WAITING) this.#leave()
+    const waiter = phase === WAITING ? this.#waiter : undefined
+    if (waiter !== undefined) target.withdraw(waiter)
     else if (phase === QUEUED) remove(this, reason)
     else if (!target.program.plan.protocol.committed[this.tag]) {
       // also one that has deferred or forwarded it and has not committed that yet
@@ -208,6 +199,9 @@ export class Ask extends TimerNode {
       }
     }
     this.settle(exit)
+    this.phase = WITHDRAWN
+    // behind its outcome: whoever forwarded it goes on then, with nothing to tell anybody
+    waiter?.leave()
     if (phase !== TAKEN || onCancel === undefined) return
     try {
       onCancel()

@@ -68,7 +68,7 @@ export interface Options<
   /** A client has connected, or this is a new incarnation and it is still there. */
   readonly onConnect?: (state: S, client: Client, self: ActorContext<P, E>, why: ConnectReason) => HookResult<S, RC>
   readonly onDisconnect?: (state: S, client: Client, why: Disconnected, self: ActorContext<P, E>) => HookResult<S, RD>
-  /** The last thing of a life, within its grace. After a kill nobody waits for it; not run when no state was reached. */
+  /** The last thing of a life, within its grace. Once, in any mode; not when no state was reached. A kill does not wait for it. */
   readonly onStop?: (state: S, why: ExitReason, self: ActorContext<P, E>) => void | Effect.Effect<unknown, never, RS>
 }
 

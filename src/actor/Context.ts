@@ -215,6 +215,8 @@ export class ActorContext<P extends Rpc.Any, E extends Rpc.Any = never> {
 
   /** Fails together with that actor, both ways, until one of the two incarnations ends. */
   link(ref: ActorRef<never>): void {
+    const cell = this.#cell
+    if (cell !== undefined) Forks.checkHeld(cell, cell.extra?.links?.size ?? 0, "links")
     this.#stage(Staging.LINK, ref)
   }
 

@@ -3,7 +3,8 @@
  *
  * Floor 1; used by Context, Startup, Streaming, Turn, Teardown. Law 8: a fork belongs to its incarnation, not to the message that
  * started it; a restart or stop interrupts it and waits for its finalizers. Law 3: at most `held` of them an actor.
- * A fork's failure is the actor's failure unless asked otherwise (`onFailure: "log"`).
+ * A fork's failure is the actor's failure unless asked otherwise (`onFailure: "log"`); one that comes when its incarnation
+ * ends or has ended is reported.
  */
 import { Cause, Context, Effect, Exit, Scope } from "effect"
 import type { Fiber } from "effect"
@@ -113,15 +114,18 @@ export const fork = (
   checkHeld(cell, (extra.forks?.size ?? 0) - (extra.streams?.size ?? 0), "forks")
   const { incarnation } = extra
   return held(cell, effect, (exit) => {
+    const { teardown } = extra
     // a restart waits for the forks of the incarnation that ends: its number has moved on already
-    if (cell.alive && extra.teardown === undefined && extra.incarnation === incarnation) done(exit)
-    else unheard(cell, exit, "fork")
+    const lives = cell.alive && extra.incarnation === incarnation
+    // an actor that drains still takes what it has waited for
+    if (lives && (teardown === undefined || (teardown.mode === "drain" && !teardown.drained))) done(exit)
+    else late(cell, "fork", exit)
   })
 }
 
-/** What dies while its incarnation ends, or after its asker has left, is reported: nobody acts on it any more. */
-export const unheard = (cell: Cell, exit: Exit.Exit<unknown, unknown>, tag: string): void => {
-  if (Exit.isSuccess(exit) || !exit.cause.reasons.some(Cause.isDieReason)) return
+/** A fiber that a stop or restart has overtaken: what it failed of is reported, never supervised. */
+export const late = (cell: Cell, tag: string, exit: Exit.Exit<unknown, unknown>): void => {
+  if (Exit.isSuccess(exit) || Cause.hasInterruptsOnly(exit.cause)) return
   const { runtime } = cell.program
   runtime.reported(cell, { incident: runtime.incident(), tag, cause: exit.cause })
 }

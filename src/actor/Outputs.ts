@@ -69,7 +69,6 @@ export const act = (cell: Cell, op: number, a: unknown, b: unknown, c: unknown):
       ;(a as Ask).settle(b as Exit.Exit<unknown, unknown>)
       return undefined
     case Staging.START:
-      // a link that broke meanwhile may have had it begin already, with its second incarnation
       if (((a as Cell).status & UNBORN) !== 0) (a as Cell).start()
       return undefined
     case Staging.LINK:
@@ -218,8 +217,8 @@ const hold = (cell: Cell, staging: Staging.Staging, at: number, target: Cell): v
   cell.status |= BUSY
   const waiter = new Suspended(target, tag, payload, origin, plan.offerMillis, (admitted, expired) => {
     extra.releasing = undefined
+    if (admitted && origin instanceof Ask) origin.phase = ASK_QUEUED
     if (!admitted) refuse(cell, ref, tag, payload, origin, expired ? target : undefined)
-    else if (origin instanceof Ask) origin.admitted()
     Runtime.after(runtime, {
       deliver: () => {
         cell.status &= ~BUSY
@@ -227,15 +226,8 @@ const hold = (cell: Cell, staging: Staging.Staging, at: number, target: Cell): v
       }
     })
   })
+  if (origin instanceof Ask) origin.held(waiter)
   extra.releasing = { staging, at, waiter }
-  if (origin instanceof Ask) {
-    // given up while it waits: never accepted, and what was staged behind it goes on
-    origin.wait(waiter, () => {
-      extra.releasing = undefined
-      cell.status &= ~BUSY
-      if (release(cell, staging, at + 4)) cell.rest()
-    })
-  }
 }
 
 /** A send of a fork or a callback waits in the line of a full mailbox, `offerTimeout` at the most, `held` of them an actor. */
@@ -255,13 +247,9 @@ export const queue = (
   const waiter = new Suspended(target, tag, payload, origin, offerMillis, (admitted, expired) => {
     extra.sending--
     if (!admitted) refuse(cell, ref, tag, payload, origin, expired ? target : undefined)
-    else if (origin instanceof Ask) origin.admitted()
+    else if (origin instanceof Ask) origin.phase = ASK_QUEUED
   })
-  if (origin instanceof Ask) {
-    origin.wait(waiter, () => {
-      extra.sending--
-    })
-  }
+  if (origin instanceof Ask) origin.held(waiter)
 }
 
 /** The actor is stopped or killed while committed outputs wait: what can still go goes, the rest are dead letters. */

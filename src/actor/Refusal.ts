@@ -1,10 +1,10 @@
 /**
- * The error for a refused message, made only when somebody asks for it.
+ * The error for a refused message, made only when somebody asks for it, and for an ask whose handler was overtaken.
  *
- * Floor 1; used by Tell, Ask and the turn. On the hot path a refusal is a literal, so shedding load stays cheap.
+ * Floor 1; used by Tell, Ask, the turn and the teardown. On the hot path a refusal is a literal, so shedding load stays cheap.
  * Law 12: a refusal says by name what refused it and which option to change.
  */
-import { ActorStopped, MailboxFull, NoSuchActor, Quarantined } from "../kernel/Errors.ts"
+import { ActorStopped, CalleeFailed, MailboxFull, NoSuchActor, Quarantined } from "../kernel/Errors.ts"
 import type { ActorRef } from "./ActorRef.ts"
 import type { Cell } from "./Cell.ts"
 import type { Runtime } from "./Runtime.ts"
@@ -31,3 +31,12 @@ export const full = (cell: Cell, tag: number, payload: unknown): MailboxFull =>
     capacity: cell.program.plan.capacity,
     payload
   })
+
+/** Its handler was overtaken by a stop, or by the failure behind a restart. */
+export const overtaken = (cell: Cell): ActorStopped | CalleeFailed => {
+  const { address } = cell
+  const incident = cell.extra?.teardown?.incident
+  return incident === undefined
+    ? new ActorStopped({ address, draining: false })
+    : new CalleeFailed({ address, incident })
+}

@@ -85,16 +85,21 @@ const effectful = (cell: Cell, effect: Effect.Effect<unknown, unknown>): void =>
     Forks.handled(cell, handling)
     runtime.timers.cancel(deadline)
     if (running.cancelled && extra.teardown === undefined) {
-      const late = new Error(`initial took longer than ${plan.connectMillis} ms (behavior option connectTimeout)`)
-      failed(cell, Cause.die(late), running.staging)
+      const late = Cause.die(
+        new Error(`initial took longer than ${plan.connectMillis} ms (behavior option connectTimeout)`)
+      )
+      const dirty = Exit.isFailure(end) && !Cause.hasInterruptsOnly(end.cause)
+      failed(cell, dirty ? Cause.combine(late, end.cause) : late, running.staging)
     } else done(cell, end, running.staging)
     cell.rest()
   })
 }
 
 const done = (cell: Cell, exit: Exit.Exit<unknown, unknown>, staging: Staging): void => {
-  if ((cell.status & HALTED) !== 0) Outputs.discard(cell, staging)
-  else if (Exit.isSuccess(exit)) ready(cell, exit.value, staging)
+  if ((cell.status & HALTED) !== 0) {
+    Outputs.discard(cell, staging)
+    Forks.late(cell, "initial", exit)
+  } else if (Exit.isSuccess(exit)) ready(cell, exit.value, staging)
   else failed(cell, exit.cause, staging)
 }
 

@@ -55,6 +55,12 @@ export class Suspended {
     this.#finish(false, false)
   }
 
+  /** The message is wanted no more, and its sender goes on. */
+  leave(): void {
+    this.target.withdraw(this)
+    this.#finish(false, false)
+  }
+
   /** The sender gives up. */
   cancel(): void {
     if (this.#over) return

@@ -7,7 +7,7 @@
  * Modes: `drain` finishes accepted mail first, `now` ends the handler and dead-letters the rest, `kill` waits for nothing:
  * what JavaScript cannot end is listed as a zombie. A later, harder mode takes over a softer one; none is undone.
  * One absolute deadline passes down: each level has min(its own, what remains minus 10 %), `infinity` included; past it, kill.
- * Failures meanwhile are reported, never supervised. Law 8: finalizers run once. Law 10: one end, one reason.
+ * Failures meanwhile are reported, never supervised, those of children included. Law 8: finalizers run once. Law 10: one end, one reason.
  * A restart keeps mailbox, queued asks, watches and connections; returns the stash to the head; ends children, forks,
  * timers; fails deferred asks and live streams with `CalleeFailed`; revokes `self`.
  */
@@ -16,7 +16,6 @@ import { CONNECTED, RESERVED } from "../kernel/Envelope.ts"
 import { ActorStopped, CalleeFailed } from "../kernel/Errors.ts"
 import * as Lifecycle from "../kernel/Lifecycle.ts"
 import * as Mailbox from "../kernel/Mailbox.ts"
-import type { Runnable } from "../kernel/Scheduler.ts"
 import { Deadline, type TimerNode } from "../kernel/Timers.ts"
 import * as ActorTimers from "./ActorTimers.ts"
 import { Ask } from "./Ask.ts"
@@ -27,8 +26,10 @@ import { INITIAL } from "./Extra.ts"
 import * as Forks from "./Forks.ts"
 import * as Outputs from "./Outputs.ts"
 import { above } from "./Overseer.ts"
+import * as Refusal from "./Refusal.ts"
 import * as Runtime from "./Runtime.ts"
 import { BUSY, HALTED, HELD, NO_STATE, QUEUED, STARTING } from "./Status.ts"
+import * as StopChildren from "./StopChildren.ts"
 import { killOrder, type Mode, type Order } from "./StopOrder.ts"
 
 export interface Teardown {
@@ -54,10 +55,11 @@ export interface Teardown {
   forksInterrupted: boolean
   /** The scope of the incarnation that ends. */
   scope: Scope.Closeable | undefined
+  /** `onStop` and the closing of the scope, while they run. */
   finalizer: Fiber.Fiber<unknown, unknown> | undefined
-  /** It has come to run: interrupted before that, it would release nothing. */
-  finalizing: boolean
   finalized: boolean
+  /** They have begun: only then may they be interrupted. */
+  finalizing: boolean
   /** Whatever ran has been cut off. */
   severed: boolean
   /** Wait before the next incarnation. */
@@ -90,8 +92,8 @@ const make = (goal: "stop" | "restart", mode: Mode, reason: ExitReason.ExitReaso
   forksInterrupted: false,
   scope: undefined,
   finalizer: undefined,
-  finalizing: false,
   finalized: false,
+  finalizing: false,
   severed: false,
   delayMillis: 0
 })
@@ -100,40 +102,35 @@ const make = (goal: "stop" | "restart", mode: Mode, reason: ExitReason.ExitReaso
 export const stop = (cell: Cell, order: Order, done: (() => void) | undefined): boolean => {
   if (!cell.alive) return false
   const extra = cell.record()
-  const reason = order.reason ?? reasons[order.mode]
-  const waiting = extra.delay !== undefined || (cell.status & STARTING) !== 0
   let teardown = extra.teardown
+  const presses = teardown?.children !== undefined
+  // between incarnations there is no state to handle mail with
+  const stateless = extra.delay !== undefined || teardown?.goal === "restart"
+  const mode = order.mode === "drain" && stateless ? "now" : order.mode
+  const reason = order.reason ?? reasons[mode]
   if (teardown === undefined) {
-    teardown = extra.teardown = make("stop", order.mode, reason)
+    teardown = extra.teardown = make("stop", mode, reason)
     cell.change(Lifecycle.STOP, reason._tag)
   } else if (teardown.goal === "restart") {
     teardown.goal = "stop"
-    teardown.mode = order.mode
+    teardown.mode = mode
     teardown.reason = reason
-    if (order.mode === "drain") hurry(teardown)
     cell.change(Lifecycle.STOP, reason._tag)
-  } else if (ranks[order.mode] > ranks[teardown.mode]) {
-    teardown.mode = order.mode
+  } else if (ranks[mode] > ranks[teardown.mode]) {
+    teardown.mode = mode
     teardown.reason = reason
   }
   if (done !== undefined) teardown.listeners.push(done)
   arm(cell, teardown, order.millis ?? cell.program.plan.shutdownMillis)
   if (extra.delay !== undefined) cell.program.runtime.timers.cancel(extra.delay)
   extra.delay = undefined
-  // between incarnations there is no state to handle mail with
-  if (teardown.mode === "drain" && waiting && extra.running === undefined) hurry(teardown)
   // whoever waits for room is not accepted yet, and no longer can be
   for (const waiter of extra.waiters?.splice(0) ?? []) waiter.refused()
   if (teardown.mode === "drain") Outputs.unstash(cell, Number.MAX_SAFE_INTEGER)
   else halt(cell)
+  if (presses) StopChildren.press(cell, teardown)
   advance(cell)
   return true
-}
-
-/** Asked to drain, it cannot: there is no state to handle its mail with. */
-const hurry = (teardown: Teardown): void => {
-  teardown.mode = "now"
-  if (teardown.reason === ExitReason.drained) teardown.reason = ExitReason.normal
 }
 
 /** Ends this incarnation and begins the next one after `delayMillis`; PARKED: when `unpark` says so. */
@@ -220,7 +217,8 @@ export const advance = (cell: Cell, atRest = false): void => {
     if ((cell.status & HELD) !== 0) {
       if ((cell.status & STARTING) !== 0) return
       // it failed to get a state while it was asked to drain: nobody is left to handle its mail
-      hurry(teardown)
+      teardown.mode = "now"
+      if (teardown.reason === ExitReason.drained) teardown.reason = ExitReason.normal
       halt(cell)
       return advance(cell, atRest)
     }
@@ -231,7 +229,7 @@ export const advance = (cell: Cell, atRest = false): void => {
     teardown.drained = true
     cell.status |= HELD | HALTED
   }
-  if (teardown.batched || !children(cell, teardown)) return
+  if (teardown.batched || !StopChildren.children(cell, teardown)) return
   if (extra.forks !== undefined && extra.forks.size > 0) {
     if (teardown.forksInterrupted) return
     teardown.forksInterrupted = true
@@ -240,84 +238,37 @@ export const advance = (cell: Cell, atRest = false): void => {
     // the last of them may have ended at once, and gone on from here itself
     if (extra.forks.size > 0 || extra.teardown !== teardown) return
   }
-  if (teardown.finalizer !== undefined || !finalize(cell, teardown)) return
+  if (!finalize(cell, teardown)) return
   if (teardown.goal === "restart") again(cell, teardown)
   else finish(cell, teardown, Lifecycle.DONE)
 }
 
-/** Stops the children, last started first. False while one of them still stops. */
-const children = (cell: Cell, teardown: Teardown): boolean => {
-  teardown.children ??= [...(cell.extra?.children ?? [])]
-  const parallel = cell.extra?.overseer?.parallel === true
-  // whoever else goes on with the teardown meanwhile must not overtake the child that still stops
-  if (!parallel && teardown.stopping > 0) return false
-  let stopped = 0
-  for (let child = teardown.children.at(-1); child !== undefined; child = teardown.children.at(-1)) {
-    teardown.children.pop()
-    if (!child.alive) continue
-    if (child.extra?.teardown?.goal !== "stop") stop(child, orderOf(cell, child, teardown), undefined)
-    if (child.alive) {
-      teardown.stopping++
-      child.extra!.teardown!.listeners.push(() => {
-        teardown.stopping--
-        advance(cell)
-      })
-      if (!parallel) return false
-    }
-    if (parallel && ++stopped === BATCH && teardown.children.length > 0) {
-      cell.program.runtime.scheduler.append(new Onwards(cell, teardown))
-      teardown.batched = true
-      return false
-    }
-  }
-  return teardown.stopping === 0
-}
-
-/** A child stops within its own grace, or its supervisor's for it, and never later than its parent would allow. */
-const orderOf = (cell: Cell, child: Cell, teardown: Teardown): Order => {
-  const grace = cell.extra?.overseer?.graceMillis(child) ?? child.program.plan.shutdownMillis
-  if (grace === 0) return killOrder
-  const left = teardown.expiresAt - cell.program.runtime.timers.now()
-  const mode = teardown.mode === "drain" ? "drain" : "now"
-  return { mode, millis: Math.min(grace, Math.max(1, left * 0.9)), reason: ExitReason.shutdown }
-}
-
-/** So many children of a dynamic supervisor are told to stop in one go; then others get the loop. */
-const BATCH = 512
-
-class Onwards implements Runnable {
-  next: Runnable | undefined = undefined
-  readonly priority: number
-  readonly #cell: Cell
-  readonly #teardown: Teardown
-  constructor(cell: Cell, teardown: Teardown) {
-    this.#cell = cell
-    this.#teardown = teardown
-    this.priority = cell.priority
-  }
-  run(): void {
-    this.#teardown.batched = false
-    if (this.#cell.extra?.teardown === this.#teardown) advance(this.#cell)
-  }
-}
-
 /** Runs `onStop` and closes the incarnation's scope. False while they run. */
 const finalize = (cell: Cell, teardown: Teardown): boolean => {
-  if (teardown.finalized) return true
+  if (!teardown.finalized) {
+    beginFinalizers(cell, teardown)
+    teardown.finalizer?.addObserver(() => {
+      if (cell.extra?.teardown === teardown) advance(cell)
+    })
+  }
+  return teardown.finalizer === undefined
+}
+
+/** Law 8: once an incarnation, however it ends. */
+const beginFinalizers = (cell: Cell, teardown: Teardown): void => {
   teardown.finalized = true
   const effect = finalizers(cell, teardown)
-  if (effect === undefined) return true
-  const { runtime } = cell.program
-  const fiber = Forks.start(cell, Forks.forking(cell), effect)
+  if (effect === undefined) return
+  const begun = Effect.suspend(() => {
+    teardown.finalizing = true
+    return effect
+  })
+  const fiber = Forks.start(cell, Forks.forking(cell), begun)
   teardown.finalizer = fiber
   fiber.addObserver((exit) => {
     teardown.finalizer = undefined
-    if (Exit.isFailure(exit) && !Cause.hasInterruptsOnly(exit.cause)) {
-      runtime.reported(cell, { incident: runtime.incident(), tag: "onStop", cause: exit.cause })
-    }
-    if (cell.extra?.teardown === teardown) advance(cell)
+    Forks.late(cell, "onStop", exit)
   })
-  return false
 }
 
 const finalizers = (cell: Cell, teardown: Teardown): Effect.Effect<unknown, unknown> | undefined => {
@@ -331,12 +282,9 @@ const finalizers = (cell: Cell, teardown: Teardown): Effect.Effect<unknown, unkn
           const out = onStop(state, teardown.reason, cell.context())
           return Effect.isEffect(out) ? (out as Effect.Effect<unknown, unknown>) : Effect.void
         })
-  if (scope === undefined && hook === undefined) return undefined
-  const close = scope === undefined ? Effect.void : Scope.close(scope, Exit.void)
-  return Effect.suspend(() => {
-    teardown.finalizing = true
-    return hook === undefined ? close : Effect.ensuring(hook, close)
-  })
+  if (scope === undefined) return hook
+  const close = Scope.close(scope, Exit.void)
+  return hook === undefined ? close : Effect.ensuring(hook, close)
 }
 
 /** The old incarnation is gone: the next one begins, now or after its backoff. */
@@ -354,6 +302,12 @@ const again = (cell: Cell, teardown: Teardown): void => {
   if (teardown.delayMillis === PARKED) above(cell)?.parked(cell)
   else if (teardown.delayMillis > 0) timers.arm(extra.delay, teardown.delayMillis)
   else extra.delay.expired()
+}
+
+/** Whether it ends, and does no more than that: a drain still handles mail. */
+export const isEnding = (cell: Cell): boolean => {
+  const teardown = cell.extra?.teardown
+  return !cell.alive || (teardown !== undefined && (teardown.mode !== "drain" || teardown.drained))
 }
 
 /** Whether it is down and waits for `unpark`, or for its backoff. */
@@ -394,20 +348,25 @@ const sever = (cell: Cell, teardown: Teardown): void => {
     running.handling.strand.over = true
     cell.program.runtime.timers.cancel(running.stuck)
     Outputs.discard(cell, running.staging)
-    if (running.tag !== INITIAL) cell.finished++
-    tellStopped(cell, running.origin)
-    cut(cell, running.fiber, `handler of ${cell.tagName(running.tag)}`)
+    if (running.tag !== INITIAL) {
+      cell.finished++
+      cell.program.runtime.counts.cancelled++
+    }
+    if (running.origin instanceof Ask) running.origin.settle(Exit.fail(Refusal.overtaken(cell)))
+    const tag = cell.tagName(running.tag)
+    running.fiber.addObserver((exit) => {
+      if (Exit.isFailure(exit) && Cause.hasDies(exit.cause)) Forks.late(cell, tag, exit)
+    })
+    cut(cell, running.fiber, `handler of ${tag}`)
   }
   endStreams(cell)
   for (const fork of extra.forks ?? []) cut(cell, fork, "fork")
   extra.forks = undefined
   extra.streams = undefined
-  if (teardown.finalizer !== undefined) cut(cell, teardown.finalizer, "finalizer", teardown.finalizing)
-  else if (!teardown.finalized) {
-    const effect = finalizers(cell, teardown)
-    if (effect !== undefined) cut(cell, Forks.start(cell, Forks.forking(cell), effect), "finalizer", false)
-  }
-  teardown.finalized = true
+  // what has not begun is let begin: it is to run once
+  const interrupts = teardown.finalizing
+  if (!teardown.finalized) beginFinalizers(cell, teardown)
+  if (teardown.finalizer !== undefined) cut(cell, teardown.finalizer, "finalizer", interrupts)
 }
 
 const cut = (cell: Cell, fiber: Fiber.Fiber<unknown, unknown>, what: string, interrupts = true): void => {

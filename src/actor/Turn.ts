@@ -14,7 +14,7 @@
  */
 import { Cause, type Effect, Exit } from "effect"
 import { DISCONNECTED, RESERVED, SIGNAL, TERMINATED } from "../kernel/Envelope.ts"
-import { ActorStopped, CalleeFailed, InvalidUse, LimitReached } from "../kernel/Errors.ts"
+import { CalleeFailed, InvalidUse, LimitReached } from "../kernel/Errors.ts"
 import { peek } from "../kernel/Fiber.ts"
 import * as Lifecycle from "../kernel/Lifecycle.ts"
 import * as Mailbox from "../kernel/Mailbox.ts"
@@ -29,6 +29,7 @@ import * as Forks from "./Forks.ts"
 import { freeze } from "./Freeze.ts"
 import { NoReply, Reply } from "./Outcome.ts"
 import * as Outputs from "./Outputs.ts"
+import * as Refusal from "./Refusal.ts"
 import { Staging } from "./Staging.ts"
 import * as Startup from "./Startup.ts"
 import { BUSY, HALTED, HELD, QUEUED, STARTING } from "./Status.ts"
@@ -252,7 +253,7 @@ const suspended = (
   cell.status |= BUSY
   runtime.timers.arm(stuck, plan.stuckMillis)
   observe(cell, running)
-  if (origin instanceof Ask && origin.exit !== undefined && !plan.protocol.committed[tag]) {
+  if (origin instanceof Ask && origin.withdrawn) {
     running.cancelled = true
     fiber.interruptUnsafe()
   }
@@ -283,9 +284,23 @@ const resumed = (cell: Cell, running: Running, exit: Exit.Exit<unknown, unknown>
   if (running.cancelled || (cell.status & HALTED) !== 0) {
     runtime.counts.cancelled++
     discard(cell, running.origin, running.staging)
-    Forks.unheard(cell, exit, cell.tagName(running.tag))
+    overtaken(cell, running.tag, exit)
   } else completed(cell, running.tag, running.payload, running.origin, exit, running.staging)
   ease(cell)
+}
+
+/** Whether a handler of that message may answer with a typed error. */
+const answersErrors = (cell: Cell, tag: number): boolean =>
+  tag < SIGNAL && cell.program.plan.protocol.errs[tag >= RESERVED ? tag - RESERVED : tag] === true
+
+/** A typed error is an answer that nobody waits for, an interruption was asked for; a defect is a failure still. */
+const overtaken = (cell: Cell, tag: number, exit: Exit.Exit<unknown, unknown>): void => {
+  if (Exit.isSuccess(exit)) return
+  const answers = answersErrors(cell, tag)
+  if (!exit.cause.reasons.some((r) => Cause.isDieReason(r) || (Cause.isFailReason(r) && !answers))) return
+  const { runtime } = cell.program
+  runtime.counts.failed++
+  runtime.failed(cell, { incident: runtime.incident(), tag: cell.tagName(tag), cause: exit.cause })
 }
 
 /** A fiber task of this actor has run. */
@@ -312,9 +327,8 @@ const completed = (
   }
   const { cause } = exit
   const reason = cause.reasons[0]
-  const position = tag >= RESERVED ? tag - RESERVED : tag
-  const answers = tag < SIGNAL && cell.program.plan.protocol.errs[position] === true
-  if (cause.reasons.length !== 1 || reason === undefined || !Cause.isFailReason(reason) || !answers) {
+  const only = cause.reasons.length === 1 && reason !== undefined && Cause.isFailReason(reason)
+  if (!only || !answersErrors(cell, tag)) {
     crashed(cell, tag, payload, origin, cause, staging)
     return false
   }
@@ -335,6 +349,7 @@ const commit = (
   staging: Staging
 ): boolean => {
   const { runtime } = cell.program
+  if (origin instanceof Ask && origin.withdrawn) return discard(cell, origin, staging)
   if (runtime.freezes && out instanceof Promise) {
     const error = new Error("a handler returned a Promise: return an Effect (Effect.promise) or be a generator")
     crashed(cell, tag, payload, origin, Cause.die(error), staging)
@@ -375,13 +390,7 @@ const commit = (
 const discard = (cell: Cell, origin: unknown, staging: Staging): boolean => {
   cell.finished++
   Outputs.discard(cell, staging)
-  if (origin instanceof Ask) {
-    const { address } = cell
-    const incident = cell.extra?.teardown?.incident
-    const error =
-      incident === undefined ? new ActorStopped({ address, draining: false }) : new CalleeFailed({ address, incident })
-    origin.settle(Exit.fail(error))
-  }
+  if (origin instanceof Ask) origin.settle(Exit.fail(Refusal.overtaken(cell)))
   return false
 }
 

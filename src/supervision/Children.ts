@@ -111,7 +111,7 @@ export class Children implements Overseer {
 
   /** Whether it acts on its children: not while its own incarnation ends. */
   get #acts(): boolean {
-    return !this.#closed && this.#cell.alive && this.#cell.extra?.teardown === undefined
+    return !this.#closed && !Teardown.isEnding(this.#cell)
   }
 
   #planOf(child: Cell): ChildPlan | undefined {

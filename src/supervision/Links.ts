@@ -5,7 +5,7 @@
  * siblings' failure) or is killed, the other fails too, with `LinkBroken`, and its own supervision decides; when one is shut
  * down, so is the other; a normal or drained end breaks nothing. Breaking a link ends it: a new incarnation links anew, in
  * `initial`. A link to nobody is broken at once. Where Troupe departs from OTP: no exit trapping, since `watch` is for that.
- * Law 3: at most `held` links an actor. Order: the other hears after the turn at hand. Cost: O(links) at an end.
+ * Law 3: at most `held` links an actor; one too many is refused in the handler, or, where the other has too many, reported. Order: the other hears after the turn at hand. Cost: O(links) at an end.
  */
 import { Cause } from "effect"
 import type { ActorRef } from "../actor/ActorRef.ts"
@@ -21,8 +21,14 @@ export const link = (cell: Cell, ref: ActorRef<never>, other: Cell | undefined):
   const links = (cell.record().links ??= new Set())
   if (links.has(other)) return
   const theirs = (other.record().links ??= new Set())
-  checkHeld(cell, links.size, "links")
-  checkHeld(other, theirs.size, "links")
+  try {
+    checkHeld(cell, links.size, "links")
+    checkHeld(other, theirs.size, "links")
+  } catch (error) {
+    // the turn that asked for it has been committed: nobody is left to refuse it to
+    const { runtime } = cell.program
+    return runtime.reported(cell, { incident: runtime.incident(), tag: "link", cause: Cause.fail(error) })
+  }
   links.add(other)
   theirs.add(cell)
 }

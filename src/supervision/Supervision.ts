@@ -6,7 +6,7 @@
  *
  * Floor 2; called by the system for every failure of a handler, of `initial`, of a fork, and for every stop of its own.
  * Law 9. A failure is reported once, by name, incident and cause; the asker has been told by then (`CalleeFailed`).
- * Failures of an actor that is being stopped are reported and not supervised. Escalation makes the failure the parent's,
+ * Failures of an actor that is being stopped are reported and not supervised; of one whose parent is, end it. Escalation makes the failure the parent's,
  * which ends its children and starts over; a root has no parent: it stops, and a hosted one is quarantined.
  * Out of budget, what goes upward is `RestartsExhausted`, with the last failure's cause behind it.
  */
@@ -18,6 +18,7 @@ import { above } from "../actor/Overseer.ts"
 import type { Policy } from "../actor/Policy.ts"
 import type { Failure } from "../actor/Runtime.ts"
 import type { Order } from "../actor/StopOrder.ts"
+import { UNBORN } from "../actor/Status.ts"
 import * as Teardown from "../actor/Teardown.ts"
 import { RestartsExhausted } from "../kernel/Errors.ts"
 import type { Children } from "./Children.ts"
@@ -78,6 +79,12 @@ export const failed = (cell: Cell, failure: Failure, around: Surroundings): void
   const extra = cell.record()
   if (!cell.alive || extra.teardown !== undefined || extra.delay !== undefined) {
     return around.report(cell, failure, "ignored: it is stopping")
+  }
+  // one that a handler has made and not committed yet may be linked to already: nothing of it has begun that could end
+  if ((cell.status & UNBORN) !== 0) return around.report(cell, failure, "ignored: it has not started")
+  if (cell.parent !== undefined && Teardown.isEnding(cell.parent)) {
+    around.report(cell, failure, "stopped: its parent is stopping")
+    return stop(cell, failure)
   }
   const supervisor = supervisorOf(cell)
   if (supervisor?.startFailed(cell, failure) === true) {
@@ -177,7 +184,8 @@ const selfStop = Cause.empty
 export const exits = (cell: Cell, order: Order, around: Surroundings): void => {
   const extra = cell.record()
   const policy = policyOf(cell)
-  if (policy.restart !== "permanent" || order.mode === "kill" || extra.teardown !== undefined) {
+  const ending = extra.teardown !== undefined || (cell.parent !== undefined && Teardown.isEnding(cell.parent))
+  if (policy.restart !== "permanent" || order.mode === "kill" || ending) {
     return void Teardown.stop(cell, order, undefined)
   }
   const memory = memoryOf(cell)

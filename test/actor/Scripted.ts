@@ -2,14 +2,19 @@
  * An actor whose handlers are given with the message: `Run` runs a function of `self`, so a test reads as its story.
  *
  * `Run` is an ask or a tell; whatever the function returns is the outcome (nothing: state unchanged, answered with void).
+ * `Sure` is the same, `Actor.Committed`.
  */
 import { Effect, Schema } from "effect"
 import { Rpc } from "effect/rpc"
 import { Actor, type ActorRef, type Behavior, type ExitReason, type Limits, type Self } from "troupe"
 
 const Run = Rpc.make("Run", { payload: Schema.Any, success: Schema.Any, error: Schema.String })
+const Sure = Rpc.make("Sure", { payload: Schema.Any, success: Schema.Any, error: Schema.String }).annotate(
+  Actor.Committed,
+  true
+)
 const Note = Rpc.make("Note", { payload: Schema.String })
-export type P = typeof Run | typeof Note
+export type P = typeof Run | typeof Sure | typeof Note
 export type Me = Self<P>
 
 export interface Options extends Limits {
@@ -26,16 +31,18 @@ export interface Scripted {
 
 export const scripted = ({ type = "S", initial = 0, onStop, ...limits }: Options = {}): Scripted => {
   const log: Array<string> = []
-  const definition = Actor.make(type, { state: Schema.Any, protocol: [Run, Note] })
+  const definition = Actor.make(type, { state: Schema.Any, protocol: [Run, Sure, Note] })
+  const handle = (state: unknown, script: (self: Me, state: unknown) => unknown, self: Me) => {
+    const orNothing = (out: unknown) => (out === undefined ? Actor.reply(undefined) : out)
+    const out = script(self, state)
+    return (Effect.isEffect(out) ? Effect.map(out, orNothing) : orNothing(out)) as never
+  }
   const behavior = definition.behavior({
     ...limits,
     initial: initial as never,
     on: {
-      Run: (state: unknown, script: (self: Me, state: unknown) => unknown, self) => {
-        const orNothing = (out: unknown) => (out === undefined ? Actor.reply(undefined) : out)
-        const out = script(self, state)
-        return (Effect.isEffect(out) ? Effect.map(out, orNothing) : orNothing(out)) as never
-      },
+      Run: handle,
+      Sure: handle,
       Note: (state: unknown, text) => {
         log.push(text)
         return state

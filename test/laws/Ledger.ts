@@ -185,6 +185,17 @@ export class Ledger {
     }
   }
 
+  /** Its synchronous part is over, its fiber has not begun. */
+  pause({ who }: Step): void {
+    this.#inside.set(who, this.#inside.get(who)! - 1)
+  }
+
+  resume({ who }: Step): void {
+    const inside = this.#inside.get(who)! + 1
+    this.#inside.set(who, inside)
+    this.#sim.check(inside === 1, `law 1: two handlers of ${who} overlap`)
+  }
+
   /** A step of it begins. */
   goesOn({ question, who, uninterruptible }: Step): void {
     if (question === undefined || question.outcomes === 0 || uninterruptible) return

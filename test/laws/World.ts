@@ -270,12 +270,17 @@ class World {
       return out.plain
     }
     const { effect } = out
-    return Effect.onExit(this.held(`handler of ${at}`, effect, 0), (exit) =>
-      Effect.sync(() => {
-        if (committed && Exit.hasInterrupts(exit)) ledger.interrupted(step)
-        ledger.leave(step, state.n, Exit.map(exit, next), mail.question === undefined && self.caller === undefined)
-      })
-    )
+    // an ask given up in this very turn interrupts its handler's fiber before that has begun
+    ledger.pause(step)
+    return Effect.suspend(() => {
+      ledger.resume(step)
+      return Effect.onExit(this.held(`handler of ${at}`, effect, 0), (exit) =>
+        Effect.sync(() => {
+          if (committed && Exit.hasInterrupts(exit)) ledger.interrupted(step)
+          ledger.leave(step, state.n, Exit.map(exit, next), mail.question === undefined && self.caller === undefined)
+        })
+      )
+    })
   }
 
   readonly #tell = (state: State, mail: Mail, self: Me) => {

@@ -56,7 +56,7 @@ const replay = async (text: string): Promise<boolean> => {
 }
 
 const search = async (): Promise<boolean> => {
-  const limit = values.runs === undefined ? Number.POSITIVE_INFINITY : whole("runs", values.runs)
+  const limit = values.runs === undefined ? Number.MAX_SAFE_INTEGER : whole("runs", values.runs)
   const millis = values.seconds === undefined ? Number.POSITIVE_INFINITY : 1000 * whole("seconds", values.seconds)
   const bounded = Number.isFinite(limit) || Number.isFinite(millis)
   const most = bounded ? limit : 1000

@@ -43,15 +43,15 @@ export const lives: ReadonlyArray<Fault> = [
     "skip-finalizer",
     "8: finalizers run",
     "actor/Teardown.ts",
-    "  const effect = finalizers(cell, teardown)\n  if (effect === undefined) return true\n  const { runtime }",
-    "  const effect = finalizers(cell, teardown)\n  if (effect === undefined || effect !== null) return true\n  const { runtime }"
+    "  if (effect === undefined) return\n  const begun",
+    "  if (effect === undefined || effect !== null) return\n  const begun"
   ),
   one(
     "finalizer-twice",
     "8: finalizers run once",
     "actor/Teardown.ts",
-    "  const fiber = Forks.start(cell, Forks.forking(cell), effect)\n  teardown.finalizer",
-    "  const fiber = Forks.start(cell, Forks.forking(cell), Effect.andThen(effect, effect))\n  teardown.finalizer"
+    "    return effect\n  })\n  const fiber",
+    "    return Effect.andThen(effect, effect)\n  })\n  const fiber"
   ),
   one(
     "daemon-in-outputs",
@@ -163,7 +163,7 @@ export const lives: ReadonlyArray<Fault> = [
   one(
     "forget-reverse-order",
     "9: children stop right to left",
-    "actor/Teardown.ts",
+    "actor/StopChildren.ts",
     "  teardown.children ??= [...(cell.extra?.children ?? [])]\n",
     "  teardown.children ??= [...(cell.extra?.children ?? [])].toReversed()\n"
   ),
@@ -171,13 +171,13 @@ export const lives: ReadonlyArray<Fault> = [
     "children-survive",
     "9: children end with their parent",
     "actor/Teardown.ts",
-    "  if (teardown.batched || !children(cell, teardown)) return\n",
-    "  if (teardown.batched) return\n  void children\n"
+    "  if (teardown.batched || !StopChildren.children(cell, teardown)) return\n",
+    "  if (teardown.batched) return\n  void StopChildren\n"
   ),
   one(
     "shutdown-forgets-deadline",
     "9: a child has no more time than its parent",
-    "actor/Teardown.ts",
+    "actor/StopChildren.ts",
     "Math.min(grace, Math.max(1, left * 0.9))",
     "grace"
   ),
@@ -473,8 +473,8 @@ export const lives: ReadonlyArray<Fault> = [
     "forward-not-withdrawn",
     "8: a forward that waits can be given up",
     "actor/Ask.ts",
-    "    this.#waiter?.cancel()\n",
-    ""
+    "    waiter?.leave()\n",
+    "    void waiter\n"
   ),
   one(
     "false-cycle",
@@ -528,7 +528,7 @@ export const lives: ReadonlyArray<Fault> = [
   one(
     "hurried-teardown",
     "9: a stop waits for the child that still stops",
-    "actor/Teardown.ts",
+    "actor/StopChildren.ts",
     "  if (!parallel && teardown.stopping > 0) return false\n",
     ""
   ),

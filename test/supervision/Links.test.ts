@@ -2,7 +2,7 @@ import { describe, expect, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { TestClock } from "effect/testing"
 import { type ActorRef, ActorSystem, type CrashReport } from "troupe"
-import { TestSystem } from "troupe/testkit"
+import { TestSystem, waitUntil } from "troupe/testkit"
 import { type P, run, scripted, send } from "../actor/Scripted.ts"
 
 const fail = () => {
@@ -88,6 +88,51 @@ describe("Links", () => {
       yield* TestClock.adjust(2)
       expect(reports).toEqual(["S/a Run"])
     }).pipe(Effect.provide(TestSystem.layer))
+  )
+
+  it.effect("to a child that its parent's handler has not committed yet does not start it before its time", () =>
+    Effect.gen(function* () {
+      const { a, b, host } = yield* world
+      let starts = 0
+      const child = scripted({ type: "Child", initial: () => ++starts }).behavior
+      let made: ActorRef<P> | undefined
+      send(a, (self) => {
+        made = self.spawn(child, "c")
+        return Effect.sleep(50)
+      })
+      yield* waitUntil(() => made !== undefined, "it is made")
+      yield* run(b, (self) => self.link(made!))
+      send(b, fail)
+      yield* TestClock.adjust(20)
+      expect([starts, host.state(made!)]).toEqual([0, "connecting"])
+      yield* TestClock.adjust(100)
+      expect([starts, host.state(made!)]).toEqual([1, "active"])
+    }).pipe(Effect.provide(TestSystem.layer))
+  )
+
+  it.effect(
+    "are bounded by held, on either side: refused in the handler, or reported when the other has too many",
+    () =>
+      Effect.gen(function* () {
+        const host = yield* ActorSystem
+        const reports: Array<string> = []
+        host.system.onFailure.add(({ error, decision }) => void reports.push(`${error.address} ${decision}`))
+        const few = scripted({ held: 1 }).behavior
+        const refs: Array<ActorRef<P>> = []
+        for (const key of ["a", "b", "c"]) refs.push(yield* ActorSystem.spawn(few, key))
+        const [a, b, c] = refs as [ActorRef<P>, ActorRef<P>, ActorRef<P>]
+        yield* run(a, (self) => self.link(b))
+        expect(yield* Effect.flip(run(a, (self) => self.link(c)))).toMatchObject({ _tag: "LimitReached" })
+        const { behavior, log } = scripted({ type: "Log" })
+        const sink = yield* ActorSystem.spawn(behavior, "log")
+        yield* run(c, (self) => {
+          self.link(b)
+          self.send(sink, "Note", "what is staged behind it leaves")
+        })
+        yield* run(sink, () => undefined)
+        expect(log).toEqual(["what is staged behind it leaves"])
+        expect(reports).toEqual(["S/a reported", "S/c reported"])
+      }).pipe(Effect.provide(TestSystem.layer))
   )
 
   it.effect("a link to nobody is broken at once", () =>

@@ -1,0 +1,208 @@
+/**
+ * Finalizers that suspend, fail or hang: each x whose they are x what ends the incarnation, as one table.
+ *
+ * Each row asserts when the life ends or the next incarnation begins (virtual time), why, which zombies are listed and for
+ * how long, what was reported, that every finalizer was begun once, and conservation (TestSystem). The expectation follows
+ * from the rules of stopping: a stop and a restart wait for finalizers, for their grace at most; a kill does not wait; what
+ * JavaScript cannot end is a zombie; failures meanwhile are reported, never supervised.
+ */
+import { describe, expect, it } from "@effect/vitest"
+import { Effect, Exit, Fiber, Layer, Logger, Scope } from "effect"
+import { TestClock } from "effect/testing"
+import { Actor, ActorSystem, type Host } from "troupe"
+import { TestSystem, waitUntil } from "troupe/testkit"
+import { type Me, run, scripted, send } from "../actor/Scripted.ts"
+import { Ledger } from "./Tally.ts"
+
+/** Milliseconds: a finalizer that suspends takes SLOW; the grace of actor and child, the wait before a restart. */
+const [SLOW, GRACE, BACKOFF] = [20, 100, 1] as const
+
+const whose = ["`initial`", "a handler", "a fork", "a pipe", "the scope", "onStop", "a child's onStop"] as const
+const ways = ["suspends", "fails", "hangs"] as const
+const ends = ["now", "drain", "kill", "restart"] as const
+
+interface Row {
+  readonly of: (typeof whose)[number]
+  readonly way: (typeof ways)[number]
+  readonly end: (typeof ends)[number]
+}
+
+interface Expected {
+  /** When the life ends, or the next incarnation begins. */
+  readonly at: number
+  readonly reason: string
+  readonly zombies: ReadonlyArray<string>
+}
+
+const zombieOf: Record<Row["of"], string> = {
+  "`initial`": "S/a: handler of initial",
+  "a handler": "S/a: handler of Run",
+  "a fork": "S/a: fork",
+  "a pipe": "S/a: fork",
+  "the scope": "S/a: finalizer",
+  onStop: "S/a: finalizer",
+  "a child's onStop": "S/a/C/c: finalizer"
+}
+
+const model = ({ of, way, end }: Row): Expected => {
+  const zombies = [zombieOf[of]]
+  const reason = { now: "normal", drain: "drained", kill: "killed", restart: "none" }[end]
+  if (end === "kill") return { at: 0, reason, zombies: way === "fails" ? [] : zombies }
+  const wait = end === "restart" ? BACKOFF : 0
+  if (way === "fails") return { at: wait, reason, zombies: [] }
+  if (way === "suspends") return { at: SLOW + wait, reason, zombies: [] }
+  // a child is killed first, within what its parent leaves it, so its parent need not be
+  if (of === "a child's onStop") return { at: GRACE * 0.9 + wait, reason, zombies }
+  return { at: GRACE + wait, reason: end === "restart" ? reason : "killed", zombies }
+}
+
+const finalizers: Record<Row["way"], Effect.Effect<unknown>> = {
+  suspends: Effect.sleep(SLOW),
+  fails: Effect.die("the finalizer failed"),
+  hangs: Effect.never
+}
+
+const settled = (host: Host) => waitUntil(() => !host.system.scheduler.active, "nothing is ready")
+
+const check = (row: Row) =>
+  Effect.gen(function* () {
+    const { of, way, end } = row
+    const host = yield* ActorSystem
+    const ledger = new Ledger()
+    const reports: Array<string> = []
+    host.system.onFailure.add(({ error, decision }) => {
+      if (JSON.stringify(error.cause).includes("the finalizer failed")) reports.push(decision)
+    })
+    const finalizer = finalizers[way]
+    const last = Effect.uninterruptible(ledger.finalizer("it", finalizer))
+    const initial = () => {
+      if (of !== "`initial`" || ledger.begun.length > 0) return 0
+      return ledger.guard("it", Effect.as(Effect.never, 0), finalizer)
+    }
+    const limits = { shutdown: GRACE, supervision: { backoff: { min: BACKOFF, jitter: false } } } as const
+    const onStop = () => (of === "onStop" ? last : undefined)
+    const child = scripted({ ...limits, type: "C", onStop: () => last }).behavior
+    let began = -1
+    let begins = 0
+    const ref = yield* ActorSystem.spawn(
+      scripted({
+        ...limits,
+        onStop,
+        initial: () => {
+          began = host.system.timers.now()
+          begins++
+          return initial()
+        }
+      }).behavior,
+      "a"
+    )
+    const ended = yield* Effect.forkChild(
+      Effect.map(ref.watch(), ({ _tag }) => ({ reason: _tag as string, at: host.system.timers.now() })),
+      { startImmediately: true }
+    )
+    const fall = (self: Me) => self.fork(Effect.andThen(Effect.sleep(1), Effect.die("down")))
+    if (of === "`initial`") yield* settled(host)
+    else {
+      yield* run(ref, (self) => {
+        if (of === "a fork") self.fork(ledger.guard("it", Effect.never, finalizer))
+        if (of === "a pipe") self.pipe(ledger.guard("it", Effect.never, finalizer), () => ["Note", "piped"])
+        if (of === "a child's onStop") self.spawn(child, "c")
+        if (of === "the scope") Effect.runSync(Scope.addFinalizer(self.scope, ledger.finalizer("it", finalizer)))
+        if (of !== "a fork" && of !== "a pipe") ledger.begin(of === "a handler" ? "handler" : "it")
+        if (end === "restart") fall(self)
+      })
+      if (of === "a handler") send(ref, () => ledger.guard("it", Effect.never, finalizer))
+      yield* settled(host)
+    }
+    if (end === "restart") yield* TestClock.adjust(1)
+    const startedAt = host.system.timers.now()
+    if (end !== "restart") yield* Effect.forkChild(ref.stop({ mode: end }), { startImmediately: true })
+
+    const { at, reason, zombies } = model(row)
+    yield* settled(host)
+    if (at > 0) {
+      yield* TestClock.adjust(at - 1)
+      expect(end === "restart" ? host.state(ref) : host.snapshot().byType["S"]?.living).toBe(
+        end === "restart" ? "connecting" : 1
+      )
+      yield* TestClock.adjust(1)
+      yield* settled(host)
+    }
+    const { zombies: undead, restarts } = host.snapshot()
+    expect(undead.map(({ address, what }) => `${address}: ${what}`)).toEqual(zombies)
+    if (end === "restart") {
+      expect({ state: host.state(ref), began: began - startedAt, begins, restarts }).toEqual({
+        state: "active",
+        began: at,
+        begins: 2,
+        restarts: 1
+      })
+      expect(yield* run(ref, () => Actor.reply("goes on"))).toBe("goes on")
+    } else {
+      const { reason: why, at: when } = yield* Fiber.join(ended)
+      expect({ why, when: when - startedAt, restarts, begins }).toEqual({
+        why: reason,
+        when: at,
+        restarts: 0,
+        begins: 1
+      })
+    }
+    expect(reports).toHaveLength(way === "fails" ? 1 : 0)
+    for (const decision of reports) expect(decision).toMatch(/^(reported|ignored: it is stopping)$/)
+    expect(ledger.times("it")).toBe(1)
+    expect(host.imbalances()).toEqual([])
+    yield* TestClock.adjust(SLOW)
+    expect(host.snapshot().zombies).toHaveLength(way === "hangs" ? 1 : 0)
+    if (end === "restart") {
+      yield* ref.stop()
+      expect(ledger.times("it")).toBe(1)
+    }
+  }).pipe(
+    Effect.provide(Layer.provideMerge(TestSystem.layerOf({ zombies: row.way === "hangs" ? 1 : 0 }), Logger.layer([])))
+  )
+
+const rows: ReadonlyArray<Row> = whose
+  .flatMap((of) => ways.flatMap((way) => ends.map((end) => ({ of, way, end }))))
+  .filter(({ of, end }) => {
+    // a drain lets handlers and `initial` end by themselves; `initial` fails by itself only; a restart runs no onStop
+    if (end === "drain") return of !== "a handler" && of !== "`initial`"
+    if (end === "restart") return of !== "onStop" && of !== "`initial`"
+    return true
+  })
+
+describe("Law 8: finalizers run exactly once", () => {
+  it.effect.each(rows)("$of has a finalizer that $way, at $end", check)
+})
+
+describe("Law 8: a handler whose asker has gone", () => {
+  it.effect("and whose finalizer then fails is a failure: reported and supervised, once", () =>
+    Effect.gen(function* () {
+      const host = yield* ActorSystem
+      const decisions: Array<string> = []
+      host.system.onFailure.add(({ decision }) => void decisions.push(decision))
+      const { behavior } = scripted({ supervision: { backoff: { min: BACKOFF, jitter: false } } })
+      const ref = yield* ActorSystem.spawn(behavior, "a")
+      const ledger = new Ledger()
+      const asking = ref.ask("Run", () => ledger.guard("it", Effect.never, finalizers.fails), { timeout: 10 })
+      const asker = yield* Effect.forkChild(Effect.exit(asking), { startImmediately: true })
+      yield* TestClock.adjust(10)
+      expect(Exit.isFailure(yield* Fiber.join(asker))).toBe(true)
+      yield* TestClock.adjust(BACKOFF)
+      expect(decisions).toEqual([`restarts in ${BACKOFF} ms`])
+      expect(host.snapshot()).toMatchObject({ failed: 1, cancelled: 1, restarts: 1, accepted: 1, finished: 1 })
+      expect(ledger.faults()).toEqual([])
+    }).pipe(Effect.provide(Layer.provideMerge(TestSystem.layer, Logger.layer([]))))
+  )
+
+  it.effect("and which then ends with a typed error: an answer that nobody waits for", () =>
+    Effect.gen(function* () {
+      const host = yield* ActorSystem
+      const ref = yield* ActorSystem.spawn(scripted().behavior, "a")
+      const work = Effect.uninterruptible(Effect.andThen(Effect.sleep(20), Effect.fail("no")))
+      const asker = yield* Effect.forkChild(Effect.exit(ref.ask("Run", () => work, { timeout: 10 })))
+      yield* TestClock.adjust(20)
+      expect(Exit.isFailure(yield* Fiber.join(asker))).toBe(true)
+      expect(host.snapshot()).toMatchObject({ failed: 0, cancelled: 1, restarts: 0, unheardErrors: 0 })
+    }).pipe(Effect.provide(TestSystem.layer))
+  )
+})

@@ -1,0 +1,278 @@
+/**
+ * Cancellation by stops: every mode x what the actor is doing x what hangs on it, as one table.
+ *
+ * Each row stops an actor that has two messages waiting, and asserts when its life ends (virtual time), why, what both
+ * askers hear, what became of the mail, which finalizers ran, what was left as a zombie, and conservation (TestSystem).
+ * What is expected comes from `model`, written from the rules of stopping, not from the code:
+ * `drain` lets the handler finish and handles the mail; `now` interrupts the handler, then waits for forks, then finalizers;
+ * `kill` waits for nothing and lists what goes on. Without a state, and no `initial` under way, nobody can drain.
+ */
+import { describe, expect, it } from "@effect/vitest"
+import { Clock, Effect, Exit, Fiber, Scope } from "effect"
+import { TestClock } from "effect/testing"
+import { Actor, type ActorRef, ActorSystem, type Host } from "troupe"
+import { TestSystem, waitUntil } from "troupe/testkit"
+import { type Me, type P, scripted } from "../actor/Scripted.ts"
+import { Ledger } from "./Tally.ts"
+
+const modes = ["drain", "now", "kill"] as const
+type Mode = (typeof modes)[number]
+
+/** What hangs on the incarnation besides its handler. */
+const extras = ["nothing", "a fork", "a pipe", "a fork with a slow finalizer"] as const
+type Extra = (typeof extras)[number]
+
+/** Milliseconds: a handler or `initial` takes WORK, a slow finalizer of a fork SLOW, one of the scope CLOSE. */
+const [WORK, SLOW, CLOSE, BACKOFF, GRACE] = [30, 10, 20, 100, 1000] as const
+
+/** What the actor does when the stop comes, as far as the rules of stopping care. */
+interface Facts {
+  /** It has a state; "soon": it is getting one. */
+  readonly state: "yes" | "no" | "soon"
+  /** What is suspended, and how it takes an interruption. */
+  readonly busy?: "interruptible" | "uninterruptible"
+  /** The failed incarnation's scope is being closed. */
+  readonly closing?: true
+  /** Forks live. */
+  readonly forks: boolean
+  /** The handler waits for the stop that it asked for itself. */
+  readonly circle?: true
+  /** What the handler's asker hears if it is left alone. */
+  readonly asker?: "done" | "CalleeFailed"
+}
+
+const situations = {
+  "connecting, before `initial` runs": { state: "soon", forks: false },
+  "connecting, `initial` suspended": { state: "soon", busy: "interruptible", forks: true },
+  "connecting, `initial` suspended uninterruptibly": { state: "soon", busy: "uninterruptible", forks: true },
+  "idle for want of mail": { state: "yes", forks: true },
+  "a handler that stops it by self.stop": { state: "yes", forks: true, asker: "done" },
+  "a handler that waits for its own stop": {
+    state: "yes",
+    busy: "interruptible",
+    circle: true,
+    forks: true,
+    asker: "done"
+  },
+  "a suspended handler": { state: "yes", busy: "interruptible", forks: true, asker: "done" },
+  "a handler suspended uninterruptibly": { state: "yes", busy: "uninterruptible", forks: true, asker: "done" },
+  "a suspended Committed handler": { state: "yes", busy: "interruptible", forks: true, asker: "done" },
+  "a restart that waits for a finalizer": { state: "no", closing: true, forks: true, asker: "CalleeFailed" },
+  "a backoff": { state: "no", forks: false, asker: "CalleeFailed" }
+} as const satisfies Record<string, Facts>
+type Situation = keyof typeof situations
+
+interface Row {
+  readonly mode: Mode
+  readonly situation: Situation
+  readonly extra: Extra
+  /** A stop before this one, so many milliseconds earlier. */
+  readonly before?: { readonly mode: Mode; readonly millis: number }
+}
+
+interface Expected {
+  readonly endsAt: number
+  readonly reason: string
+  readonly asker: string | undefined
+  /** What the waiting ask hears. */
+  readonly waiting: string
+  readonly notes: number
+  readonly deadLetters: Readonly<Record<string, number>>
+  readonly cancelled: number
+  readonly onStop: number
+  readonly zombies: ReadonlyArray<string>
+}
+
+/** Of one stop, at time 0. */
+const alone = ({ mode, situation, extra }: Row): Expected => {
+  const facts: Facts = situations[situation]
+  const handler = facts.busy !== undefined && facts.state === "yes"
+  const slow = facts.forks && extra === "a fork with a slow finalizer"
+  const stays = facts.busy === "uninterruptible" || facts.closing === true || slow
+  const handled = { waiting: "answered", notes: 1, deadLetters: {} }
+  const dead = { waiting: "ActorStopped", notes: 0, deadLetters: { stopped: 2 } }
+  if (mode === "drain" && facts.state !== "no" && facts.circle === undefined) {
+    const endsAt = (facts.busy === undefined ? 0 : WORK) + (slow ? SLOW : 0)
+    return { ...handled, endsAt, reason: "drained", asker: facts.asker, cancelled: 0, onStop: 1, zombies: [] }
+  }
+  const overtaken = {
+    ...dead,
+    asker: handler ? "ActorStopped" : facts.asker,
+    cancelled: handler ? 1 : 0,
+    onStop: facts.state === "yes" ? 1 : 0
+  }
+  if (mode === "kill" || (mode === "drain" && facts.circle !== undefined)) {
+    const what = handler ? "handler of Run" : "handler of initial"
+    const zombies = [
+      ...(facts.busy === "uninterruptible" ? [what] : []),
+      ...(slow ? ["fork"] : []),
+      ...(facts.closing ? ["finalizer"] : [])
+    ]
+    return { ...overtaken, endsAt: mode === "kill" ? 0 : GRACE, reason: "killed", zombies: stays ? zombies : [] }
+  }
+  const endsAt = (facts.busy === "uninterruptible" ? WORK : 0) + (slow ? SLOW : 0) + (facts.closing ? CLOSE : 0)
+  return { ...overtaken, endsAt, reason: "normal", zombies: [] }
+}
+
+const ranks: Record<Mode, number> = { drain: 0, now: 1, kill: 2 }
+
+/** With a stop before it: the harder counts; none is undone; who has ended has ended. */
+const model = (row: Row): Expected => {
+  const { before, mode } = row
+  if (before === undefined) return alone(row)
+  const first = alone({ ...row, mode: before.mode })
+  if (first.endsAt < before.millis || ranks[mode] <= ranks[before.mode]) return first
+  const facts: Facts = situations[row.situation]
+  // what has been drained by then has been drained
+  const { waiting, notes, deadLetters } =
+    before.mode === "drain" && before.millis > 0 && facts.busy === undefined ? first : alone(row)
+  const second = { ...alone(row), waiting, notes, deadLetters }
+  if (mode === "kill") return { ...second, endsAt: before.millis }
+  // what only waits for forks, or for a handler that cannot be interrupted, ends no sooner and no later
+  return { ...second, endsAt: facts.busy === "interruptible" ? before.millis + second.endsAt : second.endsAt }
+}
+
+const settled = (host: Host) => waitUntil(() => !host.system.scheduler.active, "nothing is ready")
+
+const heard = (exit: Exit.Exit<unknown, unknown> | undefined): string | undefined => {
+  if (exit === undefined) return undefined
+  if (Exit.isSuccess(exit)) return String(exit.value)
+  const failure = exit.cause.reasons[0]
+  return failure?._tag === "Fail" ? (failure.error as { readonly _tag: string })._tag : failure?._tag
+}
+
+const asking = (ref: ActorRef<P>, tag: "Run" | "Sure", script: (self: Me) => unknown) =>
+  Effect.forkChild(Effect.exit(ref.ask(tag, script, { timeout: "infinity" })), { startImmediately: true })
+
+const check = (row: Row) =>
+  Effect.gen(function* () {
+    const { mode, situation, extra, before } = row
+    const facts: Facts = situations[situation]
+    const host = yield* ActorSystem
+    const ledger = new Ledger()
+    let armed = true
+
+    /** What hangs on the first incarnation; a later one, which no row should see, would show in the ledger. */
+    const equip = (self: Me): void => {
+      const slow = extra === "a fork with a slow finalizer" ? Effect.sleep(SLOW) : undefined
+      const work = ledger.guard("fork", Effect.never, slow)
+      if (extra === "a pipe") self.pipe(work, () => ["Note", "piped"])
+      else if (extra !== "nothing") self.fork(work)
+      ledger.begin("scope")
+      const close = situation === "a restart that waits for a finalizer" ? Effect.sleep(CLOSE) : undefined
+      Effect.runSync(Scope.addFinalizer(self.scope, ledger.finalizer("scope", close)))
+    }
+    const initial = (_key: string, self: Me) => {
+      equip(self)
+      if (situation === "connecting, before `initial` runs" || !situation.startsWith("connecting")) return 0
+      const work = ledger.guard("initial", Effect.as(Effect.sleep(WORK), 0))
+      return facts.busy === "uninterruptible" ? Effect.uninterruptible(work) : work
+    }
+    const { behavior, log } = scripted({
+      initial,
+      shutdown: GRACE,
+      supervision: { backoff: { min: BACKOFF, jitter: false } }
+    })
+    const ref = yield* ActorSystem.spawn(behavior, "a")
+    const ended = yield* Effect.forkChild(
+      Effect.gen(function* () {
+        const reason = (yield* ref.watch())._tag
+        return { reason, at: yield* Clock.currentTimeMillis, unfinished: ledger.faults() }
+      }),
+      { startImmediately: true }
+    )
+    if (situation !== "connecting, before `initial` runs") yield* settled(host)
+
+    const work = ledger.guard("handler", Effect.as(Effect.sleep(WORK), Actor.reply("done")))
+    const script = (self: Me): unknown => {
+      switch (situation) {
+        case "a handler that stops it by self.stop":
+          self.stop({ mode })
+          return Actor.reply("done")
+        case "a handler that waits for its own stop":
+          return ledger.guard("handler", Effect.as(self.ref.stop({ mode }), Actor.reply("done")))
+        case "a handler suspended uninterruptibly":
+          return Effect.uninterruptible(work)
+        case "a restart that waits for a finalizer":
+        case "a backoff":
+          if (armed) {
+            armed = false
+            throw new Error("down")
+          }
+          return "never"
+        default:
+          return work
+      }
+    }
+    const selfish = situation.startsWith("a handler that")
+    const committed = situation === "a suspended Committed handler"
+    const asker = facts.asker === undefined ? undefined : yield* asking(ref, committed ? "Sure" : "Run", script)
+    if (!selfish && situation !== "connecting, before `initial` runs") yield* settled(host)
+    if (facts.forks && extra !== "nothing" && !selfish) expect(ledger.begun).toContain("fork")
+    expect(host.state(ref)).toBe(facts.state === "yes" ? "active" : "connecting")
+
+    yield* ref.tell("Note", "queued")
+    const waiting = yield* asking(ref, "Run", () => Actor.reply("answered"))
+    if (situation === "a backoff") yield* TestClock.adjust(SLOW)
+    const startedAt = yield* Clock.currentTimeMillis
+    const stop = (how: Mode) => Effect.forkChild(ref.stop({ mode: how }), { startImmediately: true })
+    const stops = []
+    if (before !== undefined) {
+      stops.push(yield* stop(before.mode))
+      if (before.millis > 0) yield* TestClock.adjust(before.millis)
+    }
+    if (!selfish) stops.push(yield* stop(mode))
+
+    const expected = model(row)
+    yield* settled(host)
+    const already = (yield* Clock.currentTimeMillis) - startedAt
+    for (let at = already; at < expected.endsAt; at += 5) yield* TestClock.adjust(Math.min(5, expected.endsAt - at))
+    yield* settled(host)
+    expect(host.state(ref)).toBe("stopped")
+    for (const fiber of stops) yield* Fiber.join(fiber)
+    const { reason, at, unfinished } = yield* Fiber.join(ended)
+    const endsAt = at - startedAt
+    const { deadLetters, cancelled, zombies, queued, running, actors } = host.snapshot()
+    expect({
+      endsAt,
+      reason,
+      asker: asker === undefined ? undefined : heard(yield* Fiber.join(asker)),
+      waiting: heard(yield* Fiber.join(waiting)),
+      notes: log.filter((line) => line === "queued").length,
+      deadLetters,
+      cancelled,
+      onStop: log.filter((line) => line === `stop ${reason}`).length,
+      zombies: zombies.map(({ what }) => what)
+    }).toEqual(expected)
+    expect({ queued, running, actors }).toEqual({ queued: 0, running: 0, actors: 0 })
+    expect(log).not.toContain("piped")
+    if (reason !== "killed") expect(unfinished).toEqual([])
+    yield* TestClock.adjust(100)
+    expect(host.snapshot()).toMatchObject({ zombies: [], timers: 0 })
+    expect(host.imbalances()).toEqual([])
+    expect(ledger.faults()).toEqual([])
+    expect(ledger.times("scope")).toBe(ledger.begun.includes("scope") ? 1 : 0)
+  }).pipe(Effect.provide(TestSystem.layer))
+
+const rows: ReadonlyArray<Row> = modes.flatMap((mode) =>
+  (Object.keys(situations) as ReadonlyArray<Situation>).flatMap((situation) =>
+    extras.map((extra) => ({ mode, situation, extra }))
+  )
+)
+
+describe("Law 8 and the stop modes: a stop", () => {
+  it.effect.each(rows)("$mode meets $situation, with $extra", check)
+})
+
+const doubled: ReadonlyArray<Row> = modes.flatMap((first) =>
+  modes.flatMap((mode) =>
+    (["idle for want of mail", "a suspended handler", "a handler suspended uninterruptibly"] as const).flatMap(
+      (situation) =>
+        extras.flatMap((extra) => [0, 5].map((millis) => ({ mode, situation, extra, before: { mode: first, millis } })))
+    )
+  )
+)
+
+describe("Law 8 and the stop modes: a later, harder stop takes over, none is undone", () => {
+  it.effect.each(doubled)("$before.mode, $before.millis ms later $mode, at $situation, with $extra", check)
+})
