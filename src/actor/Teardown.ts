@@ -202,7 +202,11 @@ export const advance = (cell: Cell, atRest = false): void => {
   if (teardown.severed) return
   if (teardown.mode === "kill") return kill(cell, teardown)
   // a restart waits for what was committed
-  if (teardown.mode !== "drain" && teardown.goal === "stop" && extra.releasing !== undefined) Outputs.abandon(cell)
+  if (teardown.mode !== "drain" && teardown.goal === "stop" && extra.releasing !== undefined) {
+    Outputs.abandon(cell)
+    // a kill was among what waited
+    if (!cell.alive) return
+  }
   if ((cell.status & BUSY) !== 0) {
     if (teardown.mode !== "drain" && !teardown.interrupted && extra.running !== undefined) {
       teardown.interrupted = true

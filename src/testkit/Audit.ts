@@ -7,6 +7,7 @@
  * Cost: reads integers and builds no text unless something is wrong: 0.1 us an actor, where `imbalances()` takes 1 us.
  */
 import type { Cell } from "../actor/Cell.ts"
+import type { DeadReason } from "../kernel/Envelope.ts"
 import type { Host } from "../supervision/ActorSystem.ts"
 
 /** What is over its bound, in words; mostly nothing. */
@@ -35,10 +36,14 @@ const difference = (cell: Cell): number =>
 interface Found {
   faults: Array<string> | undefined
   unbalanced: boolean
+  dead: number
 }
 
 const walk = (cell: Cell, found: Found): void => {
   if (difference(cell) !== 0) found.unbalanced = true
+  found.dead += cell.deadLettered
+  if (!cell.alive)
+    (found.faults ??= []).push(`law 4, conservation: ${cell.address} has ended, and is counted as living still`)
   const over = overfull(cell)
   if (over !== undefined) (found.faults ??= []).push(`law 3, bounds: ${cell.address}: ${over}`)
   const children = cell.extra?.children
@@ -49,11 +54,17 @@ const none: ReadonlyArray<string> = []
 
 /** Where laws 3 and 4 do not hold now; empty when they do. */
 export const audit = (host: Host): ReadonlyArray<string> => {
-  const { registry, nowhere } = host.system
-  const found: Found = { faults: undefined, unbalanced: nowhere.accepted !== nowhere.dead }
+  const { registry, nowhere, deadLetters } = host.system
+  const found: Found = { faults: undefined, unbalanced: nowhere.accepted !== nowhere.dead, dead: nowhere.dead }
   for (const { cells, retired } of registry.kinds.values()) {
     if (retired.accepted !== retired.finished + retired.dead) found.unbalanced = true
+    found.dead += retired.dead
     for (const cell of cells.values()) walk(cell, found)
+  }
+  let listed = 0
+  for (const reason in deadLetters.counts) listed += deadLetters.counts[reason as DeadReason] ?? 0
+  if (listed !== found.dead) {
+    ;(found.faults ??= []).push(`law 4, conservation: ${found.dead} dead letters, ${listed} of them with a reason`)
   }
   if (!found.unbalanced) return found.faults ?? none
   return [...host.imbalances().map((fault) => `law 4, conservation: ${fault}`), ...(found.faults ?? [])]

@@ -69,15 +69,17 @@ const randomOf = (lane: Lane): { nextIntUnsafe(): number; nextDoubleUnsafe(): nu
   }
 }
 
+/** How often those are stopped whom an actor that ends brought to life by its last messages. */
+const winds = 10
+
 /** Ends all actors, with all the time it takes. */
-const wind = (host: Host): Effect.Effect<void> =>
-  Effect.suspend(() => {
-    for (const { cells } of host.system.registry.kinds.values()) {
-      for (const cell of [...cells.values()].toReversed())
-        cell.stop({ mode: "now", millis: HOUR / 2, reason: undefined })
-    }
-    return Effect.sleep(HOUR)
-  })
+const wind = Effect.fnUntraced(function* ({ system }: Host) {
+  const roots = () => [...system.registry.kinds.values()].flatMap(({ cells }) => [...cells.values()]).toReversed()
+  for (let n = 0, alive = roots(); n < winds && (n === 0 || alive.length > 0); n++, alive = roots()) {
+    for (const cell of alive) cell.stop({ mode: "now", millis: HOUR / 2, reason: undefined })
+    yield* Effect.sleep(HOUR)
+  }
+})
 
 const stuckText =
   "nothing is ready, nobody sleeps, and the program has not ended: it waits for itself, " +

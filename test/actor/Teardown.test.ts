@@ -198,6 +198,45 @@ describe("stop", () => {
   )
 })
 
+it.effect("a timer staged behind a kill is not armed, also where the sends before it had to wait for room", () =>
+  Effect.gen(function* () {
+    const host = yield* ActorSystem
+    const full = yield* ActorSystem.spawn(
+      scripted({ type: "Full", mailbox: { capacity: 1, overflow: "suspend" } }).behavior,
+      "full"
+    )
+    const ref = yield* ActorSystem.spawn(scripted().behavior, "a")
+    send(full, () => Effect.sleep(5))
+    send(ref, (self) => {
+      for (const text of ["1", "2", "3"]) self.send(full, "Note", text)
+      self.stop({ mode: "kill" })
+      self.timers.every("t", 10, "Note", "tick")
+    })
+    yield* TestClock.adjust(20)
+    expect(host.state(ref)).toBe("stopped")
+    expect(host.snapshot().timers).toBe(0)
+  }).pipe(Effect.provide(TestSystem.layer))
+)
+
+it.effect("a stop that comes while a kill of its own waits behind a send for room ends the actor once", () =>
+  Effect.gen(function* () {
+    const host = yield* ActorSystem
+    const full = yield* ActorSystem.spawn(
+      scripted({ type: "Full", mailbox: { capacity: 1, overflow: "suspend" } }).behavior,
+      "full"
+    )
+    const ref = yield* ActorSystem.spawn(scripted().behavior, "a")
+    send(full, () => Effect.sleep(50))
+    send(ref, (self) => {
+      for (const text of ["1", "2", "3"]) self.send(full, "Note", text)
+      self.stop({ mode: "kill" })
+    })
+    yield* TestClock.adjust(20)
+    yield* ref.stop()
+    expect(host.snapshot().byType).toMatchObject({ S: { living: 0, spawned: 1 }, Full: { living: 1 } })
+  }).pipe(Effect.provide(TestSystem.layer))
+)
+
 describe("A restart", () => {
   it.effect("keeps the mail in order, the stash at its head, and has a new incarnation and state", () =>
     Effect.gen(function* () {

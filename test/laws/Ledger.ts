@@ -6,15 +6,18 @@
  *
  *   law 1    handlers inside, by incarnation: never two
  *   law 2    each message has its sender's next number for that receiver: numbers go up; a client's mail lies between
- *            its onConnect and its onDisconnect
- *   law 4    a message is met once; an ask has one outcome
- *   law 8    what was acquired is released once; a cancelled ask that has not begun never begins
+ *            its onConnect and its onDisconnect; what was unstashed comes next (`Shelf`)
+ *   law 4    a message is met once; an ask has one outcome, also when its actor ends
+ *   law 8    what was acquired is released once; a cancelled ask that has not begun never begins, one that has does not go on,
+ *            and nobody else is interrupted
+ *   law 9    who has crashed handles nothing more in that incarnation
  *   law 10   a Terminated for each watch, and none without
  *   section 6  what a failed handler staged never arrives, and the state it left is the old one
  */
-import { Effect, type Exit } from "effect"
-import type { ActorRef, Self } from "troupe"
+import { Cause, Exit } from "effect"
+import { type ActorRef, AskTimeout, LimitReached, type Self } from "troupe"
 import type { Simulation } from "troupe/testkit"
+import { Shelf } from "./Shelf.ts"
 
 type Cell = NonNullable<ActorRef["cell"]>
 
@@ -25,14 +28,30 @@ export interface Step {
   readonly incarnation: number
   /** Its incarnation, in words. */
   readonly who: string
+  /** Whose end is its end. */
+  readonly question: Question | undefined
   /** What it staged must not arrive. */
   failed: boolean
+  /** It puts this message aside. */
+  stashed: Mail | undefined
+  readonly unstashed: Array<number>
+  /** It stops its actor. */
+  stops: boolean
+  /** It goes on to its end, and changes nothing when its asker has left. */
+  uninterruptible: boolean
 }
 
 /** What stands behind an ask: whether anybody still waits for it. */
 export interface Question {
   outcomes: number
+  /** When its asker had its outcome, or gave up. */
+  since: number
+  /** When its actor ended before it came to it, or before it answered what it had deferred. */
+  buried: number
 }
+
+/** Longer than any uninterruptible step of the world. */
+const patience = 60
 
 /** The payload of every message of the world. */
 export interface Mail {
@@ -42,7 +61,7 @@ export interface Mail {
   readonly from?: string
   readonly number?: number
   /** Staged by this run of a handler. */
-  readonly step?: Step
+  readonly step?: Pick<Step, "failed">
   readonly question?: Question
 }
 
@@ -65,6 +84,10 @@ export class Ledger {
   readonly #clients = new Map<string, "connected" | "gone">()
   readonly #questions: Array<Question> = []
   readonly #lives = new WeakMap<Cell, number>()
+  readonly #shelves = new Map<Cell, Shelf<Mail>>()
+  readonly #deferred = new Map<Cell, Array<Question>>()
+  readonly #stopping = new WeakSet<Self<never>>()
+  readonly #crashed = new Map<Cell, number>()
   #born = 0
   #acquired = 0
   /** How often each law had something to look at. */
@@ -73,7 +96,18 @@ export class Ledger {
   constructor(sim: Simulation.Sim) {
     this.#sim = sim
     sim.host.system.onChange.add(({ ref, to }) => {
-      if (to === "stopped" && ref.cell !== undefined) this.#died(ref.cell, ref.address)
+      const { cell } = ref
+      if (cell === undefined) return
+      if (to === "stopped" || to === "connecting") this.#undo(cell)
+      if (to === "stopped") this.#died(cell, ref.address)
+      else if (to === "draining" || to === "connecting")
+        this.#shelves.get(cell)?.empty(cell.extra?.releasing !== undefined)
+    })
+    sim.host.onDeadLetter(({ payload, reason }) => {
+      const mail = payload as Mail | undefined
+      if (mail === undefined) return
+      for (const shelf of this.#shelves.values()) shelf.bury(mail)
+      if (mail.question !== undefined && (reason === "stopped" || reason === "draining")) mail.question.buried = sim.now
     })
   }
 
@@ -84,7 +118,7 @@ export class Ledger {
     from: string,
     to: string,
     depth: number,
-    rest: { readonly step?: Step; readonly question?: Question } = {}
+    rest: { readonly step?: Pick<Step, "failed">; readonly question?: Question } = {}
   ): Mail {
     const pair = `${from} > ${to}`
     const number = (this.#sent.get(pair) ?? 0) + 1
@@ -93,7 +127,10 @@ export class Ledger {
   }
 
   /** A handler has been given a message; false when it had it before, and stashed it. */
-  met(at: string, mail: Mail): boolean {
+  met(cell: Cell, at: string, mail: Mail): boolean {
+    // every further stop puts the stash of one that drains back
+    const inTurn = (this.#shelves.get(cell)?.take(mail) ?? true) || !cell.open
+    this.#sim.check(inTurn, `law 2: ${at}: what was unstashed first comes later`)
     const again = this.#stashed.delete(mail)
     if (this.#seen.has(mail)) {
       this.#sim.check(again, `law 4: ${at} is given a message twice`)
@@ -111,17 +148,20 @@ export class Ledger {
     return true
   }
 
-  stash(mail: Mail): void {
+  stash(step: Step, mail: Mail): void {
     this.#stashed.add(mail)
+    step.stashed = mail
   }
 
   // ---- law 1, section 6: handlers and state
 
   /** A handler begins. */
-  enter(self: Self<never>, n: number): Step {
+  enter(self: Self<never>, n: number, question?: Question): Step {
     this.looked.turns++
     const cell = self.ref.cell!
     const { incarnation } = self
+    const went = this.#crashed.get(cell) === incarnation
+    this.#sim.check(!went, `law 9: ${self.ref.address}#${incarnation} goes on after it has crashed`)
     if (!this.#lives.has(cell)) this.#lives.set(cell, ++this.#born)
     const who = `${self.ref.address}~${this.#lives.get(cell)}#${incarnation}`
     const inside = (this.#inside.get(who) ?? 0) + 1
@@ -132,7 +172,17 @@ export class Ledger {
       allowed === undefined || allowed.includes(n),
       `section 6: ${who} has state ${n}, committed was ${allowed?.join(" or ")}`
     )
-    return { cell, incarnation, who, failed: false }
+    return {
+      cell,
+      incarnation,
+      who,
+      question,
+      failed: false,
+      stashed: undefined,
+      unstashed: [],
+      stops: false,
+      uninterruptible: false
+    }
   }
 
   /** Its synchronous part is over, its fiber has not begun. */
@@ -146,39 +196,76 @@ export class Ledger {
     this.#sim.check(inside === 1, `law 1: two handlers of ${who} overlap`)
   }
 
-  /** It has ended: with this state, or in failure. `sure`: nobody can have given it up meanwhile. */
-  leave(step: Step, before: number, after: number | undefined, sure: boolean): void {
-    const { who } = step
+  /** A step of it begins. */
+  goesOn({ question, who, uninterruptible }: Step): void {
+    if (question === undefined || question.outcomes === 0 || uninterruptible) return
+    const late = this.#sim.now - question.since
+    this.#sim.check(late <= patience, `law 8: ${who} goes on ${late} ms after its asker has left`)
+  }
+
+  /** It has ended: with this state, or in failure. `exact`: nobody can have given it up since. */
+  leave(step: Step, before: number, exit: Exit.Exit<number, unknown>, exact: boolean): void {
+    const { who, cell, incarnation, question } = step
     this.#inside.set(who, this.#inside.get(who)! - 1)
-    if (after === undefined) {
-      this.looked.failedSteps++
+    const left = question !== undefined && question.outcomes > 0
+    if (Exit.isFailure(exit) || left) {
+      if (Exit.isFailure(exit)) this.looked.failedSteps++
       step.failed = true
     }
-    this.#states.set(who, after === undefined ? [before] : sure ? [after] : [before, after])
+    if (Exit.isFailure(exit)) {
+      this.#states.set(who, [before])
+      const crash = exit.cause.reasons.some(
+        (reason) => Cause.isDieReason(reason) && !(reason.defect instanceof LimitReached)
+      )
+      // whoever is ending already goes on with that
+      const ends = cell.extra?.teardown !== undefined
+      if (crash && !left && question === undefined && !ends && this.#has(step)) this.#crashed.set(cell, incarnation)
+      return
+    }
+    this.#states.set(who, left ? [before] : exact ? [exit.value] : [before, exit.value])
+    if (left || !this.#has(step)) return
+    if (step.stashed === undefined && step.unstashed.length === 0) return
+    let shelf = this.#shelves.get(cell)
+    if (shelf === undefined) this.#shelves.set(cell, (shelf = new Shelf()))
+    shelf.commit(step.stashed, step.unstashed)
+  }
+
+  /** A handler that nobody may have interrupted but the end of its actor. */
+  interrupted({ cell, who }: Step): void {
+    const ends = !cell.alive || cell.extra?.teardown !== undefined
+    this.#sim.check(ends, `law 8: ${who} is interrupted for no reason`)
   }
 
   // ---- law 4, law 8: questions
 
   ask(): Question {
-    return { outcomes: 0 }
+    const question: Question = { outcomes: 0, since: 0, buried: Number.POSITIVE_INFINITY }
+    this.#questions.push(question)
+    return question
   }
 
-  /** It is asked: from now on it is owed one outcome. One whose fiber is interrupted before that is owed none. */
-  asking<A, E, R>(
-    question: Question,
-    asks: Effect.Effect<A, E, R>,
-    told: (exit: Exit.Exit<A, E>) => void
-  ): Effect.Effect<A, E, R> {
-    return Effect.acquireUseRelease(
-      Effect.sync(() => this.#questions.push(question)),
-      () => asks,
-      (_, exit) => Effect.sync(() => told(exit))
-    )
+  /** Its answer comes later, from this incarnation. */
+  defers({ cell }: Step, question: Question): void {
+    const open = this.#deferred.get(cell)
+    if (open === undefined) this.#deferred.set(cell, [question])
+    else open.push(question)
   }
 
-  answered(question: Question, what: string): void {
+  #undo(cell: Cell): void {
+    for (const question of this.#deferred.get(cell) ?? []) question.buried = Math.min(question.buried, this.#sim.now)
+    this.#deferred.delete(cell)
+  }
+
+  answered(question: Question, what: string, exit: Exit.Exit<unknown, unknown>): void {
     this.looked.questions++
     question.outcomes++
+    question.since = this.#sim.now
+    const waited =
+      Exit.isFailure(exit) && exit.cause.reasons.some((r) => Cause.isFailReason(r) && r.error instanceof AskTimeout)
+    this.#sim.check(
+      !waited || this.#sim.now <= question.buried,
+      `law 4: ${what} waits in vain for an actor that has ended`
+    )
     this.#sim.check(question.outcomes === 1, `law 4: ${what} has ${question.outcomes} outcomes`)
   }
 
@@ -194,6 +281,12 @@ export class Ledger {
     this.#sim.check(this.#held.delete(id), `law 8: a finalizer runs twice`)
   }
 
+  /** The last hook of a life. */
+  stops(self: Self<never>): void {
+    this.#sim.check(!this.#stopping.has(self), `law 8: ${self.ref.address} has its onStop twice`)
+    this.#stopping.add(self)
+  }
+
   // ---- law 10
 
   #of(cell: Cell): Watches {
@@ -203,6 +296,10 @@ export class Ledger {
   }
 
   /** Whether `self` still has its powers. */
+  has(step: Step): boolean {
+    return this.#has(step)
+  }
+
   #has({ cell, incarnation }: Step): boolean {
     return cell.alive && cell.incarnation === incarnation
   }
@@ -230,6 +327,7 @@ export class Ledger {
 
   #died(cell: Cell, address: string): void {
     this.#watches.delete(cell)
+    this.#shelves.delete(cell)
     for (const { live, due } of this.#watches.values()) {
       if (live.delete(cell)) due.set(address, (due.get(address) ?? 0) + 1)
     }

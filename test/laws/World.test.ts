@@ -6,7 +6,7 @@ import { world } from "./World.ts"
 
 // 1,000 runs take about 10 s on an idle core. Longer searches: npm run explore.
 const runs = 1000
-const program = world({ rounds: 25 })
+const program = world({ rounds: 35 })
 
 /**
  * Pairs of state and event that no actor can come to: whoever is killed drains first, if for no time at all, so KILL finds

@@ -7,7 +7,7 @@
  *
  * To add a feature (a supervisor, a new kind of reply): a case in `stage`, `work` or `outside`, and a model in `Ledger`.
  */
-import { Effect, Exit, Fiber, Schema, Stream } from "effect"
+import { Effect, Exit, Fiber, Schema, Scope, Stream } from "effect"
 import { Rpc } from "effect/rpc"
 import { Actor, ActorRef, ActorSystem, Agent, type Behavior, type Self } from "troupe"
 import type { Simulation } from "troupe/testkit"
@@ -30,6 +30,8 @@ type Me = Self<P, E>
 type Ref = ActorRef<P>
 
 const modes = ["drain", "now", "kill"] as const
+/** Timers, forks, watches, ... of an actor: few, so that the bound is met. */
+const held = 6
 const quiet: Mail = { depth: 0 }
 
 /** How much happens. */
@@ -43,16 +45,29 @@ class World {
   readonly ledger: Ledger
   readonly refs: Array<Ref> = []
   readonly kinds: ReadonlyArray<Behavior<P, never>>
+  /** Nobody is stopped: lives are long. */
+  readonly calm: boolean
+  readonly #favourite: number
+  readonly #skew: number
+  /** Of former turns: of some the incarnation has ended. */
+  readonly #selves: Array<readonly [Me, Step]> = []
+  readonly #links = new WeakMap<Step["cell"], number>()
   readonly #answers: Array<{ readonly who: string; readonly answer: () => boolean }> = []
 
   constructor(sim: Simulation.Sim) {
     this.sim = sim
     this.ledger = new Ledger(sim)
+    this.#favourite = sim.chance.below(20)
+    this.calm = sim.chance.oneIn(4)
+    this.#skew = sim.chance.pick([1, 1.5, 3])
     this.kinds = this.#kinds()
   }
 
+  /** Somebody; in some runs mostly one of a few, whose mail is then long. */
   any(chance: Simulation.Chance): Ref {
-    return chance.pick(this.refs)
+    const n = this.refs.length
+    const share = chance.below(n) / n
+    return this.refs[(this.#favourite + Math.floor(n * share ** this.#skew)) % n]!
   }
 
   /** Something acquired, with the effect that holds it. */
@@ -80,7 +95,7 @@ class World {
       const to = this.any(chance)
       self.send(to, "Do", ledger.mail(me, to.address, depth - 1, { step }))
     }
-    switch (chance.below(19)) {
+    switch (chance.below(21)) {
       case 1:
       case 2:
       case 3:
@@ -97,7 +112,13 @@ class World {
         return self.timers.cancel(`t${chance.below(3)}`)
       case 8:
       case 9:
-        return self.unstash(chance.below(3) + 1)
+        {
+          const count = chance.below(3) + 1
+          self.unstash(count)
+          // behind a stop there is nothing left to put back
+          if (!step.stops) step.unstashed.push(count)
+        }
+        return
       case 10:
         return ledger.watch(self as unknown as Self<never>, step, this.any(chance) as ActorRef)
       case 11:
@@ -126,13 +147,39 @@ class World {
         return
       }
       case 17:
-        return self.link(this.any(chance) as ActorRef)
-      case 18:
-        if (chance.oneIn(8)) self.stop({ mode: chance.pick(modes) })
+        return this.#link(self, step, this.any(chance) as ActorRef)
+      case 18: {
+        // what an incarnation that has ended does through its self comes to nothing
+        const [old, itsStep] = chance.pick(this.#selves)
+        if (!ledger.has(itsStep)) old.send(this.any(chance), "Do", { depth: 0, step: { failed: true } })
+        return
+      }
+      case 19: {
+        if (!ledger.has(step)) return
+        const id = ledger.acquire(`scope of ${self.ref.address}`)
+        const release = Effect.sync(() => ledger.release(id))
+        Effect.runSync(Scope.addFinalizer(self.scope, release))
+        return
+      }
+      case 20:
+        if (chance.oneIn(8) && !this.calm) {
+          self.stop({ mode: chance.pick(modes) })
+          step.stops = true
+        }
         return
       default:
         return
     }
+  }
+
+  /** At most `held` links in a life: one more is refused when the turn is released, which is too late for its handler. */
+  #link(self: Me, step: Step, to: ActorRef): void {
+    const other = to.find(() => this.sim.host.system)
+    if (other === undefined || !this.ledger.has(step)) return
+    const counts = [step.cell, other].map((cell) => [cell, (this.#links.get(cell) ?? 0) + 1] as const)
+    if (counts.some(([, count]) => count > held)) return
+    for (const [cell, count] of counts) this.#links.set(cell, count)
+    self.link(to)
   }
 
   #act(self: Me, depth: number, step: Step): void {
@@ -150,6 +197,7 @@ class World {
     const chance = sim.chanceOf(self.ref.address)
     const me = `${self.ref.address}#${self.incarnation} at once`
     for (let n = chance.below(3); n >= 0; n--) {
+      ledger.goesOn(step)
       switch (chance.below(10)) {
         case 1:
           yield* Effect.yieldNow
@@ -167,7 +215,7 @@ class World {
             const question = ledger.ask()
             const mail = ledger.mail(me, to.address, depth - 1, { question })
             const asking = self.ask(to, "Ask", mail, { timeout: 1 + chance.below(100) })
-            yield* Effect.exit(ledger.asking(question, asking, () => ledger.answered(question, me)))
+            yield* Effect.exit(Effect.onExit(asking, (exit) => Effect.sync(() => ledger.answered(question, me, exit))))
           }
           break
         case 6:
@@ -194,54 +242,57 @@ class World {
     }
   }).bind(this)
 
-  /** A handler's run, written down. `body` answers with the next state, or fails. */
+  /** A handler's run, written down. `body` answers with the next state, or fails; `committed`: no asker ends it. */
   #run<A, F>(
     self: Me,
     state: State,
     mail: Mail,
     body: (step: Step) => { readonly plain: A } | { readonly effect: Effect.Effect<A, F> },
     next: (out: A) => number,
-    sure: boolean
+    committed: boolean
   ): A | Effect.Effect<A, F> {
     const { ledger } = this
     const me = self as unknown as Self<never>
     const at = self.ref.address
-    if (ledger.met(at, mail) && self.client !== undefined && mail.from === self.client.id)
+    if (ledger.met(self.ref.cell!, at, mail) && self.client !== undefined && mail.from === self.client.id)
       ledger.client(me, self.client.id, "speaks")
-    const step = ledger.enter(me, state.n)
+    const step = ledger.enter(me, state.n, committed ? undefined : mail.question)
+    if (this.#selves.length < 50) this.#selves.push([self, step])
     let out: { readonly plain: A } | { readonly effect: Effect.Effect<A, F> }
     try {
       out = body(step)
     } catch (error) {
-      ledger.leave(step, state.n, undefined, sure)
+      ledger.leave(step, state.n, Exit.die(error), true)
       throw error
     }
     if ("plain" in out) {
-      ledger.leave(step, state.n, next(out.plain), sure)
+      ledger.leave(step, state.n, Exit.succeed(next(out.plain)), true)
       return out.plain
     }
     const { effect } = out
     // an ask given up in this very turn interrupts its handler's fiber before that has begun
     ledger.pause(step)
-    return Effect.acquireUseRelease(
-      Effect.sync(() => ledger.resume(step)),
-      () => this.held(`handler of ${at}`, effect, 0),
-      (_, exit) =>
-        Effect.sync(() => ledger.leave(step, state.n, Exit.isSuccess(exit) ? next(exit.value) : undefined, sure))
-    )
+    return Effect.suspend(() => {
+      ledger.resume(step)
+      return Effect.onExit(this.held(`handler of ${at}`, effect, 0), (exit) =>
+        Effect.sync(() => {
+          if (committed && Exit.hasInterrupts(exit)) ledger.interrupted(step)
+          ledger.leave(step, state.n, Exit.map(exit, next), mail.question === undefined && self.caller === undefined)
+        })
+      )
+    })
   }
 
   readonly #tell = (state: State, mail: Mail, self: Me) => {
     const chance = this.sim.chanceOf(self.ref.address)
-    const sure = self.caller === undefined
     return this.#run(
       self,
       state,
       mail === quiet ? { depth: 0 } : mail,
       (step) => {
-        if (chance.oneIn(12)) {
+        if (mail !== quiet && chance.oneIn(12)) {
           self.stash()
-          this.ledger.stash(mail)
+          this.ledger.stash(step, mail)
           return { plain: Actor.noReply() as unknown }
         }
         if (chance.oneIn(4))
@@ -250,7 +301,7 @@ class World {
         return { plain: { n: state.n + 1 } }
       },
       (out) => (out as Partial<State>).n ?? state.n,
-      sure
+      true
     )
   }
 
@@ -264,11 +315,12 @@ class World {
         switch (chance.below(11)) {
           case 1:
             self.stash()
-            this.ledger.stash(mail)
+            this.ledger.stash(step, mail)
             return { plain: Actor.noReply() }
           case 2: {
             const handle = self.defer<number, Oops>()
             const answer = (): boolean => (chance.oneIn(4) ? handle.fail(new Oops({})) : handle.succeed(mail.depth))
+            if (mail.question !== undefined) this.ledger.defers(step, mail.question)
             this.#answers.push({ who: self.ref.address, answer })
             if (chance.oneIn(3)) handle.onCancel(() => this.sim.note(`${self.ref.address} hears of a cancel`))
             return { plain: Actor.noReply() }
@@ -282,6 +334,12 @@ class World {
           case 4:
             return { effect: Effect.fail(new Oops({})) }
           case 5:
+            step.uninterruptible = true
+            return {
+              effect: Effect.uninterruptible(
+                Effect.as(this.#work(self, mail.depth, step), Actor.reply(state.n, { n: state.n + 1 }))
+              )
+            }
           case 6:
           case 7:
             return { effect: Effect.as(this.#work(self, mail.depth, step), Actor.reply(state.n, { n: state.n + 1 })) }
@@ -302,8 +360,16 @@ class World {
       mail,
       (step) => ({ effect: Effect.as(Effect.orDie(this.#work(self, mail.depth, step)), Actor.reply(state.n)) }),
       () => state.n,
-      false
+      true
     )
+
+  /** Something that its scope holds. */
+  #kept(what: string): Effect.Effect<number, never, Scope.Scope> {
+    return Effect.acquireRelease(
+      Effect.sync(() => this.ledger.acquire(what)),
+      (id) => Effect.sync(() => this.ledger.release(id))
+    )
+  }
 
   readonly #tail = (state: State, _mail: Mail, self: Me) => {
     const chance = this.sim.chanceOf(self.ref.address)
@@ -315,12 +381,10 @@ class World {
       Stream.fromEffectRepeat(Effect.as(Effect.sleep(3), 1)),
       Stream.never
     ]
-    const opened = Effect.acquireRelease(
-      Effect.sync(() => this.ledger.acquire(what)),
-      (id) => Effect.sync(() => this.ledger.release(id))
-    )
     const elements = Stream.concat(Stream.make(1, 2), chance.pick(ends))
-    return Actor.reply(Stream.unwrap(Effect.as(opened, elements)) as Stream.Stream<number, Oops>, { n: state.n })
+    return Actor.reply(Stream.unwrap(Effect.as(this.#kept(what), elements)) as Stream.Stream<number, Oops>, {
+      n: state.n
+    })
   }
 
   #kinds(): ReadonlyArray<Behavior<P, never>> {
@@ -335,7 +399,8 @@ class World {
     const starts: ReadonlyArray<unknown> = [
       { n: 0 },
       () => ({ n: 0 }),
-      (key: string) => Effect.as(Effect.sleep(1 + of(key).below(30)), { n: 0 }),
+      (key: string) =>
+        Effect.as(Effect.andThen(this.#kept(`initial of ${key}`), Effect.sleep(1 + of(key).below(30))), { n: 0 }),
       (key: string) => (of(key).oneIn(3) ? Effect.die("initial") : Effect.as(Effect.yieldNow, { n: 0 }))
     ]
     const limits = {
@@ -344,13 +409,13 @@ class World {
       connectTimeout: "20 millis",
       idleAfter: "60 millis",
       stash: 4,
-      held: 16
+      held
     } as const
     const me = (self: Me): Self<never> => self as unknown as Self<never>
     const hook = (self: Me, state: State, look: (step: Step) => void): State => {
       const step = this.ledger.enter(me(self), state.n)
       look(step)
-      this.ledger.leave(step, state.n, state.n + 100, true)
+      this.ledger.leave(step, state.n, Exit.succeed(state.n + 100), true)
       return { n: state.n + 100 }
     }
     const { ledger } = this
@@ -371,6 +436,7 @@ class World {
           onDisconnect: (state, client, _, self) =>
             hook(self, state, () => ledger.client(me(self), client.id, "leaves")),
           onStop: (_, _why, self) => {
+            ledger.stops(me(self))
             const chance = this.sim.chanceOf(`${self.ref.address} stopping`)
             return chance.oneIn(4) ? Effect.sleep(chance.below(150)) : undefined
           }
@@ -404,12 +470,14 @@ class World {
         case 7: {
           const tag = chance.oneIn(4) ? "Sure" : "Ask"
           const question = ledger.ask()
-          sim.note(`${name} asks ${at}`)
+          sim.note(`${name} asks ${at} (${tag})`)
           const asks = ref.ask(tag, ledger.mail(name, at, 3, { question }), { timeout: 1 + chance.below(200) })
-          const told = ledger.asking(question, asks, (exit) => {
-            ledger.answered(question, `ask of ${name}`)
-            sim.note(`${at} answers ${name}: ${Exit.isSuccess(exit) ? exit.value : "failed"}`)
-          })
+          const told = Effect.onExit(asks, (exit) =>
+            Effect.sync(() => {
+              ledger.answered(question, `ask of ${name}`, exit)
+              sim.note(`${at} answers ${name}: ${Exit.isSuccess(exit) ? exit.value : "failed"}`)
+            })
+          )
           const fiber = yield* Effect.forkDetach(Effect.exit(told), { startImmediately: true })
           if (chance.oneIn(3)) {
             if (chance.oneIn(2)) yield* Effect.sleep(chance.below(5))
@@ -418,7 +486,7 @@ class World {
           break
         }
         case 8:
-          if (chance.oneIn(3)) {
+          if (chance.oneIn(3) && !this.calm) {
             const mode = chance.pick(modes)
             sim.note(`${name} stops ${at} (${mode})`)
             yield* Effect.forkDetach(ref.stop({ mode, within: 1 + chance.below(100) }), { startImmediately: true })
@@ -468,7 +536,9 @@ class World {
           const question = ledger.ask()
           const mail = ledger.mail(id, at, 2, { question })
           const asks = client.request("Ask", mail, { timeoutMillis: 1 + chance.below(200) })
-          const told = ledger.asking(question, asks, () => ledger.answered(question, `request of ${id}`))
+          const told = Effect.onExit(asks, (exit) =>
+            Effect.sync(() => ledger.answered(question, `request of ${id}`, exit))
+          )
           yield* Effect.forkDetach(Effect.exit(told), { startImmediately: true })
           break
         }
@@ -496,7 +566,11 @@ export const world =
         // made by the first message: a schedule that sends nothing starts nobody
         all.refs.push(new ActorRef<P>(kind.plan.protocol, `n${i}`, undefined))
       }
-      yield* Effect.forkChild(sim.chaos({ every: "40 millis" }))
+      // everybody lives, unless a shrunk schedule can do without
+      if (sim.chance.below(2 ** 16) !== 0) {
+        for (const ref of all.refs) ref.tellUnsafe("Do", all.ledger.mail("w", ref.address, 2))
+      }
+      yield* Effect.forkChild(sim.chaos({ every: "40 millis", ...(all.calm && { stops: [] }) }))
       yield* Effect.all(
         [
           ...["x", "y", "z"].map((name) => all.outside(name, rounds)),
