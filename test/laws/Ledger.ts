@@ -8,6 +8,7 @@
  *   law 2    each message has its sender's next number for that receiver: numbers go up; a client's mail lies between
  *            its onConnect and its onDisconnect; what was unstashed comes next (`Shelf`)
  *   law 4    a message is met once; an ask has one outcome, also when its actor ends
+ *   law 5    who drops the oldest drops no newer one; an ask that is dropped does not wait for its timeout
  *   law 8    what was acquired is released once; a cancelled ask that has not begun never begins, one that has does not go on,
  *            and nobody else is interrupted
  *   law 9    who has crashed handles nothing more in that incarnation
@@ -53,6 +54,9 @@ export interface Question {
 /** Longer than any uninterruptible step of the world. */
 const patience = 60
 
+/** Of dead letters whose asker must hear of it at once. */
+const endings = new Set<string>(["stopped", "draining", "dropNewest", "dropOldest"])
+
 /** The payload of every message of the world. */
 export interface Mail {
   /** How far sends go on. */
@@ -75,6 +79,7 @@ export class Ledger {
   readonly #sim: Simulation.Sim
   readonly #sent = new Map<string, number>()
   readonly #met = new Map<string, number>()
+  readonly #dropped = new Map<string, number>()
   readonly #seen = new WeakSet<Mail>()
   readonly #stashed = new WeakSet<Mail>()
   readonly #inside = new Map<string, number>()
@@ -103,11 +108,14 @@ export class Ledger {
       else if (to === "draining" || to === "connecting")
         this.#shelves.get(cell)?.empty(cell.extra?.releasing !== undefined)
     })
-    sim.host.onDeadLetter(({ payload, reason }) => {
+    sim.host.onDeadLetter(({ address, payload, reason }) => {
       const mail = payload as Mail | undefined
       if (mail === undefined) return
       for (const shelf of this.#shelves.values()) shelf.bury(mail)
-      if (mail.question !== undefined && (reason === "stopped" || reason === "draining")) mail.question.buried = sim.now
+      if (mail.question !== undefined && endings.has(reason)) mail.question.buried = sim.now
+      if (reason !== "dropOldest" || mail.from === undefined) return
+      const pair = `${mail.from} > ${address}`
+      this.#dropped.set(pair, Math.max(this.#dropped.get(pair) ?? 0, mail.number!))
     })
   }
 
@@ -144,6 +152,8 @@ export class Ledger {
     const pair = `${mail.from} > ${at}`
     const last = this.#met.get(pair) ?? 0
     this.#sim.check(mail.number! > last, `law 2: ${pair}: message ${mail.number} comes after ${last}`)
+    const dropped = this.#dropped.get(pair) ?? 0
+    this.#sim.check(mail.number! > dropped, `law 5: ${pair}: ${dropped} was dropped before the older ${mail.number}`)
     this.#met.set(pair, mail.number!)
     return true
   }
@@ -264,7 +274,7 @@ export class Ledger {
       Exit.isFailure(exit) && exit.cause.reasons.some((r) => Cause.isFailReason(r) && r.error instanceof AskTimeout)
     this.#sim.check(
       !waited || this.#sim.now <= question.buried,
-      `law 4: ${what} waits in vain for an actor that has ended`
+      `law 4: ${what} waits in vain for an answer that cannot come`
     )
     this.#sim.check(question.outcomes === 1, `law 4: ${what} has ${question.outcomes} outcomes`)
   }

@@ -4,7 +4,7 @@ import { Lifecycle } from "troupe"
 import { Simulation } from "troupe/testkit"
 import { world } from "./World.ts"
 
-// 1,000 runs take about 10 s on an idle core. Longer searches: npm run explore.
+// 1,000 runs take about 15 s on an idle core. Longer searches: npm run explore.
 const runs = 1000
 const program = world({ rounds: 35 })
 
