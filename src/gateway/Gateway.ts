@@ -29,6 +29,7 @@ import { ActorSystem, type Host } from "../supervision/ActorSystem.ts"
 import * as Edge from "../supervision/Edge.ts"
 import * as Codec from "./Codec.ts"
 import { Connection, type House, type Tally } from "./Connection.ts"
+import { Conversation } from "./Conversation.ts"
 import { check, type LimitOptions, type Limits } from "./Limits.ts"
 
 export interface GatewayOptions<A> extends LimitOptions {
@@ -284,10 +285,14 @@ class Listener {
     }
     if (this.#crowded || this.#populated(codec, key)) return refuse("503 Service Unavailable", "this host is full")
     this.#sockets.handleUpgrade(request, socket, head, (webSocket) => {
-      const connection = new Connection(webSocket, socket, codec, this.#house)
-      const line = Edge.connect(this.#host.system, new ActorRef(codec.protocol, key, undefined), connection)
+      const conversation = new Conversation(codec, this.#house)
+      const connection = new Connection(webSocket, socket, conversation, this.#house)
+      const line = Edge.connect(this.#host.system, new ActorRef(codec.protocol, key, undefined), conversation)
       this.#connections.add(connection)
-      if (line instanceof Edge.Line) return connection.open(line)
+      if (line instanceof Edge.Line) {
+        conversation.begin(line)
+        return connection.open()
+      }
       this.#tally.refused++
       connection.close(1013, "agent unavailable")
     })
