@@ -51,6 +51,11 @@ export interface Client {
   close(code: number, reason: string): void
 }
 
+/** The news that a session has lost its socket, or has one again: at most one of them on its way. */
+export interface Presence {
+  queued: boolean
+}
+
 /** Why a client is gone: the close code of RFC 6455 and its reason. */
 export interface Disconnected {
   readonly code: number

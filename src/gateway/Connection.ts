@@ -31,6 +31,8 @@ export interface Tally {
 export interface House {
   /** Bytes of wire that all connections hold: unfinished, in backlogs, not taken by sockets. */
   held: number
+  /** Of these, what sessions keep for clients that may come back. */
+  keptBytes: number
   readonly limits: ConnectionLimits
   readonly tally: Tally
   /** The system clock's time, in ms. */
@@ -125,7 +127,6 @@ export class Connection implements OutboxOwner {
 
   /** Begins to read. */
   open(): void {
-    this.#conversation.attach(this)
     this.#socket.on("message", onMessage)
     this.#socket.on("pong", onPong)
   }
@@ -314,6 +315,7 @@ export class Connection implements OutboxOwner {
   /** Once a heartbeat: pings, unless the peer has not answered two; gives up one paused since before `stalledBefore`. */
   beat(stalledBefore: number): void {
     this.#invalid = 0
+    this.#conversation.expire(this.#house.now() - this.#house.limits.graceMillis)
     if (this.pausedSince === undefined) {
       if (this.missed++ >= 2) return this.terminate()
     } else if (this.pausedSince < stalledBefore) return this.close(TRY_LATER, "stalled")

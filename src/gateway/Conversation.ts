@@ -100,6 +100,9 @@ export class Conversation implements Client {
     this.#line?.disconnect(why)
   }
 
+  /** Forgets what is older. */
+  expire(_before: number): void {}
+
   // ---- in
 
   /** One call of a frame. */
@@ -113,15 +116,15 @@ export class Conversation implements Client {
     const { id, method } = call
     if (method.startsWith("$/")) return this.#control(call, pending)
     const position = this.codec.position(method)
-    if (position < 0) return this.reject(id, JsonRpc.methodNotFound(method), pending)
+    if (position < 0) return this.refuse(call, JsonRpc.methodNotFound(method), pending)
     const params = this.codec.params(position, call.params)
     if (!params.ok) {
-      if (params.defect === undefined) return this.reject(id, JsonRpc.invalidParams(params.why), pending)
+      if (params.defect === undefined) return this.refuse(call, JsonRpc.invalidParams(params.why), pending)
       const failure = this.#fault(`the Schema of "${method}" threw: ${params.why}`)
-      return this.finish(pending, id === undefined ? undefined : JsonRpc.error(id, failure))
+      return id === undefined ? this.finish(pending, undefined) : this.answer(call, pending, JsonRpc.errorOf(failure))
     }
     if (id === undefined) this.#notify(position, params.value, pending)
-    else if (this.#requests.has(id)) this.reject(id, JsonRpc.invalidRequest("an id that is in use"), pending)
+    else if (this.#requests.has(id)) this.refuse(call, JsonRpc.invalidRequest("an id that is in use"), pending)
     else if (this.codec.protocol.streams[position]) this.#stream(id, position, params.value, call, pending)
     else this.#request(id, position, params.value, call, pending)
   }
@@ -223,6 +226,11 @@ export class Conversation implements Client {
   /** A request was not begun, for a reason that may pass. */
   protected untaken(call: JsonRpc.Call, pending: Pending, failure: JsonRpc.Failure): void {
     this.finish(pending, JsonRpc.error(call.id!, failure))
+  }
+
+  /** What a call asks for cannot be begun. */
+  protected refuse(call: JsonRpc.Call, failure: JsonRpc.Failure, pending: Pending): void {
+    this.reject(call.id, failure, pending)
   }
 
   /** A message that could not be begun: counted against the connection. */

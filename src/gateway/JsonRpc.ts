@@ -14,6 +14,7 @@
  *   -32002  unavailable            the agent has stopped, is stopping, or is quarantined
  *   -32003  timeout                no answer in time; whether it was handled is unknown when `data.started`
  *   -32004  cancelled              by `$/cancel`
+ *   -32005  outcome lost           a request sent again under its `requestKey` was handled; what came of it is not kept any more
  */
 export type Id = string | number | null
 
@@ -62,6 +63,7 @@ export const applicationError = (message: string, data: unknown): Failure => ({ 
 export const busy: Failure = { code: -32001, message: "Busy", data: { retryable: true } }
 export const unavailable: Failure = { code: -32002, message: "Unavailable" }
 export const cancelled: Failure = { code: -32004, message: "Cancelled" }
+export const outcomeLost: Failure = { code: -32005, message: "Outcome lost" }
 
 const isRecord = (u: unknown): u is Record<string, unknown> => typeof u === "object" && u !== null && !Array.isArray(u)
 
