@@ -18,6 +18,8 @@ import type { Rpc } from "effect/rpc"
 import * as Options from "../kernel/Options.ts"
 import { Definition } from "./Actor.ts"
 
+export { coalesce, type EventOverflow, Overflow } from "./EventOverflow.ts"
+
 export interface MakeOptions<
   S extends Schema.Codec<unknown, unknown>,
   C extends ReadonlyArray<Rpc.Any>,

@@ -13,6 +13,7 @@
  */
 import type { Duplex } from "node:stream"
 import type { RawData, WebSocket } from "ws"
+import type { EventOverflow } from "../actor/EventOverflow.ts"
 import type { Conversation } from "./Conversation.ts"
 import * as JsonRpc from "./JsonRpc.ts"
 import type { ConnectionLimits } from "./Limits.ts"
@@ -24,6 +25,9 @@ export interface Tally {
   framesOut: number
   invalid: number
   refused: number
+  /** Events that gave way to newer ones for a client that was too slow: any, and those of the same key. */
+  droppedEvents: number
+  coalescedEvents: number
   readonly closed: Record<number, number>
 }
 
@@ -138,6 +142,7 @@ export class Connection implements OutboxOwner {
     this.#closing = true
     tally.closed[code] = (tally.closed[code] ?? 0) + 1
     this.#conversation.gone(this, { code, reason: reason.toString() })
+    this.outbox.finish()
     this.#backlog = undefined
     this.weigh(-this.#backlogBytes)
     left(this)
@@ -268,20 +273,36 @@ export class Connection implements OutboxOwner {
   get roomy(): boolean {
     // several turns may run before the microtask that writes: what counts is what the socket does not take
     if (this.outbox.full) this.outbox.flush()
-    return !this.outbox.full || this.#closing
+    return !this.outbox.behind || this.#closing
   }
 
-  /** Whether events may be sent. One that is too slow for them is closed. */
-  takesEvents(): boolean {
-    if (this.#closing || !this.writable) return false
-    if (this.roomy) return true
-    this.close(TRY_LATER, "too slow for its events")
-    return false
+  /** Whether an event may be sent. */
+  get hears(): boolean {
+    return !this.#closing && this.writable
+  }
+
+  /** Sends an event, or does what its policy says; `key` is what events coalesce by. False when it will not be sent. */
+  sendEvent(frame: string | Buffer, policy: EventOverflow | undefined, payload: unknown): boolean {
+    if (this.roomy) {
+      this.send(frame)
+      return true
+    }
+    if (policy === undefined) {
+      this.close(TRY_LATER, "too slow for its events")
+      return false
+    }
+    const { tally } = this.#house
+    const key = typeof policy === "string" ? undefined : policy.coalesce(payload as never)
+    const [dropped, superseded] = this.outbox.delay(frame, key)
+    tally.framesOut += 1 - dropped - superseded
+    tally.droppedEvents += dropped
+    tally.coalescedEvents += superseded
+    return true
   }
 
   close(code: number, reason: string): void {
     if (this.#closing) return
-    this.outbox.flush()
+    this.outbox.finish()
     this.#closing = true
     this.closeCode = code
     // a paused socket would not see its peer's close frame

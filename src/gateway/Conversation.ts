@@ -290,10 +290,9 @@ export class Conversation implements Client {
 
   sendShared(event: string, payload: unknown, shared: Encoded): boolean {
     const { connection } = this
-    if (connection === undefined || !connection.takesEvents()) return false
+    if (connection === undefined || !connection.hears) return false
     shared.frame ??= Buffer.from(this.encode(event, payload))
-    connection.send(shared.frame as Buffer)
-    return true
+    return connection.sendEvent(shared.frame as Buffer, this.codec.protocol.lossy.get(event), payload)
   }
 
   /** An event that its own Schema refuses is a fault of the agent, not of the client: it throws into the turn. */

@@ -71,6 +71,9 @@ export interface GatewayStats {
   readonly invalid: number
   /** Calls that the agent did not take. */
   readonly refused: number
+  /** Events that gave way to newer ones, for clients that were too slow: any, and those of the same key. */
+  readonly droppedEvents: number
+  readonly coalescedEvents: number
   /** Connections closed so far, by close code. */
   readonly closed: Readonly<Record<number, number>>
 }
@@ -149,7 +152,15 @@ class Listener {
   readonly #sockets: WebSocketServer
   readonly #codecs = new Map<string, Codec.Codec>()
   readonly #connections = new Set<Connection>()
-  readonly #tally: Tally = { framesIn: 0, framesOut: 0, invalid: 0, refused: 0, closed: {} }
+  readonly #tally: Tally = {
+    framesIn: 0,
+    framesOut: 0,
+    invalid: 0,
+    refused: 0,
+    droppedEvents: 0,
+    coalescedEvents: 0,
+    closed: {}
+  }
   readonly #house: House
   readonly #sessions: Sessions.Sessions
   readonly #beat = new Deadline(() => this.#heartbeat())

@@ -208,7 +208,8 @@ export class Session extends Conversation implements Reader {
     if (this.#ended || this.#closing) return false
     const kept = this.#kept(event, payload, shared)
     // one that is too slow is closed, and gets it when it is back
-    if (this.connection?.takesEvents() === true) this.connection.send(kept.frame)
+    const { connection } = this
+    if (connection?.hears === true) connection.sendEvent(kept.frame, this.codec.protocol.lossy.get(event), payload)
     return true
   }
 

@@ -116,7 +116,7 @@ export const sessions: ReadonlyArray<Fault> = [
     "a session taken over keeps its first socket",
     "Session.ts",
     'former?.close(TAKEN_OVER, "the session was taken over")',
-    "former?.takesEvents()"
+    "former?.goOn()"
   ),
   one(
     "session-takeover-ends-it",
