@@ -7,7 +7,8 @@
  *
  * Floor 3; made by Gateway at upgrade. Law 3: what is unfinished, waiting and unsent is bounded, by count and bytes.
  * Law 2: frames are handled in the order received, the backlog included; a batch is answered as one.
- * So a flooder slows itself: it is not read while it has 32 unfinished messages. A full mailbox nonetheless answers a
+ * So a flooder slows itself: it is not read while it has 32 unfinished messages; only for a `$/cancel` of one of them a
+ * KiB more is looked through. A full mailbox nonetheless answers a
  * request -32001 and makes a notification a dead letter.
  * Cost: no fiber, no timer of its own; listeners are shared by all connections.
  */
@@ -72,6 +73,9 @@ const violations: Readonly<Record<string, number>> = {
   WS_ERR_TOO_MANY_BUFFERED_PARTS: POLICY
 }
 
+/** So many bytes behind a full window are read, for the `$/cancel` that may be among them. */
+const overlook = 1024
+
 /** Bytes of wire of a masked frame's head (RFC 6455, 5.2). */
 const headBytes = (length: number): number => (length < 126 ? 6 : length < 65_536 ? 8 : 14)
 
@@ -102,7 +106,7 @@ const onClose = function (this: WebSocket, code: number, reason: Buffer): void {
 export class Connection implements OutboxOwner {
   /** Pings not answered since the last pong. */
   missed = 0
-  /** The system clock's time when this connection was paused with nothing finished since; undefined when it reads. */
+  /** The system clock's time when it began nothing more, with nothing finished since; undefined when it goes on. */
   pausedSince: number | undefined = undefined
   /** The code that this side closed with, where it did. */
   closeCode: number | undefined = undefined
@@ -156,37 +160,51 @@ export class Connection implements OutboxOwner {
     this.#house.tally.framesIn++
     if (binary) return this.close(UNSUPPORTED, "text frames only")
     if (!this.#stuffed && this.#backlog === undefined) return this.#handle(frame)
+    if (this.#makesRoom(frame)) return this.#handle(frame)
     // what a chunk of the socket's holds behind the frame that filled the window: at most a chunk, 64 KiB
     const bytes = frame.length + headBytes(frame.length)
     if (this.#backlogBytes + bytes > this.#house.limits.maxBacklogBytes) return this.close(POLICY, "backlog full")
     this.#backlogBytes += bytes
     this.weigh(bytes)
     ;(this.#backlog ??= []).push(frame)
-    this.#pause()
+    this.#pause(this.#backlogBytes > overlook || this.#clogged)
   }
 
-  /** Whether no more may be begun. While all connections together hold too much, each has a window of one message. */
+  /** Whether no more may be begun. */
   get #stuffed(): boolean {
-    const { held, limits } = this.#house
+    const { limits } = this.#house
     if (this.#unfinished >= limits.maxUnfinished || this.#unfinishedBytes >= limits.maxUnfinishedBytes) return true
-    if (this.outbox.full || this.#conversation.stuffed) return true
-    return held >= limits.maxHeldBytes && this.#unfinished > 0
+    return this.#conversation.stuffed || this.#clogged
+  }
+
+  /** Nothing can be sent; or all connections together hold too much: then each has a window of one message. */
+  get #clogged(): boolean {
+    const { held, limits } = this.#house
+    return this.outbox.full || (held >= limits.maxHeldBytes && this.#unfinished > 0)
+  }
+
+  /** A `$/cancel` of what is under way makes room: it does not wait for it. */
+  #makesRoom(frame: Buffer): boolean {
+    if (frame.length > overlook || !frame.includes(JsonRpc.CANCEL)) return false
+    const [message, ...others] = JsonRpc.parse(frame.toString("utf8"), 1).messages
+    if (message === undefined || others.length > 0 || !JsonRpc.isCall(message)) return false
+    return message.method === JsonRpc.CANCEL && this.#conversation.mayCancel(message)
   }
 
   weigh(bytes: number): void {
     this.#house.held += bytes
   }
 
-  #pause(): void {
-    if (this.pausedSince !== undefined) return
-    this.pausedSince = this.#house.now()
-    this.#socket.pause()
+  /** Begins nothing more; with `deaf` it does not read either. */
+  #pause(deaf: boolean): void {
+    this.pausedSince ??= this.#house.now()
+    if (deaf) this.#socket.pause()
   }
 
   /** The socket has taken what was sent: goes on. */
   drained(): void {
     this.#conversation.flow()
-    if (this.pausedSince !== undefined) this.#resume()
+    this.#resume()
   }
 
   /** Something finished, or was taken: goes on with the backlog, then with reading. */
@@ -197,8 +215,10 @@ export class Connection implements OutboxOwner {
       this.#resuming = true
       const backlog = this.#backlog
       let n = 0
-      while (n < backlog.length && !this.#stuffed && !this.#closing) {
-        const frame = backlog[n++]!
+      while (n < backlog.length && !this.#closing) {
+        const frame = backlog[n]!
+        if (this.#stuffed && !this.#makesRoom(frame)) break
+        n++
         const bytes = frame.length + headBytes(frame.length)
         this.#backlogBytes -= bytes
         this.weigh(-bytes)
@@ -232,7 +252,7 @@ export class Connection implements OutboxOwner {
       if (JsonRpc.isCall(message)) conversation.call(message, pending)
       else conversation.reject(message.id, message.error, pending)
     }
-    if (this.#stuffed) this.#pause()
+    if (this.#stuffed) this.#pause(this.#clogged)
   }
 
   /** A message that could not be begun. */
@@ -253,7 +273,7 @@ export class Connection implements OutboxOwner {
 
   /** There may be room for more. */
   goOn(): void {
-    if (this.pausedSince !== undefined) this.#resume()
+    this.#resume()
     if (this.#draining) this.#drained()
   }
 

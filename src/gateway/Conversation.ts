@@ -183,11 +183,16 @@ export class Conversation implements Client {
 
   #control(call: JsonRpc.Call, pending: Pending): void {
     const { id, method } = call
-    if (method !== "$/cancel") return this.reject(id, JsonRpc.methodNotFound(method), pending)
-    const params = call.params as { readonly id?: unknown } | undefined
-    if (!JsonRpc.isId(params?.id)) return this.reject(id, JsonRpc.invalidParams("id of the request to cancel"), pending)
-    this.#requests.get(params.id)?.cancel()
+    if (method !== JsonRpc.CANCEL) return this.reject(id, JsonRpc.methodNotFound(method), pending)
+    const cancelled = cancelledBy(call)
+    if (!JsonRpc.isId(cancelled)) return this.reject(id, JsonRpc.invalidParams("id of the request to cancel"), pending)
+    this.#requests.get(cancelled)?.cancel()
     this.finish(pending, id === undefined ? undefined : JsonRpc.result(id, undefined))
+  }
+
+  /** Whether what a `$/cancel` names is under way. */
+  mayCancel(call: JsonRpc.Call): boolean {
+    return this.#requests.has(cancelledBy(call) as JsonRpc.Id)
   }
 
   /** How a request ended, as the members of its answer. */
@@ -307,6 +312,8 @@ export class Conversation implements Client {
     this.connection?.close(code, reason)
   }
 }
+
+const cancelledBy = ({ params }: JsonRpc.Call): unknown => (params as { readonly id?: unknown } | undefined)?.id
 
 const ours = [
   MailboxFull,

@@ -18,6 +18,9 @@
  */
 export type Id = string | number | null
 
+/** The method that cancels a request: `$/cancel { id }`. */
+export const CANCEL = "$/cancel"
+
 /** A request, or without an id a notification. */
 export interface Call {
   readonly id: Id | undefined

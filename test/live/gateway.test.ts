@@ -196,6 +196,22 @@ describe("how a request ends", () => {
     expect((await raw.answer(9)).result).toBe(0)
   })
 
+  it("$/cancel does not wait behind a full window, whatever waits there, and overtakes nothing else", async () => {
+    await lab({ maxUnfinished: 2 })
+    const raw = await client("c")
+    for (const n of [1, 2, 3]) raw.send(call(n, "Hold", { n }))
+    await until("the first handler waits", () => gate.held.length === 1)
+    // of a request that waits itself: it keeps its place
+    raw.send(notice("$/cancel", { id: 3 }))
+    raw.send(notice("$/cancel", { id: 2 }))
+    expect((await raw.answer(2)).error?.code).toBe(-32004)
+    await until("the third is begun, and cancelled in its turn", () => raw.frames.length === 2)
+    expect((await raw.answer(3)).error?.code).toBe(-32004)
+    gate.stayOpen()
+    expect((await raw.answer(1)).result).toBe(1)
+    expect(gate.held).toEqual([1])
+  })
+
   it("$/cancel without an id is refused, and cancels nothing", async () => {
     await lab()
     const raw = await client("c")
