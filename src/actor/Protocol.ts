@@ -5,7 +5,7 @@
  * An unknown tag is refused in the sender, by name (law 12); payloads are not validated here but where trust ends.
  * Cost: `index` is one Map lookup, or none when the same tag comes again.
  */
-import { Context, type Effect, SchemaAST, type Stream } from "effect"
+import { Context, type Effect, type Schema, SchemaAST, type Stream } from "effect"
 import { Rpc, RpcSchema } from "effect/rpc"
 import * as Address from "../kernel/Address.ts"
 import { type AskError, InvalidOption, InvalidUse } from "../kernel/Errors.ts"
@@ -76,13 +76,17 @@ export class Protocol {
   readonly clients: ReadonlySet<number>
   /** What clients are sent, by tag. */
   readonly events: ReadonlyMap<string, Rpc.AnyWithProps>
+  /** What connections may name; any text without one. */
+  readonly key: Schema.Codec<unknown, string> | undefined
 
   constructor(
     type: string,
     rpcs: ReadonlyArray<Rpc.Any>,
     clients: ReadonlySet<number> = new Set(),
-    events: ReadonlyArray<Rpc.Any> = []
+    events: ReadonlyArray<Rpc.Any> = [],
+    key?: Schema.Codec<unknown, string>
   ) {
+    this.key = key
     this.clients = clients
     this.events = new Map(events.map((event) => [event._tag, event as Rpc.AnyWithProps]))
     this.type = Address.checkType(type)

@@ -14,22 +14,13 @@
  * that does not fit its own) is answered with an incident, whose text is in the log only.
  * Cost: an ask and its callback a request; no fiber, no timer of its own; listeners are shared by all connections.
  */
-import { Cause, Effect, type Exit } from "effect"
+import { Effect, type Exit } from "effect"
 import type { Duplex } from "node:stream"
 import type { RawData, WebSocket } from "ws"
 import { checkClose, type Client, type Encoded } from "../actor/Client.ts"
-import {
-  ActorStopped,
-  AskCycle,
-  AskTimeout,
-  CalleeFailed,
-  Dropped,
-  LimitReached,
-  MailboxFull,
-  NoSuchActor,
-  Quarantined
-} from "../kernel/Errors.ts"
+import { MailboxFull } from "../kernel/Errors.ts"
 import type { Line, Request } from "../supervision/Edge.ts"
+import * as Answer from "./Answer.ts"
 import type { Codec } from "./Codec.ts"
 import * as JsonRpc from "./JsonRpc.ts"
 import type { ConnectionLimits } from "./Limits.ts"
@@ -284,7 +275,7 @@ export class Connection implements Client, OutboxOwner {
       // without a socket there is nobody to encode an answer for
       this.#finish(pending, this.#closing ? undefined : this.#answer(id, position, exit))
     })
-    if (!("cancel" in request)) this.#refused(pending, JsonRpc.error(id, failureOf(request)))
+    if (!("cancel" in request)) this.#refused(pending, JsonRpc.error(id, Answer.failureOf(request)))
     else if (!settled) this.#requests.set(id, request)
   }
 
@@ -299,12 +290,14 @@ export class Connection implements Client, OutboxOwner {
         ended = true
         this.#requests.delete(id)
         const why = unfitOf(exit)
-        const answer = why === undefined ? this.#answer(id, position, exit) : this.#unfit(id, position, why)
+        const unfit = (why: string): string =>
+          Answer.unfit(this.#codec, (text) => this.#incident(text), id, position, why)
+        const answer = why === undefined ? this.#answer(id, position, exit) : unfit(why)
         this.#finish(pending, this.#closing ? undefined : answer)
       }
     })
     const refused = reply.open(this.#line!, payload, this.#house.limits.requestMillis)
-    if (refused !== undefined) this.#refused(pending, JsonRpc.error(id, failureOf(refused)))
+    if (refused !== undefined) this.#refused(pending, JsonRpc.error(id, Answer.failureOf(refused)))
     else if (!ended) this.#requests.set(id, reply)
   }
 
@@ -333,33 +326,15 @@ export class Connection implements Client, OutboxOwner {
   }
 
   #answer(id: JsonRpc.Id, position: number, exit: Exit.Exit<unknown, unknown>): string {
-    try {
-      if (exit._tag === "Success") {
-        if (this.#codec.protocol.streams[position]) return JsonRpc.result(id, undefined)
-        const encoded = this.#codec.success(position, exit.value)
-        return encoded.ok ? JsonRpc.result(id, encoded.value) : this.#unfit(id, position, encoded.why)
-      }
-      const reason = exit.cause.reasons.find(Cause.isFailReason)
-      if (reason === undefined) return JsonRpc.error(id, JsonRpc.cancelled)
-      const typed = isOurs(reason.error) ? undefined : this.#codec.error(position, reason.error)
-      if (typed === undefined) return JsonRpc.error(id, failureOf(reason.error))
-      if (!typed.ok) return this.#unfit(id, position, typed.why)
-      return JsonRpc.error(id, JsonRpc.applicationError(nameOf(reason.error), typed.value))
-    } catch (error) {
-      // what a Schema lets pass and JSON does not: a bigint, a circle
-      return this.#unfit(id, position, String(error))
-    }
+    return Answer.of(this.#codec, (text) => this.#incident(text), id, position, exit)
   }
 
-  #unfit(id: JsonRpc.Id, position: number, why: string): string {
-    return JsonRpc.error(
-      id,
-      this.#fault(`the answer of "${this.#codec.protocol.tag(position)}" is unfit to send: ${why}`)
-    )
+  #incident(text: string): string {
+    return this.#house.fault(`${this.#line!.address}: ${text}`)
   }
 
   #fault(text: string): JsonRpc.Failure {
-    return JsonRpc.internalError(this.#house.fault(`${this.#line!.address}: ${text}`))
+    return JsonRpc.internalError(this.#incident(text))
   }
 
   /** A message that could not be begun: counted against the connection. */
@@ -421,8 +396,14 @@ export class Connection implements Client, OutboxOwner {
     return Buffer.from(JsonRpc.notification(event, encoded.value))
   }
 
+  /** For agents. */
   close(code: number, reason: string): void {
     checkClose(code, reason)
+    this.hangUp(code, reason)
+  }
+
+  /** The same with the codes that are the gateway's alone: 1012, 4001, 4401. */
+  hangUp(code: number, reason: string): void {
     if (this.#closing) return
     this.outbox.flush()
     this.#closing = true
@@ -452,7 +433,7 @@ export class Connection implements Client, OutboxOwner {
   }
 
   #drained(): void {
-    if (this.#unfinished === 0 && this.#backlog === undefined) this.close(RESTART, "service restart")
+    if (this.#unfinished === 0 && this.#backlog === undefined) this.hangUp(RESTART, "service restart")
   }
 
   /** Once a heartbeat: pings, unless the peer has not answered two; gives up one paused since before `stalledBefore`. */
@@ -463,32 +444,4 @@ export class Connection implements Client, OutboxOwner {
     } else if (this.pausedSince < stalledBefore) return this.close(TRY_LATER, "stalled")
     if (this.writable) this.#socket.ping()
   }
-}
-
-const ours = [
-  MailboxFull,
-  ActorStopped,
-  NoSuchActor,
-  Quarantined,
-  AskTimeout,
-  AskCycle,
-  CalleeFailed,
-  Dropped,
-  LimitReached
-]
-const isOurs = (error: unknown): boolean => ours.some((kind) => error instanceof kind)
-
-const nameOf = (error: unknown): string =>
-  typeof error === "object" && error !== null && "_tag" in error && typeof error._tag === "string"
-    ? error._tag
-    : "Application error"
-
-/** What a client is told of an error of the actor system. */
-const failureOf = (error: unknown): JsonRpc.Failure => {
-  if (error instanceof MailboxFull || error instanceof Dropped || error instanceof LimitReached) return JsonRpc.busy
-  if (error instanceof ActorStopped || error instanceof NoSuchActor || error instanceof Quarantined) {
-    return JsonRpc.unavailable
-  }
-  if (error instanceof AskTimeout) return { code: -32003, message: "Timeout", data: { started: error.started } }
-  return JsonRpc.internalError(error instanceof CalleeFailed ? error.incident : undefined)
 }

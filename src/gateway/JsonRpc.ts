@@ -63,8 +63,11 @@ export const cancelled: Failure = { code: -32004, message: "Cancelled" }
 
 const isRecord = (u: unknown): u is Record<string, unknown> => typeof u === "object" && u !== null && !Array.isArray(u)
 
+/** A number past 2^53 would be answered with another one: JSON.parse has rounded it. */
+const isExact = (n: number): boolean => Math.abs(n) <= Number.MAX_SAFE_INTEGER
+
 export const isId = (u: unknown): u is Id =>
-  typeof u === "string" || u === null || (typeof u === "number" && Number.isFinite(u))
+  typeof u === "string" || u === null || (typeof u === "number" && isExact(u))
 
 const invalid = (id: unknown, why: string): Invalid => ({ id: isId(id) ? id : null, error: invalidRequest(why) })
 
@@ -73,7 +76,7 @@ const message = (u: unknown): Call | Invalid => {
   const { id, method, params } = u
   if (u["jsonrpc"] !== "2.0") return invalid(id, 'jsonrpc is not "2.0"')
   if (typeof method !== "string") return invalid(id, "method is not a string")
-  if (id !== undefined && !isId(id)) return invalid(null, "id is not a string, a number or null")
+  if (id !== undefined && !isId(id)) return invalid(null, "id is not a string, a number up to 2^53 or null")
   if (params !== undefined && (typeof params !== "object" || params === null)) {
     return invalid(id, "params is not an object or an array")
   }

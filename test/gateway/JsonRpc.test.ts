@@ -5,7 +5,8 @@ import * as JsonRpc from "../../src/gateway/JsonRpc.ts"
 describe("JsonRpc", () => {
   describe("parse", () => {
     it("reads what a client writes: any id, method and params of the specification", () => {
-      const id = fc.oneof(fc.string(), fc.double({ noNaN: true, noDefaultInfinity: true }), fc.constant(null))
+      const max = Number.MAX_SAFE_INTEGER
+      const id = fc.oneof(fc.string(), fc.double({ noNaN: true, min: -max, max }), fc.constant(null))
       const params = fc.option(fc.oneof(fc.dictionary(fc.string(), fc.jsonValue()), fc.array(fc.jsonValue())), {
         nil: undefined
       })
@@ -38,6 +39,14 @@ describe("JsonRpc", () => {
       expect(JsonRpc.parse(text, 3).messages).toEqual([
         { id: null, error: JsonRpc.invalidRequest("a batch of over 3 messages") }
       ])
+    })
+
+    it("refuses an id that is a number past 2^53: its answer would bear another", () => {
+      const read = (id: string) => JsonRpc.parse(`{"jsonrpc":"2.0","id":${id},"method":"M"}`, 32).messages[0]
+      for (const id of ["9007199254740993", "-9007199254740993", "1e400"]) {
+        expect(read(id)).toMatchObject({ id: null, error: { code: -32600 } })
+      }
+      expect(read("9007199254740991")).toMatchObject({ id: Number.MAX_SAFE_INTEGER, method: "M" })
     })
 
     it("takes a method named __proto__ or constructor for what it is, a name", () => {

@@ -360,19 +360,22 @@ describe("a client", () => {
   it("gets the answer to the call that hangs up, then the close code of the agent's", async () => {
     await lab()
     const raw = await client("k")
-    raw.send(call(1, "HangUp", { code: 4001, reason: "enough" }))
-    expect(await raw.closed).toBe(4001)
+    raw.send(call(1, "HangUp", { code: 4000, reason: "enough" }))
+    expect(await raw.closed).toBe(4000)
     expect((await raw.answer(1)).result).toBeNull()
   })
 
   it.each([
     ["a code that no endpoint may send", { code: 1006, reason: "" }],
+    ["1012, which says that nothing of it was taken", { code: 1012, reason: "" }],
+    ["4001, which says that another has its session", { code: 4001, reason: "" }],
+    ["4401, which says that its principal expired", { code: 4401, reason: "" }],
     ["a reason over 123 bytes", { code: 4000, reason: "ü".repeat(100) }]
   ])("is not held by %s", async (_name, params) => {
     await lab()
     const raw = await client("k")
     raw.send(call(1, "HangUp", params))
-    await raw.answer(1)
+    expect((await raw.answer(1)).error?.code).toBe(-32603)
     raw.send(call(2, "Kept"))
     await Promise.race([raw.answer(2).catch(() => {}), raw.closed])
     const other = await client("k")
