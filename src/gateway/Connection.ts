@@ -25,6 +25,7 @@ import type { Codec } from "./Codec.ts"
 import * as JsonRpc from "./JsonRpc.ts"
 import type { ConnectionLimits } from "./Limits.ts"
 import { Outbox, type OutboxOwner } from "./Outbox.ts"
+import { type Brake, Bucket, type Slowed } from "./RateLimit.ts"
 import { StreamReply, unfitOf } from "./StreamReply.ts"
 
 /** What the gateway counts over all its connections. */
@@ -46,6 +47,8 @@ export interface House {
   readonly now: () => number
   /** Logs a fault of an agent's; answers with the incident that the client is told. */
   readonly fault: (text: string) => string
+  /** Who has sent more than it may. */
+  readonly brake: Brake
   /** The connection has closed. */
   readonly left: (connection: Connection) => void
 }
@@ -104,7 +107,7 @@ const onClose = function (this: WebSocket, code: number, reason: Buffer): void {
 
 let ids = 0
 
-export class Connection implements Client, OutboxOwner {
+export class Connection implements Client, OutboxOwner, Slowed {
   readonly id = `c${++ids}`
   readonly principal: unknown = undefined
   readonly session: string | undefined = undefined
@@ -115,6 +118,7 @@ export class Connection implements Client, OutboxOwner {
   /** The code that this side closed with, where it did. */
   closeCode: number | undefined = undefined
   readonly outbox: Outbox
+  readonly bucket: Bucket
   readonly #socket: WebSocket
   readonly #codec: Codec
   readonly #house: House
@@ -136,6 +140,7 @@ export class Connection implements Client, OutboxOwner {
     this.#codec = codec
     this.#house = house
     this.outbox = new Outbox(this, raw, house.limits)
+    this.bucket = new Bucket(house.limits, house.now())
     ;(socket as Owned).connection = this
     socket.on("error", onError)
     socket.on("close", onClose)
@@ -150,7 +155,7 @@ export class Connection implements Client, OutboxOwner {
 
   /** The socket is gone. Internal: called by its listener. */
   closed(heard: number, reason: Buffer): void {
-    const { tally, left } = this.#house
+    const { tally, brake, left } = this.#house
     const code = this.closeCode ?? heard
     this.#closing = true
     tally.closed[code] = (tally.closed[code] ?? 0) + 1
@@ -159,6 +164,7 @@ export class Connection implements Client, OutboxOwner {
     this.#backlog = undefined
     this.weigh(-this.#backlogBytes)
     this.#line?.disconnect({ code, reason: reason.toString() })
+    brake.delete(this)
     left(this)
   }
 
@@ -183,7 +189,28 @@ export class Connection implements Client, OutboxOwner {
   get #stuffed(): boolean {
     const { held, limits } = this.#house
     if (this.#unfinished >= limits.maxUnfinished || this.#unfinishedBytes >= limits.maxUnfinishedBytes) return true
-    return this.outbox.full || (held >= limits.maxHeldBytes && this.#unfinished > 0)
+    return this.bucket.left < 0 || this.outbox.full || (held >= limits.maxHeldBytes && this.#unfinished > 0)
+  }
+
+  /** More messages than its rate allows: it is not read for a while. False: it went on like that, and is closed. */
+  #slow(): boolean {
+    const { now, brake } = this.#house
+    if (this.bucket.earn(now())) return true
+    if (this.bucket.presses(now())) {
+      this.close(POLICY, "too many messages")
+      return false
+    }
+    brake.add(this)
+    return true
+  }
+
+  /** Slowed, and still so. Internal: called by the brake, as is `released`. */
+  held(now: number): void {
+    if (this.pausedSince !== undefined) this.pausedSince = now
+  }
+
+  released(): void {
+    if (this.pausedSince !== undefined) this.#resume()
   }
 
   weigh(bytes: number): void {
@@ -230,7 +257,10 @@ export class Connection implements Client, OutboxOwner {
   }
 
   #handle(frame: Buffer): void {
-    const { batch, messages } = JsonRpc.parse(frame.toString("utf8"), this.#house.limits.maxBatch)
+    const { limits } = this.#house
+    const { batch, messages } = JsonRpc.parse(frame.toString("utf8"), limits.maxBatch, limits.maxDepth)
+    this.bucket.left -= messages.length
+    if (this.bucket.left < 0 && !this.#slow()) return
     const pending: Pending = { bytes: frame.length, answers: batch ? [] : undefined, left: messages.length }
     this.#unfinished += messages.length
     this.#unfinishedBytes += frame.length

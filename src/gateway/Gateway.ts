@@ -30,6 +30,7 @@ import * as Edge from "../supervision/Edge.ts"
 import * as Codec from "./Codec.ts"
 import { Connection, type House, type Tally } from "./Connection.ts"
 import { check, type LimitOptions, type Limits } from "./Limits.ts"
+import { Brake } from "./RateLimit.ts"
 
 export interface GatewayOptions<A> extends LimitOptions {
   /** Default 4000; 0 takes a free one. */
@@ -54,6 +55,8 @@ export class ListenError extends Schema.TaggedError<ListenError>()("ListenError"
 export interface GatewayStats {
   readonly connections: number
   readonly paused: number
+  /** Of these, for sending more messages a second than they may. */
+  readonly slowed: number
   /** Bytes of wire that all connections hold. */
   readonly heldBytes: number
   /** Of these, bytes not yet taken by sockets. */
@@ -178,6 +181,7 @@ class Listener {
         system.log(Effect.logWarning(`${text} (incident ${incident})`))
         return incident
       },
+      brake: new Brake(system.timers),
       left: (connection) => void this.#connections.delete(connection)
     }
     // sockets that have not become connections are bounded too: in number, and in the time they may take for it
@@ -370,6 +374,7 @@ class Listener {
     return {
       connections: this.#connections.size,
       paused,
+      slowed: this.#house.brake.size,
       heldBytes: this.#house.held,
       queuedBytes,
       ...this.#tally,

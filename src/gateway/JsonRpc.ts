@@ -5,7 +5,7 @@
  * Source: the JSON-RPC 2.0 specification. Law 12: bad input is refused by name; internals never cross the wire.
  *
  *   -32700  parse error            the frame is no JSON
- *   -32600  invalid request        JSON, but no request; an empty or too long batch; an id that is in use
+ *   -32600  invalid request        JSON, but no request; an empty or too long batch; nested too deep; an id in use
  *   -32601  method not found       also for what only actors may send
  *   -32602  invalid params         refused by the payload's Schema: `data` says where and what
  *   -32603  internal error         the handler failed: `data.incident` names the report in the log
@@ -15,6 +15,8 @@
  *   -32003  timeout                no answer in time; whether it was handled is unknown when `data.started`
  *   -32004  cancelled              by `$/cancel`
  */
+import * as Depth from "./Depth.ts"
+
 export type Id = string | number | null
 
 /** A request, or without an id a notification. */
@@ -83,8 +85,11 @@ const message = (u: unknown): Call | Invalid => {
   return { id, method, params }
 }
 
-/** Reads one frame. `maxBatch`: messages in a batch at the most. */
-export const parse = (text: string, maxBatch: number): Frame => {
+/** Reads one frame. At the most: `maxBatch` messages in a batch; lists and records `maxDepth` in each other. */
+export const parse = (text: string, maxBatch: number, maxDepth: number): Frame => {
+  if (Depth.over(text, maxDepth)) {
+    return { batch: false, messages: [invalid(null, `lists and records over ${maxDepth} deep`)] }
+  }
   let json: unknown
   try {
     json = JSON.parse(text)

@@ -7,6 +7,7 @@
  */
 import type { Duration } from "effect"
 import * as Options from "../kernel/Options.ts"
+import type { RateLimits } from "./RateLimit.ts"
 
 export interface LimitOptions {
   /** Open connections; one more gets HTTP 503. 1-1,000,000, default 16,384. */
@@ -25,6 +26,15 @@ export interface LimitOptions {
   readonly maxBacklogBytes?: number
   /** Invalid messages of a connection from one heartbeat to the next; one more closes 1008. 0-1,000,000, default 100. */
   readonly maxInvalid?: number
+  /** Lists and records that lie in each other in a message, itself counted; a deeper one gets -32600. 4-1,000, default 64. */
+  readonly maxDepth?: number
+  /**
+   * Messages a second of a connection, a batch as its messages; at once at most those of two seconds. Past it, it is not read
+   * for a while. 1-1,000,000, default 1,000.
+   */
+  readonly maxMessageRate?: number
+  /** Who is slowed again and again for so long, without a second's rest, is closed 1008. Default 30 seconds. */
+  readonly floodTimeout?: Duration.Input
   /** Bytes not yet taken by the socket; then events close 1013 and nothing is read. Default 1,048,576. */
   readonly maxOutboxBytes?: number
   /** The same in frames. Default 256. */
@@ -44,7 +54,8 @@ export interface LimitOptions {
   readonly drainTimeout?: Duration.Input
 }
 
-export interface ConnectionLimits {
+export interface ConnectionLimits extends RateLimits {
+  readonly maxDepth: number
   readonly maxBatch: number
   readonly maxUnfinished: number
   readonly maxUnfinishedBytes: number
@@ -78,6 +89,9 @@ const names: ReadonlyArray<keyof LimitOptions> = [
   "maxUnfinishedBytes",
   "maxBacklogBytes",
   "maxInvalid",
+  "maxDepth",
+  "maxMessageRate",
+  "floodTimeout",
   "maxOutboxBytes",
   "maxOutboxFrames",
   "maxHeldBytes",
@@ -99,6 +113,9 @@ export const check = (o: LimitOptions): Limits => {
     maxUnfinishedBytes: Options.integer("gateway.maxUnfinishedBytes", o.maxUnfinishedBytes, 262_144, 64, GIB),
     maxBacklogBytes: Options.integer("gateway.maxBacklogBytes", o.maxBacklogBytes, maxFrameBytes + CHUNK, 64, GIB),
     maxInvalid: Options.integer("gateway.maxInvalid", o.maxInvalid, 100, 0, 1_000_000),
+    maxDepth: Options.integer("gateway.maxDepth", o.maxDepth, 64, 4, 1000),
+    perMilli: Options.integer("gateway.maxMessageRate", o.maxMessageRate, 1000, 1, 1_000_000) / 1000,
+    floodMillis: Options.millis("gateway.floodTimeout", o.floodTimeout, 30_000),
     maxBytes: Options.integer("gateway.maxOutboxBytes", o.maxOutboxBytes, 1_048_576, 64, GIB),
     maxFrames: Options.integer("gateway.maxOutboxFrames", o.maxOutboxFrames, 256, 1, 1_000_000),
     maxHeldBytes: Options.integer("gateway.maxHeldBytes", o.maxHeldBytes, GIB / 4, 65_536, GIB * 1024),
