@@ -45,11 +45,19 @@ export interface Encoded {
   frame: unknown
 }
 
+/** Who a client is, as the gateway's `authenticate` said; whatever else it said is there too. */
+export interface Principal {
+  /** The same for all connections of one; what its connections and agents are counted by. */
+  readonly id: string
+  /** Epoch milliseconds; then its connections are closed 4401, unless renewed by `$/auth`. */
+  readonly expiresAt?: number | undefined
+}
+
 export interface Client {
   /** Unique in the process. */
   readonly id: string
   /** Who it is, as the gateway's `authenticate` said; undefined without one. */
-  readonly principal: unknown
+  readonly principal: Principal | undefined
   /** Its session, where it asked for one. */
   readonly session: string | undefined
   /** Sends an event now, not with the handler's outputs. False when the connection is gone. */

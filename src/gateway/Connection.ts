@@ -17,13 +17,16 @@
 import { Effect, type Exit } from "effect"
 import type { Duplex } from "node:stream"
 import type { RawData, WebSocket } from "ws"
-import { checkClose, type Client, type Encoded } from "../actor/Client.ts"
+import { checkClose, type Client, type Encoded, type Principal } from "../actor/Client.ts"
 import { MailboxFull } from "../kernel/Errors.ts"
 import type { Line, Request } from "../supervision/Edge.ts"
+import type { Pass, Renewal } from "./Admission.ts"
 import * as Answer from "./Answer.ts"
+import { GOING_AWAY, ofViolation, POLICY, RESTART, TRY_LATER, UNAUTHORIZED, UNSUPPORTED } from "./CloseCode.ts"
 import type { Codec } from "./Codec.ts"
+import type { Mortal } from "./Expiry.ts"
 import * as JsonRpc from "./JsonRpc.ts"
-import type { ConnectionLimits } from "./Limits.ts"
+import type { Limits } from "./Limits.ts"
 import { Outbox, type OutboxOwner } from "./Outbox.ts"
 import { type Brake, Bucket, type Slowed } from "./RateLimit.ts"
 import { StreamReply, unfitOf } from "./StreamReply.ts"
@@ -41,7 +44,7 @@ export interface Tally {
 export interface House {
   /** Bytes of wire that all connections hold: unfinished, in backlogs, not taken by sockets. */
   held: number
-  readonly limits: ConnectionLimits
+  readonly limits: Limits
   readonly tally: Tally
   /** The system clock's time, in ms. */
   readonly now: () => number
@@ -49,6 +52,8 @@ export interface House {
   readonly fault: (text: string) => string
   /** Who has sent more than it may. */
   readonly brake: Brake
+  /** Asks who a connection is with a newer token; the answer gives up. Undefined where nobody is asked. */
+  readonly renew: (connection: Connection, token: string, done: (renewal: Renewal) => void) => (() => void) | undefined
   /** The connection has closed. */
   readonly left: (connection: Connection) => void
 }
@@ -59,23 +64,6 @@ interface Pending {
   /** Of a batch. */
   readonly answers: Array<string> | undefined
   left: number
-}
-
-/** RFC 6455, 7.4.1, and the registry's later codes. */
-const GOING_AWAY = 1001
-const PROTOCOL = 1002
-const UNSUPPORTED = 1003
-const INVALID_DATA = 1007
-const POLICY = 1008
-const TOO_BIG = 1009
-const RESTART = 1012
-const TRY_LATER = 1013
-
-/** What `ws` calls the violations that have a close code of their own. */
-const violations: Readonly<Record<string, number>> = {
-  WS_ERR_UNSUPPORTED_MESSAGE_LENGTH: TOO_BIG,
-  WS_ERR_INVALID_UTF8: INVALID_DATA,
-  WS_ERR_TOO_MANY_BUFFERED_PARTS: POLICY
 }
 
 /** Bytes of wire of a masked frame's head (RFC 6455, 5.2). */
@@ -99,7 +87,7 @@ const onPong = function (this: WebSocket): void {
 const onError = function (this: WebSocket, error: Error & { readonly code?: string }): void {
   const { code = "" } = error
   if (!code.startsWith("WS_ERR_")) return
-  connectionOf(this).closeCode = violations[code] ?? PROTOCOL
+  connectionOf(this).closeCode = ofViolation(code)
 }
 const onClose = function (this: WebSocket, code: number, reason: Buffer): void {
   connectionOf(this).closed(code, reason)
@@ -107,9 +95,8 @@ const onClose = function (this: WebSocket, code: number, reason: Buffer): void {
 
 let ids = 0
 
-export class Connection implements Client, OutboxOwner, Slowed {
+export class Connection implements Client, OutboxOwner, Slowed, Mortal {
   readonly id = `c${++ids}`
-  readonly principal: unknown = undefined
   readonly session: string | undefined = undefined
   /** Pings not answered since the last pong. */
   missed = 0
@@ -117,6 +104,8 @@ export class Connection implements Client, OutboxOwner, Slowed {
   pausedSince: number | undefined = undefined
   /** The code that this side closed with, where it did. */
   closeCode: number | undefined = undefined
+  /** What let it in. */
+  readonly pass: Pass
   readonly outbox: Outbox
   readonly bucket: Bucket
   readonly #socket: WebSocket
@@ -131,19 +120,26 @@ export class Connection implements Client, OutboxOwner, Slowed {
   #unfinished = 0
   #unfinishedBytes = 0
   #invalid = 0
+  /** Gives up the `$/auth` under way. */
+  #renewal: (() => void) | undefined = undefined
   #resuming = false
   #draining = false
   #closing = false
 
-  constructor(socket: WebSocket, raw: Duplex, codec: Codec, house: House) {
+  constructor(socket: WebSocket, raw: Duplex, pass: Pass, house: House) {
     this.#socket = socket
-    this.#codec = codec
+    this.pass = pass
+    this.#codec = pass.codec
     this.#house = house
     this.outbox = new Outbox(this, raw, house.limits)
     this.bucket = new Bucket(house.limits, house.now())
     ;(socket as Owned).connection = this
     socket.on("error", onError)
     socket.on("close", onClose)
+  }
+
+  get principal(): Principal | undefined {
+    return this.pass.principal
   }
 
   /** Begins to read for the agent behind `line`. */
@@ -161,6 +157,7 @@ export class Connection implements Client, OutboxOwner, Slowed {
     tally.closed[code] = (tally.closed[code] ?? 0) + 1
     for (const request of this.#requests.values()) request.cancel()
     this.#requests.clear()
+    this.#renewal?.()
     this.#backlog = undefined
     this.weigh(-this.#backlogBytes)
     this.#line?.disconnect({ code, reason: reason.toString() })
@@ -347,12 +344,41 @@ export class Connection implements Client, OutboxOwner, Slowed {
 
   #control(call: JsonRpc.Call, pending: Pending): void {
     const { id, method } = call
+    if (method === "$/auth") return this.#renew(call, pending)
     if (method !== "$/cancel") return this.#reject(id, JsonRpc.methodNotFound(method), pending)
     const params = call.params as { readonly id?: unknown } | undefined
     if (!JsonRpc.isId(params?.id))
       return this.#reject(id, JsonRpc.invalidParams("id of the request to cancel"), pending)
     this.#requests.get(params.id)?.cancel()
     this.#finish(pending, id === undefined ? undefined : JsonRpc.result(id, undefined))
+  }
+
+  /** `$/auth { token }`: the principal with a later end. */
+  #renew({ id, params }: JsonRpc.Call, pending: Pending): void {
+    const token = (params as { readonly token?: unknown } | undefined)?.token
+    if (typeof token !== "string" || token === "" || id === undefined) {
+      return this.#reject(id, JsonRpc.invalidParams("a request with the token, text"), pending)
+    }
+    if (this.#renewal !== undefined) return this.#reject(id, JsonRpc.invalidRequest("one is under way"), pending)
+    this.#renewal = () => {}
+    const giveUp = this.#house.renew(this, token, (renewal) => {
+      this.#renewal = undefined
+      if (renewal.ok) return this.#finish(pending, JsonRpc.result(id, { expiresAt: renewal.expiresAt ?? null }))
+      if ("incident" in renewal) {
+        return this.#finish(pending, JsonRpc.error(id, JsonRpc.internalError(renewal.incident)))
+      }
+      this.#reject(id, JsonRpc.invalidRequest(renewal.why), pending)
+      if (renewal.hangUp) this.hangUp(UNAUTHORIZED, renewal.why)
+    })
+    if (giveUp === undefined) {
+      this.#renewal = undefined
+      this.#reject(id, JsonRpc.methodNotFound("$/auth"), pending)
+    } else if (this.#renewal !== undefined) this.#renewal = giveUp
+  }
+
+  /** Its principal has. Internal: called by the gateway's timer. */
+  expired(): void {
+    this.hangUp(UNAUTHORIZED, "expired")
   }
 
   #answer(id: JsonRpc.Id, position: number, exit: Exit.Exit<unknown, unknown>): string {

@@ -12,6 +12,19 @@ import type { RateLimits } from "./RateLimit.ts"
 export interface LimitOptions {
   /** Open connections; one more gets HTTP 503. 1-1,000,000, default 16,384. */
   readonly maxConnections?: number
+  /**
+   * Connections of one address, POSTs under way among them, IPv6 by its first 64 bits; one more gets HTTP 429. 1-1,000,000,
+   * default 256; addresses of this host itself are counted only where it is given.
+   */
+  readonly maxConnectionsPerAddress?: number
+  /** Connections of one principal; one more gets HTTP 429. 1-1,000,000, default 64. */
+  readonly maxConnectionsPerPrincipal?: number
+  /** Living agents that the connections of one principal have made; one more gets HTTP 429. 1-1,000,000, default 1,024. */
+  readonly maxAgentsPerPrincipal?: number
+  /** Proxies of your own before this host: so many of the last entries in X-Forwarded-For are true. 0-16, default 0. */
+  readonly trustProxy?: number
+  /** A request that is not let in after this gets HTTP 503 or 408, or is cut; TLS included. Default 10 seconds. */
+  readonly handshakeTimeout?: Duration.Input
   /** Living agents that connections may make; with that many, a connection to a new key gets 503. Default 262,144. */
   readonly maxAgents?: number
   /** Bytes of a frame; a larger one closes 1009. 64-16,777,216, default 65,536. */
@@ -67,7 +80,16 @@ export interface ConnectionLimits extends RateLimits {
   readonly requestMillis: number
 }
 
-export interface Limits extends ConnectionLimits {
+export interface AdmissionLimits {
+  /** Undefined: 256, and this host's own addresses are not counted. */
+  readonly maxConnectionsPerAddress: number | undefined
+  readonly maxConnectionsPerPrincipal: number
+  readonly maxAgentsPerPrincipal: number
+  readonly trustProxy: number
+  readonly handshakeMillis: number
+}
+
+export interface Limits extends ConnectionLimits, AdmissionLimits {
   readonly maxConnections: number
   readonly maxAgents: number
   readonly maxFrameBytes: number
@@ -80,8 +102,16 @@ export interface Limits extends ConnectionLimits {
 const CHUNK = 65_536 + 14
 const GIB = 1_073_741_824
 
+/** Options of the gateway that are no limits. */
+const others = ["port", "host", "agents", "authenticate", "authorize", "origins", "tls", "admin"]
+
 const names: ReadonlyArray<keyof LimitOptions> = [
   "maxConnections",
+  "maxConnectionsPerAddress",
+  "maxConnectionsPerPrincipal",
+  "maxAgentsPerPrincipal",
+  "trustProxy",
+  "handshakeTimeout",
   "maxAgents",
   "maxFrameBytes",
   "maxBatch",
@@ -101,11 +131,22 @@ const names: ReadonlyArray<keyof LimitOptions> = [
   "drainTimeout"
 ]
 
+const thousands = (field: string, value: unknown, fallback: number): number =>
+  Options.integer(field, value, fallback, 1, 1_000_000)
+
+const optional = (field: string, value: unknown): number | undefined =>
+  value === undefined ? undefined : thousands(field, value, 1)
+
 export const check = (o: LimitOptions): Limits => {
-  Options.known("gateway", o, ["port", "host", "agents", ...names])
+  Options.known("gateway", o, [...others, ...names])
   const maxFrameBytes = Options.integer("gateway.maxFrameBytes", o.maxFrameBytes, 65_536, 64, 16_777_216)
   return {
     maxConnections: Options.integer("gateway.maxConnections", o.maxConnections, 16_384, 1, 1_000_000),
+    maxConnectionsPerAddress: optional("gateway.maxConnectionsPerAddress", o.maxConnectionsPerAddress),
+    maxConnectionsPerPrincipal: thousands("gateway.maxConnectionsPerPrincipal", o.maxConnectionsPerPrincipal, 64),
+    maxAgentsPerPrincipal: thousands("gateway.maxAgentsPerPrincipal", o.maxAgentsPerPrincipal, 1024),
+    trustProxy: Options.integer("gateway.trustProxy", o.trustProxy, 0, 0, 16),
+    handshakeMillis: Options.millis("gateway.handshakeTimeout", o.handshakeTimeout, 10_000),
     maxAgents: Options.integer("gateway.maxAgents", o.maxAgents, 262_144, 1, 1_000_000_000),
     maxFrameBytes,
     maxBatch: Options.integer("gateway.maxBatch", o.maxBatch, 32, 1, 1000),
