@@ -16,6 +16,7 @@ import { INITIAL, type Running } from "./Extra.ts"
 import * as Forks from "./Forks.ts"
 import { freeze } from "./Freeze.ts"
 import * as Outputs from "./Outputs.ts"
+import { above } from "./Overseer.ts"
 import { Staging } from "./Staging.ts"
 import { BUSY, HALTED, HELD, QUEUED, STARTING, UNBORN } from "./Status.ts"
 
@@ -114,7 +115,8 @@ const ready = (cell: Cell, state: unknown, staging: Staging | undefined): void =
   const { runtime, plan } = cell.program
   cell.state = runtime.freezes ? freeze(state) : state
   cell.status &= ~HELD
-  cell.change(Lifecycle.READY, "ready")
+  // its siblings go on once everybody has heard; one that drains already handles its mail, and is not ready
+  if (cell.change(Lifecycle.READY, "ready")) above(cell)?.ready(cell)
   const clients = cell.extra?.clients
   if (clients !== undefined && clients.size > 0) {
     const box = (cell.mailbox ??= Mailbox.acquire(plan.capacity))

@@ -52,7 +52,7 @@ export type Sleep = (millis: number, wake: () => void) => () => void
  * Due this many milliseconds early is due: sums of floating-point times miss each other by less. Without it a sleep for the
  * missing 1e-13 ms ends at once, before its time, again and again.
  */
-const TOLERANCE = 0.001
+export const TOLERANCE = 0.001
 
 /** How many nodes expire before the sleep is started anew, so that a million due at once do not hold the loop. */
 const BATCH = 1024

@@ -21,7 +21,7 @@ import type { Policy } from "../actor/Policy.ts"
 import type { Failure } from "../actor/Runtime.ts"
 import * as Teardown from "../actor/Teardown.ts"
 import { NameTaken, StartFailed } from "../kernel/Errors.ts"
-import { Deadline } from "../kernel/Timers.ts"
+import { Deadline, TOLERANCE } from "../kernel/Timers.ts"
 import * as Strategy from "./Strategy.ts"
 
 /** A child as its supervisor was told of it, checked. */
@@ -50,7 +50,7 @@ export interface Rules {
 /** The answers of floor 2 that a child's end may need. */
 export interface Around {
   /** A child has ended by itself and is to come back: asks its budget; undefined when there is none left. */
-  readonly again: (child: Cell, policy: Policy) => number | undefined
+  readonly again: (child: Cell, policy: Policy, shared: Strategy.Shared | undefined) => number | undefined
   /** The supervisor ends, because significant children have. */
   readonly shutdown: (supervisor: Cell) => void
 }
@@ -69,10 +69,20 @@ export class Entry {
   }
 }
 
+/** A child whose start somebody waits for. */
+interface Starting {
+  readonly cell: Cell
+  readonly done: (failure: Failure | undefined) => void
+  /** It has failed to start, and ends. */
+  failure: Failure | undefined
+}
+
 /** Children that go down and come back together. */
 interface Group {
-  /** Position of the leftmost. */
+  /** Position of the leftmost that comes up. */
   from: number
+  /** Of the leftmost that goes down; on the way up those to the left of it stay. */
+  low: number
   incident: string
   dueAt: number
   rising: boolean
@@ -94,7 +104,7 @@ export class Children implements Overseer {
   readonly #leaving = new Map<Cell, boolean>()
   /** Dynamic children that are due to be made anew. */
   readonly #vacant = new Set<Entry>()
-  #starting: { readonly cell: Cell; readonly done: (failure: Failure | undefined) => void } | undefined = undefined
+  #starting: Starting | undefined = undefined
   #group: Group | undefined = undefined
   #advancing = false
   #closed = false
@@ -132,10 +142,12 @@ export class Children implements Overseer {
 
   /** What the budget of a child is, if not its own. */
   sharedBy(child: Cell): Strategy.Shared | undefined {
+    return this.#shared(this.#planOf(child))
+  }
+
+  #shared(plan: ChildPlan | undefined): Strategy.Shared | undefined {
     const { budget } = this.rules
-    return budget === undefined || this.#planOf(child)?.ownBudget === true
-      ? undefined
-      : { ...budget, spent: this.spent }
+    return budget === undefined || plan?.ownBudget === true ? undefined : { ...budget, spent: this.spent }
   }
 
   /** Those that live, in the order they were started. */
@@ -191,7 +203,7 @@ export class Children implements Overseer {
         const { incident } = failure
         resume(Effect.fail(new StartFailed({ address: cell.address, id: child.id, incident })))
       }
-      this.#starting = { cell, done }
+      this.#starting = { cell, done, failure: undefined }
       cell.start()
     })
   }
@@ -207,12 +219,12 @@ export class Children implements Overseer {
     for (const { cell: sibling } of this.entries) if (sibling !== undefined) children.add(sibling)
   }
 
-  /** A child whose start somebody waits for has failed: it does not come back. True when that was so. */
+  /** A child whose start somebody waits for has failed: it does not come back; who waits is told when it has ended. */
   startFailed(child: Cell, failure: Failure): boolean {
     const starting = this.#starting
     if (starting?.cell !== child) return false
     this.leave(child, false)
-    starting.done(failure)
+    starting.failure = failure
     return true
   }
 
@@ -243,10 +255,13 @@ export class Children implements Overseer {
     const { timers } = this.#cell.program.runtime
     const dueAt = timers.now() + delayMillis
     const group = this.#group
-    if (group === undefined) this.#group = { from, incident, dueAt, rising: false, round: 0, timer: undefined }
+    if (group === undefined)
+      this.#group = { from, low: from, incident, dueAt, rising: false, round: 0, timer: undefined }
     else {
-      // on the way up, those to the left of it are up again
-      group.from = group.rising ? from : Math.min(group.from, from)
+      // on the way up those to the left of it are up again, or still come
+      const waits = this.entries.slice(group.from, from).some(({ cell, returns }) => (cell ? !cell.ready : returns))
+      group.from = group.rising && !waits ? from : Math.min(group.from, from)
+      group.low = group.rising ? from : Math.min(group.low, from)
       group.round++
       group.dueAt = Math.max(group.dueAt, dueAt)
       group.rising = false
@@ -278,11 +293,13 @@ export class Children implements Overseer {
       if (group.round !== round) return true
       const { timers } = this.#cell.program.runtime
       const left = group.dueAt - timers.now()
-      if (left > 0) {
+      // its own timer may come so early: armed for the rest, it would come at once, again and again
+      if (left > TOLERANCE) {
         group.timer ??= new Deadline(() => this.#advance())
         timers.arm(group.timer, left)
         return false
       }
+      if (group.timer !== undefined) timers.cancel(group.timer)
       group.rising = true
     }
     for (const entry of this.entries.slice(group.from)) {
@@ -301,7 +318,7 @@ export class Children implements Overseer {
 
   /** Brings the group down, right to left. False while one of them still stops. */
   #lower(group: Group): boolean {
-    for (const { child, cell } of this.entries.slice(group.from).toReversed()) {
+    for (const { child, cell } of this.entries.slice(group.low).toReversed()) {
       if (cell === undefined || Teardown.isDown(cell)) continue
       if (cell.extra?.teardown === undefined) {
         if (child.policy.restart === "temporary") {
@@ -330,11 +347,11 @@ export class Children implements Overseer {
     const counts = this.#leaving.get(child)
     this.#leaving.delete(child)
     if (!this.#acts) return
-    if (this.#starting?.cell === child) {
-      const early = new Error(`ended (${reason._tag}) before it was ready`)
-      const incident = this.#cell.program.runtime.incident()
-      this.#starting.done({ incident, tag: "initial", cause: Cause.die(early) })
-      return this.#remove(entry)
+    const starting = this.#starting
+    if (starting?.cell === child) {
+      starting.done(starting.failure ?? this.#early(reason))
+      // a place that was there before stays: whoever made one for this start takes it away
+      return this.#advance()
     }
     const plan = entry?.child ?? this.rules.template
     if (plan === undefined) return
@@ -348,6 +365,11 @@ export class Children implements Overseer {
     this.#advance()
   }
 
+  #early(reason: ExitReason.ExitReason): Failure {
+    const early = new Error(`ended (${reason._tag}) before it was ready`)
+    return { incident: this.#cell.program.runtime.incident(), tag: "initial", cause: Cause.die(early) }
+  }
+
   #significant(): number {
     if (this.parallel) return this.#cell.extra?.children?.size ?? 0
     return this.entries.filter((e) => e.child.significant && (e.cell !== undefined || e.returns)).length
@@ -359,11 +381,12 @@ export class Children implements Overseer {
     this.entries.splice(at, 1)
     const group = this.#group
     if (group !== undefined && at < group.from) group.from--
+    if (group !== undefined && at < group.low) group.low--
   }
 
   /** Its life has ended, and it is due to be made anew. */
   #comeBack(child: Cell, plan: ChildPlan, seat: Entry | undefined): void {
-    const delayMillis = this.#around.again(child, plan.policy)
+    const delayMillis = this.#around.again(child, plan.policy, this.#shared(plan))
     if (delayMillis === undefined) return
     const key = typeof child.key === "string" ? child.key : undefined
     const entry = seat ?? new Entry({ ...plan, input: child.input })

@@ -129,7 +129,7 @@ const restart = (
   const supervisor = supervisorOf(cell)
   memory.history = decision.history
   if (supervisor === undefined) return Teardown.restart(cell, incident, decision.delayMillis)
-  supervisor.spent = decision.spent
+  if (supervisor.sharedBy(cell) !== undefined) supervisor.spent = decision.spent
   supervisor.restart(cell, incident, decision.delayMillis)
 }
 
@@ -201,18 +201,23 @@ export const exits = (cell: Cell, order: Order, around: Surroundings): void => {
 }
 
 /** A child's life has ended by no doing of its supervisor, and it is to be made anew: when? Undefined: out of budget. */
-export const again = (child: Cell, policy: Policy, around: Surroundings): number | undefined => {
+export const again = (
+  child: Cell,
+  policy: Policy,
+  shared: Strategy.Shared | undefined,
+  around: Surroundings
+): number | undefined => {
   const supervisor = supervisorOf(child)!
   const memory = memoryOf(child)
   const reason = child.extra!.exit!
   const incident = reason._tag === "failed" ? reason.incident : around.incident()
   const failure: Failure = { incident, tag: "stop", cause: Cause.die(new Error(`ended: ${reason._tag}`)) }
   const event = eventOf(child, memory, policy, around, failure.cause)
-  const decision = Strategy.again(policy, memory.history, event, supervisor.sharedBy(child))
+  const decision = Strategy.again(policy, memory.history, event, shared)
   if (decision._tag === "restart") {
     around.report(child, failure, `${reason._tag}, made anew in ${Math.round(decision.delayMillis)} ms`)
     memory.history = decision.history
-    supervisor.spent = decision.spent
+    if (shared !== undefined) supervisor.spent = decision.spent
     return decision.delayMillis
   }
   const { parent } = child

@@ -343,7 +343,7 @@ export class System implements Runtime.Runtime {
   /** Makes an actor the supervisor of its children, for this incarnation. */
   oversee(cell: Cell, rules: Rules): Children {
     const children = new Children(cell, rules, {
-      again: (child, policy) => Supervision.again(child, policy, this.#around),
+      again: (child, policy, shared) => Supervision.again(child, policy, shared, this.#around),
       shutdown: (supervisor) => this.exits(supervisor, { mode: "now", millis: undefined, reason: ExitReason.shutdown })
     })
     cell.record().overseer = children
@@ -377,7 +377,6 @@ export class System implements Runtime.Runtime {
   }
 
   changed(cell: Cell, from: number, to: number, why: string): void {
-    if (from === Lifecycle.CONNECTING && to === Lifecycle.ACTIVE) above(cell)?.ready(cell)
     const { extra } = cell
     const kept = extra !== undefined && CrashReport.isWorthKeeping(from, to, extra.incarnation)
     const heard = this.onChange.size > 0 || this.#debug

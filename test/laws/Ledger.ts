@@ -19,6 +19,7 @@ import { Cause, Exit } from "effect"
 import { type ActorRef, AskTimeout, LimitReached, type Self } from "troupe"
 import type { Simulation } from "troupe/testkit"
 import { Shelf } from "./Shelf.ts"
+import { TreeLedger } from "./TreeLedger.ts"
 
 type Cell = NonNullable<ActorRef["cell"]>
 
@@ -57,6 +58,9 @@ const patience = 60
 /** Of dead letters whose asker must hear of it at once. */
 const endings = new Set<string>(["stopped", "draining", "dropNewest", "dropOldest"])
 
+/** What a worker is told to do, by whoever commands its supervisor. */
+export type Order = "crash" | "stop" | "hang"
+
 /** The payload of every message of the world. */
 export interface Mail {
   /** How far sends go on. */
@@ -67,6 +71,7 @@ export interface Mail {
   /** Staged by this run of a handler. */
   readonly step?: Pick<Step, "failed">
   readonly question?: Question
+  readonly order?: Order
 }
 
 interface Watches {
@@ -76,6 +81,8 @@ interface Watches {
 }
 
 export class Ledger {
+  /** Of law 9. */
+  readonly trees: TreeLedger
   readonly #sim: Simulation.Sim
   readonly #sent = new Map<string, number>()
   readonly #met = new Map<string, number>()
@@ -100,6 +107,7 @@ export class Ledger {
 
   constructor(sim: Simulation.Sim) {
     this.#sim = sim
+    this.trees = new TreeLedger(sim)
     sim.host.system.onChange.add(({ ref, to }) => {
       const { cell } = ref
       if (cell === undefined) return
@@ -122,12 +130,7 @@ export class Ledger {
   // ---- law 2, law 4: messages
 
   /** A message of `from` to `to`, numbered. */
-  mail(
-    from: string,
-    to: string,
-    depth: number,
-    rest: { readonly step?: Pick<Step, "failed">; readonly question?: Question } = {}
-  ): Mail {
+  mail(from: string, to: string, depth: number, rest: Pick<Mail, "step" | "question" | "order"> = {}): Mail {
     const pair = `${from} > ${to}`
     const number = (this.#sent.get(pair) ?? 0) + 1
     this.#sent.set(pair, number)
@@ -234,6 +237,7 @@ export class Ledger {
     }
     this.#states.set(who, left ? [before] : exact ? [exit.value] : [before, exit.value])
     if (left || !this.#has(step)) return
+    if (step.stops) this.trees.leaves(cell, incarnation)
     if (step.stashed === undefined && step.unstashed.length === 0) return
     let shelf = this.#shelves.get(cell)
     if (shelf === undefined) this.#shelves.set(cell, (shelf = new Shelf()))
@@ -241,8 +245,9 @@ export class Ledger {
   }
 
   /** A handler that nobody may have interrupted but the end of its actor. */
-  interrupted({ cell, who }: Step): void {
-    const ends = !cell.alive || cell.extra?.teardown !== undefined
+  interrupted(step: Step): void {
+    const { cell, who } = step
+    const ends = !this.#has(step) || cell.extra?.teardown !== undefined
     this.#sim.check(ends, `law 8: ${who} is interrupted for no reason`)
   }
 

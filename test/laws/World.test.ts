@@ -6,7 +6,7 @@ import { world } from "./World.ts"
 
 // 1,000 runs take about 15 s on an idle core. Longer searches: npm run explore.
 const runs = 1000
-const program = world({ rounds: 35 })
+const program = world({ rounds: 32 })
 
 /**
  * Pairs of state and event that no actor can come to: whoever is killed drains first, if for no time at all, so KILL finds
@@ -20,7 +20,7 @@ const pairs = Lifecycle.states.flatMap((state, s) =>
   )
 )
 
-describe("Laws 1, 2, 3, 4, 5, 8, 10, 11, on random worlds", () => {
+describe("Laws 1, 2, 3, 4, 5, 8, 9, 10, 11, on random worlds", () => {
   it.live(
     `hold at every turn boundary of ${runs} runs, and every reachable step of the lifecycle is taken`,
     () =>
@@ -33,14 +33,15 @@ describe("Laws 1, 2, 3, 4, 5, 8, 10, 11, on random worlds", () => {
           onRun: ({ turns, actors, value }) => {
             least.turns = Math.min(least.turns, turns)
             least.actors = Math.min(least.actors, actors)
-            for (const [what, n] of Object.entries(value!.looked)) looked[what] = (looked[what] ?? 0) + n
+            for (const [what, n] of Object.entries({ ...value!.looked, ...value!.trees.looked }))
+              looked[what] = (looked[what] ?? 0) + n
           }
         })
         expect(least.turns).toBeGreaterThanOrEqual(200)
         expect(least.actors).toBeGreaterThanOrEqual(20)
         expect([...visited].toSorted()).toEqual(pairs.toSorted())
         // no law had nothing to look at
-        for (const [what, n] of Object.entries(looked)) expect([what, n > runs]).toEqual([what, true])
+        for (const [what, n] of Object.entries(looked)) expect([what, n > runs / 10]).toEqual([what, true])
       }),
     150_000
   )

@@ -20,7 +20,7 @@ const { values } = parseArgs({
     runs: { type: "string" },
     seed: { type: "string", default: "1" },
     seconds: { type: "string" },
-    rounds: { type: "string", default: "35" },
+    rounds: { type: "string", default: "32" },
     failures: { type: "string", default: "5" },
     shrink: { type: "string", default: "1000" },
     replay: { type: "string" }
