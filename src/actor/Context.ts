@@ -347,10 +347,10 @@ export class ActorContext<P extends Rpc.Any, E extends Rpc.Any = never> {
     return this.#cell?.extra?.clients ?? new Set()
   }
 
-  /** Closed when this incarnation ends: for what a handler acquires and keeps. */
+  /** Closed when this incarnation ends: for what a handler acquires and keeps. What is added after that is finalized at once. */
   get scope(): Scope.Scope {
     const cell = this.#live
-    return cell === undefined ? Scope.makeUnsafe() : Forks.scope(cell)
+    return cell === undefined ? Forks.closedScope : Forks.scope(cell)
   }
 
   toString(): string {

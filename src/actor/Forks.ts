@@ -18,6 +18,10 @@ export const scope = (cell: Cell): Scope.Closeable => {
   return (extra.scope ??= Scope.makeUnsafe())
 }
 
+/** The scope of an incarnation that has ended. */
+export const closedScope: Scope.Closeable = Scope.makeUnsafe()
+Scope.closeUnsafe(closedScope, Exit.void)
+
 /** What a fiber of an actor runs in: the behaviour's services, its strand, a scope. */
 export interface Handling {
   readonly strand: Strand

@@ -94,10 +94,10 @@ export class Children implements Overseer {
   readonly rules: Rules
   /** In the order they were started; empty for a dynamic supervisor. */
   readonly entries: Array<Entry> = []
-  /** Times of the restarts within the shared budget's period. */
-  spent: ReadonlyArray<number> = []
   readonly #cell: Cell
   readonly #around: Around
+  /** Times of the restarts within the shared budget's period. */
+  #spent: ReadonlyArray<number> = []
   readonly #byCell = new Map<Cell, Entry>()
   /** Children that end and do not come back; true: by their own doing, so a significant one counts. */
   readonly #leaving = new Map<Cell, boolean>()
@@ -152,7 +152,12 @@ export class Children implements Overseer {
     const { budget } = this.rules
     return budget === undefined || this.#planOf(child)?.ownBudget === true
       ? undefined
-      : { ...budget, spent: this.spent }
+      : { ...budget, spent: this.#spent }
+  }
+
+  /** A child is granted a restart: what the budget it has part in holds now. */
+  spend(child: Cell, spent: ReadonlyArray<number>): void {
+    if (this.sharedBy(child) !== undefined) this.#spent = spent
   }
 
   /** Those that live, in the order they were started. */

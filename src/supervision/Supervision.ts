@@ -149,7 +149,7 @@ const restart = (
   const supervisor = supervisorOf(cell)
   memory.history = decision.history
   if (supervisor === undefined) return Teardown.restart(cell, incident, decision.delayMillis)
-  supervisor.spent = decision.spent
+  supervisor.spend(cell, decision.spent)
   supervisor.restart(cell, incident, decision.delayMillis)
 }
 
@@ -248,7 +248,7 @@ export const again = (child: Cell, policy: Policy, around: Surroundings): number
   if (decision._tag === "restart") {
     around.report(child, failure, `${reason._tag}, made anew in ${Math.round(decision.delayMillis)} ms`)
     memory.history = decision.history
-    supervisor.spent = decision.spent
+    supervisor.spend(child, decision.spent)
     return decision.delayMillis
   }
   const { parent } = child

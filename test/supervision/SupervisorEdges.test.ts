@@ -106,6 +106,31 @@ describe("directives", () => {
   )
 })
 
+describe("a backoff Schedule", () => {
+  it.effect("goes on from failure to failure, and begins anew after resetAfter without one", () =>
+    Effect.gen(function* () {
+      const host = yield* ActorSystem
+      const { behavior } = scripted({
+        supervision: { backoff: Schedule.exponential("1 second"), resetAfter: "1 minute" }
+      })
+      const ref = yield* ActorSystem.spawn(behavior, "a")
+      for (const [since, wait] of [
+        [0, 1000],
+        [0, 2000],
+        [57_999, 4000],
+        [60_000, 1000]
+      ] as const) {
+        yield* TestClock.adjust(Math.max(1, since))
+        send(ref, down)
+        yield* TestClock.adjust(wait - 1)
+        expect(host.state(ref)).toBe("connecting")
+        yield* TestClock.adjust(1)
+        expect(host.state(ref)).toBe("active")
+      }
+    }).pipe(Effect.provide(TestSystem.layer))
+  )
+})
+
 describe("a backoff Schedule that throws", () => {
   const broken = Schedule.modifyDelay(Schedule.forever, () => Effect.die("broken schedule"))
   for (const how of ["stops itself", "is killed", "fails"] as const) {
@@ -267,6 +292,32 @@ describe("a group that goes down", () => {
 })
 
 describe("a budget of its own", () => {
+  it.effect("leaves its siblings' alone; out of it, the child stops alone", () =>
+    Effect.gen(function* () {
+      const { member } = crew()
+      const sup = yield* ActorSystem.spawn(
+        Supervisor.make("Sup", {
+          strategy: "one_for_one",
+          intensity: { restarts: 1 },
+          children: [
+            { id: "a", behavior: member("a"), intensity: { restarts: 3 } },
+            { id: "b", behavior: member("b") }
+          ]
+        }),
+        "s"
+      )
+      yield* states(sup)
+      for (const id of ["a", "a", "b", "a"]) {
+        send(child(sup, id), down)
+        yield* TestClock.adjust(1)
+        expect(yield* states(sup)).toEqual(["a running", "b running"])
+      }
+      send(child(sup, "a"), down)
+      yield* TestClock.adjust(1)
+      expect(yield* states(sup)).toEqual(["a undefined", "b running"])
+    }).pipe(Effect.provide(TestSystem.layer))
+  )
+
   it.effect("a significant child that is killed once too often has ended for good, and counts", () =>
     Effect.gen(function* () {
       const sup = yield* ActorSystem.spawn(
@@ -288,6 +339,29 @@ describe("a budget of its own", () => {
       yield* states(sup)
       for (let n = 0; n < 2; n++) yield* child(sup, "a").stop({ mode: "kill" })
       expect(yield* sup.watch()).toEqual({ _tag: "shutdown" })
+    }).pipe(Effect.provide(TestSystem.layer))
+  )
+})
+
+describe('shutdown "kill"', () => {
+  it.effect("is a kill, also of a child that would end at once", () =>
+    Effect.gen(function* () {
+      const { log, member } = crew()
+      const children = [
+        { id: "a", behavior: member("a") },
+        { id: "b", behavior: member("b"), shutdown: "kill" as const }
+      ]
+      const sup = yield* ActorSystem.spawn(Supervisor.make("Sup", { strategy: "one_for_one", children }), "s")
+      yield* states(sup)
+      const ends = yield* Effect.forkChild(
+        Effect.all([child(sup, "a").watch(), child(sup, "b").watch()], { concurrency: 2 }),
+        {
+          startImmediately: true
+        }
+      )
+      yield* sup.stop()
+      expect(yield* Fiber.join(ends)).toEqual([{ _tag: "shutdown" }, { _tag: "killed" }])
+      expect(log).toEqual(["+a", "+b", "-b", "-a"])
     }).pipe(Effect.provide(TestSystem.layer))
   )
 })
