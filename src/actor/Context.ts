@@ -7,7 +7,7 @@
  * Law 8: when the incarnation ends, its `self` is revoked: its calls are no-ops, counted (`snapshot().revokedCalls`).
  * Misuse (an unknown tag, one timer too many) throws by name in the handler, which is then its failure.
  */
-import { type Duration, Effect, Exit, type Fiber, Scope } from "effect"
+import { type Duration, Effect, Exit, type Fiber, type Scope } from "effect"
 import type { Rpc } from "effect/rpc"
 import { RESERVED } from "../kernel/Envelope.ts"
 import { InvalidUse, LimitReached } from "../kernel/Errors.ts"

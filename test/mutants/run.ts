@@ -6,6 +6,7 @@
  * npm run mutants -- --sample 6         so many, others each day
  * npm run mutants -- --list             their ids
  *
+ * First of all the suite must pass in a copy without any fault: where it does not, a run that fails would tell nothing.
  * A fault is text of one file replaced by other text (`messages.ts`, `lives.ts`, `supervisors.ts`, `clients.ts`); text that
  * does not stand there exactly once is an error, so the list cannot go stale in silence. A run that fails, or that hangs past its limit, has caught the fault. Exit status
  * 1 when one was not caught. The suite runs in a copy, with the project's node_modules; nothing here is touched.
@@ -115,6 +116,10 @@ if (values.list === true) for (const { id, law } of faults) console.log(`${id.pa
 else {
   const queue = [...chosen()]
   const all = queue.length
+  const sound = plant({ id: "none", law: "", edits: [] })
+  const { caught: broken, how } = await test(sound)
+  rmSync(sound, { recursive: true, force: true })
+  if (broken) throw new Error(`the suite fails without a fault: ${how}`)
   const missed: Array<string> = []
   await Promise.all(Array.from({ length: Number(values.jobs ?? 2) }, () => work(queue, missed)))
   console.log(

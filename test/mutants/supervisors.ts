@@ -157,6 +157,20 @@ export const supervisors: ReadonlyArray<Fault> = [
     ""
   ),
   one(
+    "released-late-in-silence",
+    "8: what a killed handler acquired is released, and a failure of that is reported",
+    "actor/Turn.ts",
+    "      fiber.addObserver((end) => Forks.late(cell, cell.tagName(running.tag), end))\n",
+    ""
+  ),
+  one(
+    "overtaken-in-silence",
+    "6: failures meanwhile are reported, of a handler that never suspended too",
+    "actor/Turn.ts",
+    "    overtaken(cell, tag, exit)\n    return false\n",
+    "    return false\n"
+  ),
+  one(
     "drain-waits-for-itself",
     "1: a handler must not wait for itself by a drain",
     "actor/ActorRef.ts",

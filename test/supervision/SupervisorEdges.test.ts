@@ -4,7 +4,7 @@
  * Each test names what OTP's `supervisor` does there; `Supervisor.test.ts` has the option matrix.
  */
 import { describe, expect, it } from "@effect/vitest"
-import { Cause, Effect, Fiber, Schedule } from "effect"
+import { Cause, Effect, Fiber, Schedule, Schema } from "effect"
 import { TestClock } from "effect/testing"
 import { Actor, type ActorRef, ActorSystem, type Host, Supervisor } from "troupe"
 import { TestSystem } from "troupe/testkit"
@@ -346,22 +346,17 @@ describe("a budget of its own", () => {
 describe('shutdown "kill"', () => {
   it.effect("is a kill, also of a child that would end at once", () =>
     Effect.gen(function* () {
-      const { log, member } = crew()
+      // nothing to wait for: a stop would find it gone before any time has passed
+      const plain = Actor.make("Plain", { state: Schema.Int, protocol: [] }).behavior({ initial: 0, on: {} })
       const children = [
-        { id: "a", behavior: member("a") },
-        { id: "b", behavior: member("b"), shutdown: "kill" as const }
+        { id: "a", behavior: plain },
+        { id: "b", behavior: plain, shutdown: "kill" as const }
       ]
       const sup = yield* ActorSystem.spawn(Supervisor.make("Sup", { strategy: "one_for_one", children }), "s")
-      yield* states(sup)
-      const ends = yield* Effect.forkChild(
-        Effect.all([child(sup, "a").watch(), child(sup, "b").watch()], { concurrency: 2 }),
-        {
-          startImmediately: true
-        }
-      )
+      const refs = (yield* sup.ask("WhichChildren")).map(({ ref }) => ref!.watch())
+      const ends = yield* Effect.forkChild(Effect.all(refs, { concurrency: 2 }), { startImmediately: true })
       yield* sup.stop()
       expect(yield* Fiber.join(ends)).toEqual([{ _tag: "shutdown" }, { _tag: "killed" }])
-      expect(log).toEqual(["+a", "+b", "-b", "-a"])
     }).pipe(Effect.provide(TestSystem.layer))
   )
 })
