@@ -257,6 +257,10 @@ export const isAwaitedBy = (cell: Cell): boolean => {
   return false
 }
 
+/** Whether what runs now is the `onStop` of `cell`, or a finalizer of its scope. */
+export const isEndedBy = (cell: Cell): boolean =>
+  cell.extra?.teardown?.finalizer !== undefined && cell.program.runtime.scheduler.current === cell
+
 /** `ref.ask` as an Effect. */
 export class AskEffect extends PrivateFiber.Primitive<unknown, AskError> {
   readonly #ref: ActorRef<never>

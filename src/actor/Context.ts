@@ -189,7 +189,7 @@ export class ActorContext<P extends Rpc.Any, E extends Rpc.Any = never> {
     ...[options]: SpawnArgs<In>
   ): ActorRef<Q> {
     const cell = this.#live
-    if (cell === undefined) return new ActorRef<Q>(behavior.plan.protocol, key ?? "revoked", undefined)
+    if (cell === undefined) return new ActorRef<Q>(behavior.plan.protocol, key ?? "revoked", this.#home.address)
     const { plan } = Options.made("self.spawn.behavior", behavior, Behavior, "definition.behavior(...)")
     const child = this.#runtime.spawnChild(cell, plan, key, options)
     child.status |= UNBORN

@@ -324,6 +324,25 @@ describe("A restart", () => {
     }).pipe(Effect.provide(TestSystem.layer))
   )
 
+  it.effect("revokes the old self: what it spawns is nobody, and not another actor of that name", () =>
+    Effect.gen(function* () {
+      const host = yield* ActorSystem
+      const ref = yield* ActorSystem.spawn(scripted({ supervision: quick.supervision }).behavior, "a")
+      const other = scripted({ type: "Other" })
+      yield* ActorSystem.host(other.behavior)
+      let old: Me | undefined
+      yield* run(ref, (self) => void (old = self))
+      send(ref, () => {
+        throw new Error("down")
+      })
+      yield* TestClock.adjust(1)
+      const nobody = old!.spawn(other.behavior, "x")
+      expect(nobody.address).toBe("S/a/Other/x")
+      expect(yield* Effect.flip(nobody.tell("Note", "hello"))).toMatchObject({ _tag: "NoSuchActor" })
+      expect(host.snapshot().actors).toBe(1)
+    }).pipe(Effect.provide(TestSystem.layer))
+  )
+
   it.effect("revokes the old self: its calls do nothing and are counted; timers are dropped", () =>
     Effect.gen(function* () {
       const host = yield* ActorSystem

@@ -310,6 +310,22 @@ describe("Law 1: a handler must not wait for itself by a drain", () => {
     }).pipe(Effect.provide(Layer.provideMerge(layer, Logger.layer([]))))
   )
 
+  it.effect.each(["drain", "now"] as const)("nor does onStop, for a stop (%s) of its own actor", (mode) =>
+    Effect.gen(function* () {
+      const host = yield* ActorSystem
+      const causes: Array<string> = []
+      host.system.onFailure.add(({ error }) => void causes.push(Cause.pretty(error.cause as Cause.Cause<unknown>)))
+      const onStop = () => Effect.suspend(() => ref.stop({ mode }))
+      const ref: ActorRef<P> = yield* ActorSystem.spawn(scripted({ onStop }).behavior, "a")
+      const ended = yield* Effect.forkChild(ref.watch(), { startImmediately: true })
+      yield* Effect.forkChild(ref.stop(), { startImmediately: true })
+      yield* settled(host)
+      expect(ended.pollUnsafe()).toEqual(Exit.succeed({ _tag: "normal" }))
+      expect(causes).toHaveLength(1)
+      expect(causes[0]).toContain("S/a: waits in its onStop for its own end")
+    }).pipe(Effect.provide(Layer.provideMerge(layer, Logger.layer([]))))
+  )
+
   it.effect("a fork may wait for it: it is interrupted when the mail has been handled", () =>
     Effect.gen(function* () {
       const host = yield* ActorSystem

@@ -178,6 +178,20 @@ export const supervisors: ReadonlyArray<Fault> = [
     'checked.mode === "drain" && this.key === "" && isAwaitedBy(cell)'
   ),
   one(
+    "on-stop-waits-for-itself",
+    "1: nor onStop for its own end",
+    "actor/ActorRef.ts",
+    'if (checked.mode !== "kill" && isEndedBy(cell)) {',
+    'if (checked.mode === "kill" && isEndedBy(cell)) {'
+  ),
+  one(
+    "stale-spawn-is-root",
+    "what a revoked self spawns is nobody",
+    "actor/Context.ts",
+    'key ?? "revoked", this.#home.address)',
+    'key ?? "revoked", undefined)'
+  ),
+  one(
     "drain-waits-for-asker",
     "1: nor by that of its asker",
     "actor/Ask.ts",
