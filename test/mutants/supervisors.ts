@@ -105,7 +105,7 @@ export const supervisors: ReadonlyArray<Fault> = [
     '9: shutdown "kill" waits for nothing',
     "actor/StopChildren.ts",
     "  if (grace === 0) return killOrder\n",
-    ""
+    '  if (grace === 0) return { mode: "now", millis: 5000, reason: ExitReason.shutdown }\n'
   ),
   one(
     "dynamic-one-by-one",
