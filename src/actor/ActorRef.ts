@@ -14,7 +14,7 @@ import * as Address from "../kernel/Address.ts"
 import type { Offer } from "../kernel/Envelope.ts"
 import { InvalidUse, type TellError } from "../kernel/Errors.ts"
 import * as Options from "../kernel/Options.ts"
-import { AskEffect } from "./Ask.ts"
+import { AskEffect, isAwaitedBy, isEndedBy } from "./Ask.ts"
 import type { Cell } from "./Cell.ts"
 import * as ExitReason from "./ExitReason.ts"
 import type { Asked, PayloadArgs, PayloadThen, Protocol, WithTag } from "./Protocol.ts"
@@ -100,12 +100,25 @@ export class ActorRef<in P extends Rpc.Any = never> implements Equal.Equal {
       : new AskEffect(this, at, message, millis)
   }
 
-  /** Stops the actor and waits until its life has ended; succeeds at once for one that does not live. */
+  /**
+   * Stops the actor and waits until its life has ended; succeeds at once for one that does not live.
+   * A drain lets handlers finish, so one of the actor itself, of a child, or asked by them, that waited for it would wait for
+   * itself: it dies with `InvalidUse`, as in OTP (`calling_self`). A handler drains its own actor by `self.stop`. So does an
+   * `onStop` that waits for the end of its own actor.
+   */
   stop(options: StopOrder.StopOptions = {}): Effect.Effect<void> {
     const checked = StopOrder.check(options)
     return Effect.withFiber((fiber) => {
       const cell = this.find(Runtime.of(fiber))
       if (cell === undefined) return Effect.void
+      if (checked.mode === "drain" && isAwaitedBy(cell)) {
+        const reason =
+          'drains, and so waits for the handler that waits for its end: self.stop({ mode: "drain" }) does not'
+        return Effect.die(new InvalidUse({ address: cell.address, reason }))
+      }
+      if (checked.mode !== "kill" && isEndedBy(cell)) {
+        return Effect.die(new InvalidUse({ address: cell.address, reason: "waits in its onStop for its own end" }))
+      }
       return Effect.callback<void>((resume) => void cell.stop(checked, () => resume(Effect.void)))
     })
   }

@@ -233,14 +233,33 @@ export const findCycle = (asker: Cell, target: Cell): ReadonlyArray<string> | un
   for (let at: Cell | undefined = asker; at !== undefined;) {
     path.unshift(at.address)
     if (at === target) return path
-    const { runtime } = at.program
-    const onStack = runtime.scheduler.current === at ? runtime.origin : undefined
-    const serving: unknown = at.extra?.running === undefined ? onStack : at.extra.running.origin
-    // an asker that has given up waits no more
-    at = serving instanceof Ask && serving.exit === undefined ? serving.asker : undefined
+    at = askerOf(at)
   }
   return undefined
 }
+
+/** The actor that waits for the handler of this one. */
+const askerOf = (cell: Cell): Cell | undefined => {
+  const { runtime } = cell.program
+  const onStack = runtime.scheduler.current === cell ? runtime.origin : undefined
+  const serving: unknown = cell.extra?.running === undefined ? onStack : cell.extra.running.origin
+  // an asker that has given up waits no more
+  return serving instanceof Ask && serving.exit === undefined ? serving.asker : undefined
+}
+
+/** Whether the handler that runs now is one that `cell`, or an actor below it, waits for: its own, or that of an asker. */
+export const isAwaitedBy = (cell: Cell): boolean => {
+  const { scheduler } = cell.program.runtime
+  for (let at = scheduler.handling ? (scheduler.current as Cell | undefined) : undefined; at !== undefined;) {
+    for (let above: Cell | undefined = at; above !== undefined; above = above.parent) if (above === cell) return true
+    at = askerOf(at)
+  }
+  return false
+}
+
+/** Whether what runs now is the `onStop` of `cell`, or a finalizer of its scope. */
+export const isEndedBy = (cell: Cell): boolean =>
+  cell.extra?.teardown?.finalizer !== undefined && cell.program.runtime.scheduler.current === cell
 
 /** `ref.ask` as an Effect. */
 export class AskEffect extends PrivateFiber.Primitive<unknown, AskError> {

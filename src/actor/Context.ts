@@ -7,7 +7,7 @@
  * Law 8: when the incarnation ends, its `self` is revoked: its calls are no-ops, counted (`snapshot().revokedCalls`).
  * Misuse (an unknown tag, one timer too many) throws by name in the handler, which is then its failure.
  */
-import { type Duration, Effect, Exit, type Fiber, Scope } from "effect"
+import { type Duration, Effect, Exit, type Fiber, type Scope } from "effect"
 import type { Rpc } from "effect/rpc"
 import { RESERVED } from "../kernel/Envelope.ts"
 import { InvalidUse, LimitReached } from "../kernel/Errors.ts"
@@ -189,7 +189,7 @@ export class ActorContext<P extends Rpc.Any, E extends Rpc.Any = never> {
     ...[options]: SpawnArgs<In>
   ): ActorRef<Q> {
     const cell = this.#live
-    if (cell === undefined) return new ActorRef<Q>(behavior.plan.protocol, key ?? "revoked", undefined)
+    if (cell === undefined) return new ActorRef<Q>(behavior.plan.protocol, key ?? "revoked", this.#home.address)
     const { plan } = Options.made("self.spawn.behavior", behavior, Behavior, "definition.behavior(...)")
     const child = this.#runtime.spawnChild(cell, plan, key, options)
     child.status |= UNBORN
@@ -347,10 +347,10 @@ export class ActorContext<P extends Rpc.Any, E extends Rpc.Any = never> {
     return this.#cell?.extra?.clients ?? new Set()
   }
 
-  /** Closed when this incarnation ends: for what a handler acquires and keeps. */
+  /** Closed when this incarnation ends: for what a handler acquires and keeps. What is added after that is finalized at once. */
   get scope(): Scope.Scope {
     const cell = this.#live
-    return cell === undefined ? Scope.makeUnsafe() : Forks.scope(cell)
+    return cell === undefined ? Forks.closedScope : Forks.scope(cell)
   }
 
   toString(): string {

@@ -18,6 +18,10 @@ export const scope = (cell: Cell): Scope.Closeable => {
   return (extra.scope ??= Scope.makeUnsafe())
 }
 
+/** The scope of an incarnation that has ended. */
+export const closedScope: Scope.Closeable = Scope.makeUnsafe()
+Scope.closeUnsafe(closedScope, Exit.void)
+
 /** What a fiber of an actor runs in: the behaviour's services, its strand, a scope. */
 export interface Handling {
   readonly strand: Strand
@@ -60,13 +64,14 @@ export const start = (
 /** Whether a handler has left finalizers in its message's scope. */
 export const acquired = ({ closes, scope }: Handling): boolean => closes && scope.state._tag === "Open"
 
-/** Closes a message's scope, and then ends as its handler did. */
+/** Closes a message's scope, and then ends as its handler did, or as said. */
 export const release = (
   cell: Cell,
   handling: Handling,
-  exit: Exit.Exit<unknown, unknown>
+  exit: Exit.Exit<unknown, unknown>,
+  end = exit
 ): Fiber.Fiber<unknown, unknown> =>
-  start(cell, handling, Effect.uninterruptible(Effect.andThen(Scope.close(handling.scope, exit), exit)))
+  start(cell, handling, Effect.uninterruptible(Effect.andThen(Scope.close(handling.scope, exit), end)))
 
 /** The message has been handled. */
 export const handled = (cell: Cell, { strand, scope }: Handling): void => {

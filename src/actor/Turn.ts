@@ -246,7 +246,11 @@ const effectful = (
     }
     Forks.handled(cell, handling)
   }
-  if ((cell.status & HALTED) !== 0) return discard(cell, origin, runtime.scratch)
+  if ((cell.status & HALTED) !== 0) {
+    discard(cell, origin, runtime.scratch)
+    overtaken(cell, tag, exit)
+    return false
+  }
   return completed(cell, tag, payload, origin, exit, runtime.scratch)
 }
 
@@ -284,11 +288,12 @@ const observe = (cell: Cell, running: Running): void => {
     const { extra } = cell
     const live = extra?.running === running
     if (Forks.acquired(running.handling)) {
-      const fiber = Forks.release(cell, running.handling, exit)
+      // of one that was killed meanwhile, how the handler itself ended has been told
+      const fiber = Forks.release(cell, running.handling, exit, live ? exit : Exit.void)
       running.fiber = fiber
       if (live) return observe(cell, running)
-      // it was killed meanwhile
       fiber.addObserver(cell.program.runtime.zombie(cell, "finalizer"))
+      fiber.addObserver((end) => Forks.late(cell, cell.tagName(running.tag), end))
     } else if (live) resumed(cell, running, exit)
   })
 }

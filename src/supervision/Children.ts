@@ -9,7 +9,9 @@
  * Law 9. A child that failed is restarted in place (mail, watches and ref survive); one whose life ended (stopped, killed)
  * is made anew under its key. A temporary child that goes down with its siblings does not come back, as in OTP.
  * A child that fails while it is brought up, or one to the left of the group, widens the group and starts it over, within
- * the same budget. Dynamic children have no entry here: they are the cell's own children, one record of a few bytes each.
+ * the same budget; one that fails or ends while it goes down, or before the group comes to it, comes back with it and costs
+ * nothing. All of a group are started, as in OTP: also those that had ended before. A dynamic child has an entry here only
+ * while it is due to be made anew: otherwise it is one of the cell's own children, a record of a few bytes.
  */
 import { Cause, Effect } from "effect"
 import type { ActorRef } from "../actor/ActorRef.ts"
@@ -20,6 +22,7 @@ import type { Plan } from "../actor/Plan.ts"
 import type { Policy } from "../actor/Policy.ts"
 import type { Failure } from "../actor/Runtime.ts"
 import * as Teardown from "../actor/Teardown.ts"
+import * as Address from "../kernel/Address.ts"
 import { NameTaken, StartFailed } from "../kernel/Errors.ts"
 import { Deadline, TOLERANCE } from "../kernel/Timers.ts"
 import * as Strategy from "./Strategy.ts"
@@ -58,14 +61,19 @@ export interface Around {
 /** A place among the children, with or without a living child. */
 export class Entry {
   readonly child: ChildPlan
+  /** Its id; of a dynamic child its key, a number if it was given none. */
+  readonly key: string | number
   cell: Cell | undefined = undefined
+  /** It has not been up yet: whoever added it starts it, nobody else. */
+  fresh = true
   /** The child's life has ended, and it is made anew when it is due. */
   returns = false
   timer: Deadline | undefined = undefined
   /** What supervision remembers of the child that ended, for the one made anew. */
   memory: unknown = undefined
-  constructor(child: ChildPlan) {
+  constructor(child: ChildPlan, key: string | number) {
     this.child = child
+    this.key = key
   }
 }
 
@@ -91,19 +99,22 @@ interface Group {
   timer: Deadline | undefined
 }
 
+/** What a child without a key goes by, `~12`, as its number. */
+const numbered = (id: string): number => (/^~\d+$/.test(id) ? Number(id.slice(1)) : Number.NaN)
+
 export class Children implements Overseer {
   readonly rules: Rules
   /** In the order they were started; empty for a dynamic supervisor. */
   readonly entries: Array<Entry> = []
-  /** Times of the restarts within the shared budget's period. */
-  spent: ReadonlyArray<number> = []
   readonly #cell: Cell
   readonly #around: Around
+  /** Times of the restarts within the shared budget's period. */
+  #spent: ReadonlyArray<number> = []
   readonly #byCell = new Map<Cell, Entry>()
   /** Children that end and do not come back; true: by their own doing, so a significant one counts. */
   readonly #leaving = new Map<Cell, boolean>()
-  /** Dynamic children that are due to be made anew. */
-  readonly #vacant = new Set<Entry>()
+  /** Places of dynamic children that are due to be made anew, by key. */
+  readonly vacant = new Map<string | number, Entry>()
   #starting: Starting | undefined = undefined
   #group: Group | undefined = undefined
   #advancing = false
@@ -137,7 +148,15 @@ export class Children implements Overseer {
   }
 
   find(id: string): Entry | undefined {
-    return this.entries.find((entry) => entry.child.id === id)
+    return this.entries.find(({ key }) => key === id)
+  }
+
+  /** The place of a dynamic child that is due to be made anew. */
+  vacancy(which: string | ActorRef<never>): Entry | undefined {
+    if (typeof which === "string") return this.vacant.get(which) ?? this.vacant.get(numbered(which))
+    const { type } = which.protocol
+    const ours = which.address === Address.child(this.#cell.address, type, which.key)
+    return ours ? this.vacant.get(which.key) : undefined
   }
 
   /** What the budget of a child is, if not its own. */
@@ -147,7 +166,12 @@ export class Children implements Overseer {
 
   #shared(plan: ChildPlan | undefined): Strategy.Shared | undefined {
     const { budget } = this.rules
-    return budget === undefined || plan?.ownBudget === true ? undefined : { ...budget, spent: this.spent }
+    return budget === undefined || plan?.ownBudget === true ? undefined : { ...budget, spent: this.#spent }
+  }
+
+  /** A child is granted a restart: what the budget it has part in, if it has, holds now. */
+  spend(shared: Strategy.Shared | undefined, spent: ReadonlyArray<number>): void {
+    if (shared !== undefined) this.#spent = spent
   }
 
   /** Those that live, in the order they were started. */
@@ -155,14 +179,16 @@ export class Children implements Overseer {
     return this.#cell.extra?.children ?? new Set()
   }
 
-  /** A dynamic child, by key or ref. */
+  /** A child by ref; a dynamic one by key, or by the number it goes by. */
   childOf(which: string | ActorRef<never>): Cell | undefined {
     if (typeof which !== "string") {
       const { runtime } = this.#cell.program
       const cell = which.find(() => runtime)
       return cell?.parent === this.#cell ? cell : undefined
     }
-    return this.#cell.extra?.names?.get(`${this.rules.template?.plan.protocol.type}/${which}`)
+    const named = this.#cell.extra?.names?.get(`${this.rules.template?.plan.protocol.type}/${which}`)
+    const number = named === undefined && this.parallel ? numbered(which) : Number.NaN
+    return Number.isNaN(number) ? named : [...this.living].find(({ key }) => key === number)
   }
 
   /** What of an entry is told: it lives, it is due to come back, or nothing lives there. */
@@ -199,7 +225,10 @@ export class Children implements Overseer {
       if (entry !== undefined) this.#seat(entry, cell)
       const done = (failure: Failure | undefined): void => {
         this.#starting = undefined
-        if (failure === undefined) return resume(Effect.succeed(cell))
+        if (failure === undefined) {
+          if (entry !== undefined) entry.fresh = false
+          return resume(Effect.succeed(cell))
+        }
         const { incident } = failure
         resume(Effect.fail(new StartFailed({ address: cell.address, id: child.id, incident })))
       }
@@ -217,6 +246,11 @@ export class Children implements Overseer {
     if (children === undefined || this.entries.at(-1) === entry) return
     children.clear()
     for (const { cell: sibling } of this.entries) if (sibling !== undefined) children.add(sibling)
+  }
+
+  /** Whether somebody waits for its start. */
+  starts(child: Cell): boolean {
+    return this.#starting?.cell === child
   }
 
   /** A child whose start somebody waits for has failed: it does not come back; who waits is told when it has ended. */
@@ -250,6 +284,28 @@ export class Children implements Overseer {
     return Math.max(1, this.graceMillis(child))
   }
 
+  /** Whether a child goes down with its siblings anyway, or waits to come up with them: what ends it makes no difference. */
+  waits(child: Cell): boolean {
+    const entry = this.#byCell.get(child)
+    return entry !== undefined && this.#waits(entry)
+  }
+
+  #waits(entry: Entry): boolean {
+    const group = this.#group
+    const at = this.entries.indexOf(entry)
+    if (group === undefined || at < group.from) return false
+    if (!group.rising) return true
+    return this.entries.slice(group.from, at).some(({ cell, returns }) => (cell === undefined ? returns : !cell.ready))
+  }
+
+  /** One that `waits` has failed. */
+  lower(child: Cell, { incident, cause }: Failure): void {
+    if (this.policyOf(child).restart === "temporary") {
+      this.leave(child, false)
+      child.stop({ mode: "now", millis: this.#finite(child), reason: ExitReason.failed(incident, cause) })
+    } else Teardown.restart(child, incident, Teardown.PARKED, this.#finite(child))
+  }
+
   #bring(entry: Entry, incident: string, delayMillis: number): void {
     const [from] = Strategy.affected(this.rules.kind, this.entries.length, this.entries.indexOf(entry))
     const { timers } = this.#cell.program.runtime
@@ -266,6 +322,8 @@ export class Children implements Overseer {
       group.dueAt = Math.max(group.dueAt, dueAt)
       group.rising = false
     }
+    for (const each of this.entries.slice(this.#group!.from))
+      if (each.cell === undefined && !each.fresh) each.returns = true
     if (entry.cell !== undefined) Teardown.restart(entry.cell, incident, Teardown.PARKED, this.#finite(entry.cell))
     this.#advance()
   }
@@ -306,7 +364,7 @@ export class Children implements Overseer {
       const { cell } = entry
       if (cell === undefined) {
         if (!entry.returns) continue
-        this.#anew(entry, entry.child.id, true)
+        this.#anew(entry)
       } else if (Teardown.isDown(cell)) Teardown.unpark(cell)
       // it failed at once: there is another round to begin
       if (this.#group !== group || group.round !== round) return true
@@ -342,6 +400,7 @@ export class Children implements Overseer {
 
   ended(child: Cell, reason: ExitReason.ExitReason): void {
     const entry = this.#byCell.get(child)
+    const waits = entry !== undefined && this.#acts && this.#waits(entry)
     this.#byCell.delete(child)
     if (entry?.cell === child) entry.cell = undefined
     const counts = this.#leaving.get(child)
@@ -355,11 +414,20 @@ export class Children implements Overseer {
     }
     const plan = entry?.child ?? this.rules.template
     if (plan === undefined) return
+    if (waits && counts !== false && plan.policy.restart !== "temporary") {
+      entry.returns = true
+      entry.memory = child.extra?.history
+      return this.#advance()
+    }
     if (counts === undefined && Strategy.returns(plan.policy.restart, reason._tag)) {
-      return this.#comeBack(child, plan, entry)
+      if (this.#comeBack(child, plan, entry) || !this.#acts) return
     }
     if (plan.policy.restart === "temporary") this.#remove(entry)
-    if (counts !== false && Strategy.shutsDown(this.rules.autoShutdown, plan.significant, this.#significant())) {
+    if (
+      counts !== false &&
+      !waits &&
+      Strategy.shutsDown(this.rules.autoShutdown, plan.significant, this.#significant())
+    ) {
       return this.#around.shutdown(this.#cell)
     }
     this.#advance()
@@ -371,7 +439,7 @@ export class Children implements Overseer {
   }
 
   #significant(): number {
-    if (this.parallel) return this.#cell.extra?.children?.size ?? 0
+    if (this.parallel) return this.living.size + this.vacant.size
     return this.entries.filter((e) => e.child.significant && (e.cell !== undefined || e.returns)).length
   }
 
@@ -384,32 +452,33 @@ export class Children implements Overseer {
     if (group !== undefined && at < group.low) group.low--
   }
 
-  /** Its life has ended, and it is due to be made anew. */
-  #comeBack(child: Cell, plan: ChildPlan, seat: Entry | undefined): void {
+  /** Its life has ended, and it is due to be made anew. False when it is out of restarts. */
+  #comeBack(child: Cell, plan: ChildPlan, seat: Entry | undefined): boolean {
     const delayMillis = this.#around.again(child, plan.policy, this.#shared(plan))
-    if (delayMillis === undefined) return
-    const key = typeof child.key === "string" ? child.key : undefined
-    const entry = seat ?? new Entry({ ...plan, input: child.input })
+    if (delayMillis === undefined) return false
+    const entry = seat ?? new Entry({ ...plan, input: child.input }, child.key)
     entry.returns = true
     entry.memory = child.extra?.history
     if (seat !== undefined && this.rules.kind !== "one_for_one") {
-      return this.#bring(seat, child.program.runtime.incident(), delayMillis)
+      this.#bring(seat, child.program.runtime.incident(), delayMillis)
+      return true
     }
-    if (seat === undefined) this.#vacant.add(entry)
+    if (seat === undefined) this.vacant.set(entry.key, entry)
     entry.timer = new Deadline(() => {
-      this.#vacant.delete(entry)
-      if (!this.#acts || !entry.returns) return
-      this.#anew(entry, seat === undefined ? key : plan.id, seat !== undefined)
+      this.vacant.delete(entry.key)
+      if (this.#acts && entry.returns) this.#anew(entry)
     })
     const { timers } = this.#cell.program.runtime
     if (delayMillis > 0) timers.arm(entry.timer, delayMillis)
     else entry.timer.expired()
+    return true
   }
 
-  #anew(entry: Entry, key: string | undefined, seated: boolean): void {
-    const made = this.#spawn(entry.child, key, entry.child.input)
+  #anew(entry: Entry): void {
+    const { child, key } = entry
+    const made = this.#spawn(child, typeof key === "string" ? key : undefined, child.input)
     made.record().history = entry.memory
-    if (seated) this.#seat(entry, made)
+    if (!this.parallel) this.#seat(entry, made)
     made.start()
   }
 
@@ -417,7 +486,7 @@ export class Children implements Overseer {
 
   /** Adds a place at the right end. */
   add(child: ChildPlan): Entry {
-    const entry = new Entry(child)
+    const entry = new Entry(child, child.id)
     this.entries.push(entry)
     return entry
   }
@@ -442,15 +511,16 @@ export class Children implements Overseer {
   forget(entry: Entry): void {
     entry.returns = false
     if (entry.timer !== undefined) this.#cell.program.runtime.timers.cancel(entry.timer)
-    this.#vacant.delete(entry)
+    if (this.parallel) this.vacant.delete(entry.key)
     this.#advance()
   }
 
   close(): void {
     this.#closed = true
     const { timers } = this.#cell.program.runtime
-    for (const entry of [...this.entries, ...this.#vacant]) if (entry.timer !== undefined) timers.cancel(entry.timer)
-    this.#vacant.clear()
+    for (const entry of [...this.entries, ...this.vacant.values()])
+      if (entry.timer !== undefined) timers.cancel(entry.timer)
+    this.vacant.clear()
     if (this.#group?.timer !== undefined) timers.cancel(this.#group.timer)
     this.#group = undefined
   }

@@ -10,7 +10,8 @@
  */
 import type { Cause } from "effect"
 import type { ExitReason } from "../actor/ExitReason.ts"
-import type { Policy, RestartType } from "../actor/Policy.ts"
+import type { Directive, Policy, RestartType } from "../actor/Policy.ts"
+import { InvalidOption } from "../kernel/Errors.ts"
 
 /** Who is restarted with a child: it alone; all; it and those started after it. */
 export type Kind = "one_for_one" | "one_for_all" | "rest_for_one" | "dynamic"
@@ -47,6 +48,8 @@ export interface Ended {
 
 export interface Failed extends Ended {
   readonly cause: Cause.Cause<unknown>
+  /** What failed was its start: there is no state that `resume` could keep. */
+  readonly stateless?: boolean
 }
 
 export type Decision =
@@ -62,11 +65,17 @@ export type Decision =
   | { readonly _tag: "escalate" }
   | { readonly _tag: "exhausted"; readonly instead: "stop" | "escalate" }
 
-/** A failure of a handler, of `initial`, of a fork. */
+const directives: ReadonlyArray<Directive> = ["restart", "resume", "stop", "escalate"]
+
+/** A failure of a handler, of `initial`, of a fork. A directive that answers with something else throws. */
 export const decide = (policy: Policy, history: History, event: Failed, shared?: Shared): Decision => {
   if (policy.restart === "temporary") return { _tag: "stop" }
   const directive = policy.directive(event.cause)
-  if (directive !== "restart") return { _tag: directive }
+  if (!directives.includes(directive)) {
+    const range = `one of ${directives.join(", ")}`
+    throw new InvalidOption({ field: "directive", value: `its answer ${String(directive)}`, range })
+  }
+  if (directive !== "restart" && !(directive === "resume" && event.stateless === true)) return { _tag: directive }
   return again(policy, history, event, shared)
 }
 

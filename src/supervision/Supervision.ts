@@ -6,7 +6,8 @@
  *
  * Floor 2; called by the system for every failure of a handler, of `initial`, of a fork, and for every stop of its own.
  * Law 9. A failure is reported once, by name, incident and cause; the asker has been told by then (`CalleeFailed`).
- * Failures of an actor that is being stopped are reported and not supervised; of one whose parent is, end it. Escalation makes the failure the parent's,
+ * Failures of an actor that is being stopped are reported and not supervised, so are those of one that goes down with its
+ * siblings; of one whose parent is being stopped, end it. Escalation makes the failure the parent's,
  * which ends its children and starts over; a root has no parent: it stops, and a hosted one is quarantined.
  * Out of budget, what goes upward is `RestartsExhausted`, with the last failure's cause behind it.
  */
@@ -18,7 +19,7 @@ import { above } from "../actor/Overseer.ts"
 import type { Policy } from "../actor/Policy.ts"
 import type { Failure } from "../actor/Runtime.ts"
 import type { Order } from "../actor/StopOrder.ts"
-import { UNBORN } from "../actor/Status.ts"
+import { NO_STATE, STARTING, UNBORN } from "../actor/Status.ts"
 import * as Teardown from "../actor/Teardown.ts"
 import { RestartsExhausted } from "../kernel/Errors.ts"
 import type { Children } from "./Children.ts"
@@ -91,17 +92,18 @@ export const failed = (cell: Cell, failure: Failure, around: Surroundings): void
     around.report(cell, failure, "did not start")
     return stop(cell, failure)
   }
+  if (supervisor?.waits(cell) === true) {
+    around.report(cell, failure, "goes down with its siblings")
+    return supervisor.lower(cell, failure)
+  }
   const policy = policyOf(cell)
   const memory = memoryOf(cell)
   let decision: Strategy.Decision
   try {
-    const event = eventOf(cell, memory, policy, around, failure.cause)
+    const event = { ...eventOf(cell, memory, policy, around, failure.cause), stateless: hasNoState(cell) }
     decision = Strategy.decide(policy, memory.history, event, supervisor?.sharedBy(cell))
   } catch (defect) {
-    const cause = Cause.combine(failure.cause, Cause.die(defect))
-    around.report(cell, { ...failure, cause }, "its directive or backoff threw, stopped")
-    supervisor?.leave(cell, true)
-    return stop(cell, failure)
+    return threw(cell, failure, defect, around)
   }
   switch (decision._tag) {
     case "resume":
@@ -120,6 +122,24 @@ export const failed = (cell: Cell, failure: Failure, around: Surroundings): void
   }
 }
 
+/** Its start has failed: there is nothing that `resume` could keep. */
+const hasNoState = (cell: Cell): boolean =>
+  cell.state === NO_STATE && cell.extra?.running === undefined && (cell.status & STARTING) === 0
+
+const defective = (failure: Failure, defect: unknown): Failure => ({
+  ...failure,
+  cause: Cause.combine(failure.cause, Cause.die(defect))
+})
+
+/** What it was to be supervised by is broken itself. */
+const threw = (cell: Cell, failure: Failure, defect: unknown, around: Surroundings): void => {
+  around.report(cell, defective(failure, defect), broken)
+  supervisorOf(cell)?.leave(cell, true)
+  stop(cell, failure)
+}
+
+const broken = "its directive or backoff threw, stopped"
+
 const restart = (
   cell: Cell,
   memory: Memory,
@@ -129,7 +149,7 @@ const restart = (
   const supervisor = supervisorOf(cell)
   memory.history = decision.history
   if (supervisor === undefined) return Teardown.restart(cell, incident, decision.delayMillis)
-  if (supervisor.sharedBy(cell) !== undefined) supervisor.spent = decision.spent
+  supervisor.spend(supervisor.sharedBy(cell), decision.spent)
   supervisor.restart(cell, incident, decision.delayMillis)
 }
 
@@ -185,18 +205,29 @@ export const exits = (cell: Cell, order: Order, around: Surroundings): void => {
   const extra = cell.record()
   const policy = policyOf(cell)
   const ending = extra.teardown !== undefined || (cell.parent !== undefined && Teardown.isEnding(cell.parent))
-  if (policy.restart !== "permanent" || order.mode === "kill" || ending) {
+  const supervisor = supervisorOf(cell)
+  // one whose start is waited for has not started then
+  if (policy.restart !== "permanent" || order.mode === "kill" || ending || supervisor?.starts(cell) === true) {
     return void Teardown.stop(cell, order, undefined)
   }
   const memory = memoryOf(cell)
-  const event = eventOf(cell, memory, policy, around, selfStop)
-  const decision = Strategy.again(policy, memory.history, event, supervisorOf(cell)?.sharedBy(cell))
+  const failure: Failure = { incident: around.incident(), tag: "stop", cause: Cause.die(new Error("stopped itself")) }
+  if (supervisor?.waits(cell) === true) {
+    Links.dissolve(cell)
+    return supervisor.lower(cell, failure)
+  }
+  let decision: Strategy.Decision
+  try {
+    const event = eventOf(cell, memory, policy, around, selfStop)
+    decision = Strategy.again(policy, memory.history, event, supervisor?.sharedBy(cell))
+  } catch (defect) {
+    return threw(cell, failure, defect, around)
+  }
   if (decision._tag === "restart") {
     Links.dissolve(cell) // a normal end breaks nothing
     return restart(cell, memory, decision, "stopped itself, permanent")
   }
-  if (supervisorOf(cell) === undefined) return void Teardown.stop(cell, order, undefined)
-  const failure: Failure = { incident: around.incident(), tag: "stop", cause: Cause.die(new Error("stopped itself")) }
+  if (supervisor === undefined) return void Teardown.stop(cell, order, undefined)
   exhausted(cell, policy, policy.exhausted, failure, around)
 }
 
@@ -212,12 +243,18 @@ export const again = (
   const reason = child.extra!.exit!
   const incident = reason._tag === "failed" ? reason.incident : around.incident()
   const failure: Failure = { incident, tag: "stop", cause: Cause.die(new Error(`ended: ${reason._tag}`)) }
-  const event = eventOf(child, memory, policy, around, failure.cause)
-  const decision = Strategy.again(policy, memory.history, event, shared)
+  let decision: Strategy.Decision
+  try {
+    const event = eventOf(child, memory, policy, around, failure.cause)
+    decision = Strategy.again(policy, memory.history, event, shared)
+  } catch (defect) {
+    around.report(child, defective(failure, defect), broken)
+    return undefined
+  }
   if (decision._tag === "restart") {
     around.report(child, failure, `${reason._tag}, made anew in ${Math.round(decision.delayMillis)} ms`)
     memory.history = decision.history
-    if (shared !== undefined) supervisor.spent = decision.spent
+    supervisor.spend(shared, decision.spent)
     return decision.delayMillis
   }
   const { parent } = child

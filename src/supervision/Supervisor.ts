@@ -77,7 +77,7 @@ const refusals = Schema.Union([InvalidOption, StartFailed, NameTaken, AlreadyPre
 const make_ = <const T extends string, A, B>(tag: T, payload: Local<A>, success: Local<B>) =>
   Rpc.make(tag, { payload, success, error: refusals }).annotate(Committed, true)
 
-/** By id; by key or ref for dynamic children. */
+/** By id, as `WhichChildren` tells it, or by ref. */
 export type Which = string | ActorRef<never>
 
 const TerminateChild = make_("TerminateChild", local<Which>(), local<void>())
@@ -140,6 +140,7 @@ export function make(
   const start = options.strategy === "dynamic" ? startsDynamic(maxChildren) : starts(type)
   const rpcs = [StartChild, TerminateChild, RestartChild, DeleteChild, WhichChildren, CountChildren]
   const behavior = Behavior.make<Children, Rpc.Any, never, unknown, never, void>(new Protocol(type, rpcs), {
+    ...(max !== undefined && { children: maxChildren }),
     connectTimeout: "Infinity",
     shutdown: "infinity",
     supervision: { directive: () => "escalate" },
@@ -181,10 +182,11 @@ const startsDynamic = (maxChildren: number) =>
   Effect.fnUntraced(function* (children: Children, wanted: DynamicStart<unknown> | undefined, self: Self) {
     const { template } = children.rules
     const key = wanted?.key
-    if (key !== undefined) {
-      yield* refusing(() => Address.checkKey(key))
+    if (key !== undefined) yield* refusing(() => Address.checkKey(key))
+    if (key !== undefined && children.vacant.has(key)) {
+      return yield* new NameTaken({ address: Address.child(addressOf(self), template!.plan.protocol.type, key) })
     }
-    if (children.living.size >= maxChildren) {
+    if (children.living.size + children.vacant.size >= maxChildren) {
       return yield* new TooManyChildren({ address: addressOf(self), maxChildren })
     }
     const cell = yield* children.start(template!, key, wanted?.input)
@@ -193,8 +195,9 @@ const startsDynamic = (maxChildren: number) =>
 
 const handlers = {
   TerminateChild: Effect.fnUntraced(function* (children: Children, which: Which, self: Self) {
-    const entry = typeof which === "string" ? children.find(which) : undefined
-    const cell = entry === undefined ? children.childOf(which) : entry.cell
+    const seat = typeof which === "string" ? children.find(which) : undefined
+    const cell = seat === undefined ? children.childOf(which) : seat.cell
+    const entry = seat ?? (cell === undefined ? children.vacancy(which) : undefined)
     if (entry === undefined && cell === undefined) {
       return yield* new NoSuchChild({ address: addressOf(self), id: String(which) })
     }
@@ -233,8 +236,9 @@ const resting = Effect.fnUntraced(function* (children: Children, id: string, sel
 
 const which = (children: Children): ReadonlyArray<ChildInfo> => {
   const { template } = children.rules
-  const describe = (child: ChildPlan, id: string, cell: Cell | undefined, state: ChildInfo["state"]): ChildInfo => ({
-    id,
+  type Told = readonly [child: ChildPlan, key: string | number, cell: Cell | undefined, state: ChildInfo["state"]]
+  const describe = (...[child, key, cell, state]: Told): ChildInfo => ({
+    id: typeof key === "number" ? `~${key}` : key,
     ref: cell?.ref,
     state,
     supervisor: supervisors.has(child.plan),
@@ -242,9 +246,8 @@ const which = (children: Children): ReadonlyArray<ChildInfo> => {
     significant: child.significant
   })
   if (template === undefined) {
-    return children.entries.map((entry) => describe(entry.child, entry.child.id, entry.cell, children.stateOf(entry)))
+    return children.entries.map((entry) => describe(entry.child, entry.key, entry.cell, children.stateOf(entry)))
   }
-  return [...children.living].map((cell) =>
-    describe(template, typeof cell.key === "number" ? `~${cell.key}` : cell.key, cell, children.stateOfCell(cell))
-  )
+  const living = [...children.living].map((cell) => describe(template, cell.key, cell, children.stateOfCell(cell)))
+  return [...living, ...[...children.vacant.keys()].map((key) => describe(template, key, undefined, "restarting"))]
 }

@@ -1,9 +1,9 @@
 import { describe, expect, it } from "@effect/vitest"
-import { Deferred, Effect, Fiber } from "effect"
+import { Deferred, Effect, Fiber, Scope } from "effect"
 import { TestClock } from "effect/testing"
 import { Actor, ActorSystem } from "troupe"
 import { TestSystem, waitUntil } from "troupe/testkit"
-import { run, scripted, send } from "./Scripted.ts"
+import { type Me, run, scripted, send } from "./Scripted.ts"
 
 const quick = { supervision: { backoff: { min: "1 millis", jitter: false } } } as const
 
@@ -296,6 +296,50 @@ describe("A restart", () => {
       yield* TestClock.adjust(1)
       expect(yield* Fiber.join(asker)).toMatchObject({ _tag: "CalleeFailed" })
       yield* TestClock.adjust(1)
+    }).pipe(Effect.provide(TestSystem.layer))
+  )
+
+  it.effect.each(["restarted", "stopped"] as const)("when it has %s, the old self's scope is closed", (how) =>
+    Effect.gen(function* () {
+      const host = yield* ActorSystem
+      const { behavior } = scripted({ supervision: { backoff: { min: 1, jitter: false } } })
+      const ref = yield* ActorSystem.spawn(behavior, "a")
+      let old: Me | undefined
+      yield* run(ref, (self) => void (old = self))
+      if (how === "stopped") yield* ref.stop()
+      else {
+        send(ref, () => {
+          throw new Error("down")
+        })
+        yield* TestClock.adjust(1)
+        expect(host.state(ref)).toBe("active")
+      }
+      let finalized = 0
+      const add = Effect.addFinalizer(() => Effect.sync(() => void finalized++))
+      yield* Effect.provideService(add, Scope.Scope, old!.scope)
+      yield* Effect.provideService(Effect.scoped(add), Scope.Scope, old!.scope)
+      yield* Effect.provideService(Effect.forkScoped(Effect.never), Scope.Scope, old!.scope)
+      expect(finalized).toBe(2)
+      expect(old!.scope.state._tag).toBe("Closed")
+    }).pipe(Effect.provide(TestSystem.layer))
+  )
+
+  it.effect("revokes the old self: what it spawns is nobody, and not another actor of that name", () =>
+    Effect.gen(function* () {
+      const host = yield* ActorSystem
+      const ref = yield* ActorSystem.spawn(scripted({ supervision: quick.supervision }).behavior, "a")
+      const other = scripted({ type: "Other" })
+      yield* ActorSystem.host(other.behavior)
+      let old: Me | undefined
+      yield* run(ref, (self) => void (old = self))
+      send(ref, () => {
+        throw new Error("down")
+      })
+      yield* TestClock.adjust(1)
+      const nobody = old!.spawn(other.behavior, "x")
+      expect(nobody.address).toBe("S/a/Other/x")
+      expect(yield* Effect.flip(nobody.tell("Note", "hello"))).toMatchObject({ _tag: "NoSuchActor" })
+      expect(host.snapshot().actors).toBe(1)
     }).pipe(Effect.provide(TestSystem.layer))
   )
 

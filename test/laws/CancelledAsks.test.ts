@@ -275,7 +275,7 @@ const situations: Record<string, Situation> = {
     left: 1,
     passedOn: true
   }
-  // streaming: an ask answered by a Stream, given up before its first element, between two, and after its last
+  // streamed: test/actor/Streaming.test.ts
 }
 
 const layer = TestSystem.layerOf(uncut)

@@ -55,6 +55,8 @@ export class Place {
   readied = false
   /** One of its lives has. */
   up = false
+  /** It ended by itself while its group was about: it may come back with it, or rest. */
+  perhaps = false
   /** A restart of its own was granted, and comes. */
   failing = false
   /** It ends for good; counts: by its own doing. */
@@ -78,6 +80,8 @@ export class Family {
   readonly places: Array<Place> = []
   /** Restarts granted on the shared budget. */
   readonly times: Array<number> = []
+  /** Of these, those of children that may have gone down with their siblings anyway, at no cost. */
+  readonly unsure = new Set<number>()
   /** Addresses of children that were out of the shared budget: their supervisor has yet to fail of it. */
   readonly expects = new Set<string>()
   /** Ids that have been ready once. */
@@ -127,6 +131,7 @@ export class Family {
     }
     place.cell = cell
     place.was = "alive"
+    place.perhaps = false
     place.readied = false
     place.failing = false
     place.leaves = undefined
@@ -147,6 +152,13 @@ export class Family {
     if (strategy !== "one_for_all" && strategy !== "rest_for_one") return false
     const from = strategy === "one_for_all" ? 0 : this.places.indexOf(place)
     this.#from = Math.min(from, this.#from ?? from)
+    // all of a group come up, also those that had ended before; whether a former one goes on is not known
+    for (const [i, each] of this.places.entries()) {
+      if (i < this.#from || (each.was !== "resting" && !each.perhaps) || each.spec.restart === "temporary") continue
+      if (each.was === "resting") each.times = []
+      each.was = "returning"
+      each.perhaps = i < from
+    }
     const takes = this.places.slice(from).filter(({ cell }) => cell?.ready === true)
     place.takes = takes.map(({ cell }) => [cell!, cell!.incarnation])
     return true
@@ -160,7 +172,7 @@ export class Family {
   settle(now: number): void {
     const from = this.#from
     if (from === undefined || now - this.terminatedAt <= longestBackoff) return
-    if (this.places.slice(from).every(({ was, cell }) => was === "resting" || cell?.ready === true))
+    if (this.places.slice(from).every((p) => p.was === "resting" || p.perhaps || p.cell?.ready === true))
       this.#from = undefined
   }
 
@@ -170,12 +182,15 @@ export class Family {
   answered({ what, id }: Command, outcome: string, still: boolean): string | undefined {
     const place = this.find(id)
     if (what === "DeleteChild" && outcome === "ok") {
-      if (place?.was !== "resting") return still ? "deletes no resting child" : undefined
+      if (place?.was !== "resting" && place?.perhaps !== true) return still ? "deletes no resting child" : undefined
       this.remove(place)
     }
     if (what === "TerminateChild" && outcome === "ok" && place !== undefined) {
-      if (place.was === "alive") return "it lives"
+      // unless its siblings have brought it back meanwhile
+      if (place.was === "alive") return this.covers(place) ? undefined : "it lives"
+      if (this.spec.strategy === "dynamic") this.remove(place)
       place.was = "resting"
+      place.perhaps = false
     }
     if (!still || this.spec.strategy === "dynamic") return undefined
     const wanted = this.#wanted(what, place)
@@ -192,15 +207,16 @@ export class Family {
 
   /** What may be told of each child now; by id for dynamic ones. */
   states(): ReadonlyArray<ReadonlyArray<string>> {
-    const all = this.places.map(({ spec, cell, was }) => {
+    const all = this.places.map(({ spec, cell, was, perhaps }) => {
       const told = (state: string): string => `${spec.id} ${spec.restart} ${state}`
       if (was === "resting") return [told("undefined")]
+      if (perhaps && cell === undefined) return [told("undefined"), told("restarting")]
       if (cell === undefined) return [told("restarting")]
       if (cell.ready) return [told("running")]
       // between its incarnations, or starting
       return cell.open ? [told("running"), told("restarting")] : [told("restarting")]
     })
     if (this.spec.strategy !== "dynamic") return all
-    return all.filter((_, i) => this.places[i]!.cell !== undefined).toSorted((a, b) => (a[0]! < b[0]! ? -1 : 1))
+    return all.toSorted((a, b) => (a[0]! < b[0]! ? -1 : 1))
   }
 }

@@ -17,7 +17,16 @@ import { Tally, settled, uncut } from "./Tally.ts"
 /** Milliseconds: a finalizer that suspends takes SLOW; the grace of actor and child, the wait before a restart. */
 const [SLOW, GRACE, BACKOFF] = [20, 100, 1] as const
 
-const whose = ["`initial`", "a handler", "a fork", "a pipe", "the scope", "onStop", "a child's onStop"] as const
+const whose = [
+  "`initial`",
+  "a handler",
+  "what a handler acquired",
+  "a fork",
+  "a pipe",
+  "the scope",
+  "onStop",
+  "a child's onStop"
+] as const
 const ways = ["suspends", "fails", "hangs"] as const
 const ends = ["now", "drain", "kill", "restart"] as const
 
@@ -37,6 +46,7 @@ interface Expected {
 const zombieOf: Record<Row["of"], string> = {
   "`initial`": "S/a: handler of initial",
   "a handler": "S/a: handler of Run",
+  "what a handler acquired": "S/a: handler of Run",
   "a fork": "S/a: fork",
   "a pipe": "S/a: fork",
   "the scope": "S/a: finalizer",
@@ -45,7 +55,8 @@ const zombieOf: Record<Row["of"], string> = {
 }
 
 const model = ({ of, way, end }: Row): Expected => {
-  const zombies = [zombieOf[of]]
+  // a killed handler is gone before what it acquired is released
+  const zombies = [of === "what a handler acquired" && end === "kill" ? "S/a: finalizer" : zombieOf[of]]
   const reason = { now: "normal", drain: "drained", kill: "killed", restart: "none" }[end]
   if (end === "kill") return { at: 0, reason, zombies: way === "fails" ? [] : zombies }
   const wait = end === "restart" ? BACKOFF : 0
@@ -106,10 +117,19 @@ const check = (row: Row) =>
         if (of === "a pipe") self.pipe(tally.guard("it", Effect.never, finalizer), () => ["Note", "piped"])
         if (of === "a child's onStop") self.spawn(child, "c")
         if (of === "the scope") Effect.runSync(Scope.addFinalizer(self.scope, tally.finalizer("it", finalizer)))
-        if (of !== "a fork" && of !== "a pipe") tally.begin(of === "a handler" ? "handler" : "it")
+        if (of !== "a fork" && of !== "a pipe") tally.begin(of.includes("a handler") ? "handler" : "it")
         if (end === "restart") fall(self)
       })
       if (of === "a handler") send(ref, () => tally.guard("it", Effect.never, finalizer))
+      if (of === "what a handler acquired") {
+        const begin = Effect.sync(() => tally.begin("it"))
+        send(ref, () =>
+          Effect.andThen(
+            Effect.acquireRelease(begin, () => tally.finalizer("it", finalizer)),
+            Effect.never
+          )
+        )
+      }
       yield* settled(host)
     }
     if (end === "restart") yield* TestClock.adjust(1)
@@ -165,7 +185,7 @@ const rows: ReadonlyArray<Row> = whose
   .flatMap((of) => ways.flatMap((way) => ends.map((end) => ({ of, way, end }))))
   .filter(({ of, end }) => {
     // a drain lets handlers and `initial` end by themselves; `initial` fails by itself only; a restart runs no onStop
-    if (end === "drain") return of !== "a handler" && of !== "`initial`"
+    if (end === "drain") return !of.includes("a handler") && of !== "`initial`"
     if (end === "restart") return of !== "onStop" && of !== "`initial`"
     return true
   })
@@ -195,6 +215,33 @@ describe("Law 8: onStop", () => {
       expect(tally.times("added")).toBe(1)
       expect(tally.faults()).toEqual([])
     }).pipe(Effect.provide(TestSystem.layerOf(uncut)))
+  )
+})
+
+describe("A handler that has its own actor stopped and then dies, without suspending", () => {
+  const deaths = {
+    "by itself": Effect.die("down"),
+    "in what it acquired": Effect.acquireRelease(Effect.void, () => Effect.die("down"))
+  }
+  const rows = (["now", "kill"] as const).flatMap((mode) =>
+    (Object.keys(deaths) as ReadonlyArray<keyof typeof deaths>).map((where) => ({ mode, where }))
+  )
+  it.effect.each(rows)("($mode, $where) is reported once, not supervised", ({ mode, where }) =>
+    Effect.gen(function* () {
+      const host = yield* ActorSystem
+      const decisions: Array<string> = []
+      host.system.onFailure.add(({ decision }) => void decisions.push(decision))
+      const ref = yield* ActorSystem.spawn(scripted().behavior, "a")
+      send(ref, (self) =>
+        Effect.andThen(
+          Effect.sync(() => void Effect.runFork(self.ref.stop({ mode }))),
+          deaths[where]
+        )
+      )
+      yield* settled(host)
+      expect(host.state(ref)).toBe("stopped")
+      expect(decisions).toEqual(["ignored: it is stopping"])
+    }).pipe(Effect.provide(Layer.provideMerge(TestSystem.layerOf(uncut), Logger.layer([]))))
   )
 })
 

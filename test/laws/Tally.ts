@@ -5,7 +5,7 @@
  * asserts `faults()` after every act: nothing finalized twice, nothing finalized that never began, and, `atEnd`, nothing
  * that began left without its finalizer.
  */
-import { Effect, FiberSet } from "effect"
+import { Effect, FiberSet, type Scope } from "effect"
 import type { Host } from "troupe"
 import { waitUntil } from "troupe/testkit"
 
@@ -74,7 +74,10 @@ export class Tally {
 /** Work in several fibers that a handler may do, and what is begun in it. Takes `millis`. */
 export const structures: Record<
   string,
-  readonly [work: (tally: Tally, millis: number) => Effect.Effect<unknown>, guards: ReadonlyArray<string>]
+  readonly [
+    work: (tally: Tally, millis: number) => Effect.Effect<unknown, never, Scope.Scope>,
+    guards: ReadonlyArray<string>
+  ]
 > = {
   "Effect.all": [
     (tally, millis) =>
@@ -99,6 +102,15 @@ export const structures: Record<
         for (const name of ["x", "y"]) yield* FiberSet.run(set, tally.guard(name, Effect.never))
         yield* Effect.sleep(millis)
       }).pipe(Effect.scoped),
+    ["x", "y"]
+  ],
+  "a FiberSet of its message's scope": [
+    (tally, millis) =>
+      Effect.gen(function* () {
+        const set = yield* FiberSet.make()
+        for (const name of ["x", "y"]) yield* FiberSet.run(set, tally.guard(name, Effect.sleep(millis)))
+        yield* FiberSet.awaitEmpty(set)
+      }),
     ["x", "y"]
   ],
   "forked children": [

@@ -30,6 +30,8 @@ interface Life {
   linked: boolean
   /** The incarnation that has stopped itself. */
   left: number
+  /** The one that may have. */
+  mayLeave: number
 }
 
 /** Time in which whoever is to come back is back: graces, backoffs and starts of a few siblings. */
@@ -165,7 +167,8 @@ export class TreeLedger {
         ? ordered === "StartChild" || (family.starting && family.spec.first.includes(id))
         : was === "returning" || (was === "resting" && ordered === "RestartChild")
     const place = family.seat(id, cell)
-    this.#lives.set(cell, { family, place, linked: false, left: 0 })
+    place.since = this.#sim.now
+    this.#lives.set(cell, { family, place, linked: false, left: 0, mayLeave: 0 })
     if (family.closing) return
     this.#check(expected, `${cell.address} begins a life, and nobody was to start it (it was ${was ?? "no child"})`)
     if (was === undefined && family.starting) {
@@ -262,14 +265,23 @@ export class TreeLedger {
     this.#check(place.leaves === undefined, `${address} restarts, and was to end: ${why}`)
     if (place.failing) {
       place.failing = false
+      place.perhaps = false
       return
     }
-    if (why.includes("stopped itself") && life.left === cell.incarnation) {
+    const leaves = life.left === cell.incarnation || life.mayLeave === cell.incarnation
+    if (why.includes("stopped itself") && leaves) {
+      // its siblings may have taken it down before its own end came
+      if (family.covers(place) && (restart !== "permanent" || life.left !== cell.incarnation)) {
+        family.unsure.add(at)
+        this.#timesOf(family, place).push(at)
+        return
+      }
       this.#check(restart === "permanent", `${address} is ${restart}, and restarts after it has stopped itself`)
       return this.#check(this.#demand(family, place, at), `${address} restarts beyond its budget`)
     }
     this.#check(family.covers(place), `${address} restarts, and ${id} was not to go down: ${why}`)
-    this.#falls(family, place)
+    // one that stopped itself is down before its turn
+    if (!leaves) this.#falls(family, place)
   }
 
   /** It goes down by its supervisor's doing: whoever is to its right is down. */
@@ -282,10 +294,10 @@ export class TreeLedger {
     }
   }
 
-  #stops(cell: Cell, { family, place, linked, left }: Life, why: string): void {
+  #stops(cell: Cell, { family, place, linked, left, mayLeave }: Life, why: string): void {
     place.since = this.#sim.now
     // a supervisor whose significant child has ended ends so too
-    if (why !== "shutdown" || left === cell.incarnation) return
+    if (why !== "shutdown" || left === cell.incarnation || mayLeave === cell.incarnation) return
     if (this.#terminated(family, place)) return
     if (family.closing) {
       if (!linked) this.#falls(family, place)
@@ -329,13 +341,26 @@ export class TreeLedger {
       family.terminatedAt = at
       return this.#gone(family, place, false)
     }
+    if (place.perhaps) {
+      place.was = "returning"
+      return
+    }
     const own = life.left === cell.incarnation
     if (restart === "temporary" && !own && family.covers(place) && (why === "shutdown" || why === "killed")) {
-      family.vague = true
+      this.#mayEnd(family)
       return this.#gone(family, place, false)
     }
     const abnormal = why === "failed" || why === "killed" || why === "overflow"
-    if (restart !== "permanent" && (restart === "temporary" || !abnormal)) return this.#gone(family, place, true)
+    if (restart !== "permanent" && (restart === "temporary" || !abnormal)) {
+      if (!family.covers(place)) return this.#gone(family, place, true)
+      // whether its group had come to it already is not known
+      if (place.spec.significant) this.#mayEnd(family)
+      this.#gone(family, place, false)
+      if (restart === "temporary") return
+      place.was = "returning"
+      place.perhaps = true
+      return
+    }
     place.was = "returning"
     if (this.#demand(family, place, at)) return
     this.#gone(family, place, place.spec.own !== undefined)
@@ -356,7 +381,18 @@ export class TreeLedger {
     if (above !== undefined) above.left = family.cell.incarnation
   }
 
+  /** Whether it has to end is not known. */
+  #mayEnd(family: Family): void {
+    family.vague = true
+    const above = this.#lifeOf(family.cell)
+    if (above !== undefined) above.mayLeave = family.cell.incarnation
+  }
+
   // ---- budgets
+
+  #timesOf(family: Family, { spec, times }: Place): Array<number> {
+    return spec.own === undefined ? family.times : times
+  }
 
   /** A child has failed, or ended: whether a restart is granted. */
   #demand(family: Family, place: Place, at: number): boolean {
@@ -364,8 +400,15 @@ export class TreeLedger {
     family.settle(this.#sim.now)
     const { own } = place.spec
     const { restarts, within } = own ?? family.spec.shared!
-    const times = own === undefined ? family.times : place.times
-    if (times.filter((then) => at - then <= within).length >= restarts) {
+    const times = this.#timesOf(family, place)
+    const counted = times.filter((then) => at - then <= within)
+    const sure = counted.filter((then) => !family.unsure.has(then)).length
+    // who goes down with its siblings anyway costs nothing
+    if (family.covers(place)) family.unsure.add(at)
+    if (counted.length >= restarts && (sure < restarts || family.covers(place))) {
+      this.#mayEnd(family)
+      place.perhaps = own !== undefined
+    } else if (sure >= restarts) {
       this.looked.exhausted++
       if (own === undefined) family.expects.add(`${family.cell.address}/${place.spec.type}/${place.spec.id}`)
       return false
@@ -386,6 +429,12 @@ export class TreeLedger {
     const { extra, incarnation } = cell
     if (extra?.teardown !== undefined || extra?.delay !== undefined || incarnation !== error.incarnation) return
     const { family, place } = life
+    if (decision.includes("siblings")) {
+      this.#check(family.covers(place), `${cell.address} fails at no cost, and was not to go down`)
+      if (place.spec.restart === "temporary") place.leaves = "quietly"
+      else place.failing = true
+      return
+    }
     if (this.#begins(family, place)) place.leaves = "quietly"
     else if (place.spec.restart === "temporary") place.leaves = "counts"
     else if (this.#demand(family, place, this.#sim.now)) place.failing = true
@@ -399,7 +448,10 @@ export class TreeLedger {
       const { address } = reason.error
       if (family.closing || address.slice(0, address.lastIndexOf("/", address.lastIndexOf("/") - 1)) !== cell.address)
         continue
-      this.#check(family.expects.delete(address), `${cell.address} is out of budget too soon, by ${address}`)
+      this.#check(
+        family.expects.delete(address) || family.vague,
+        `${cell.address} is out of budget too soon, by ${address}`
+      )
       family.mustEnd = "it is out of budget"
     }
   }
@@ -416,8 +468,8 @@ export class TreeLedger {
       const { mustEnd, vague } = family
       this.#check(mustEnd === undefined || vague, `${address} goes on, but ${mustEnd}`)
       for (const one of family.expects) this.#check(false, `${address} goes on, but ${one} was out of its budget`)
-      for (const { was, cell: child, since, spec } of family.places) {
-        const here = was === "resting" || (child !== undefined && (child.ready || now - since < patience))
+      for (const { was, perhaps, cell: child, since, spec } of family.places) {
+        const here = was === "resting" || perhaps || (child !== undefined && (child.ready || now - since < patience))
         this.#check(here || now - since < patience, `${address}: ${spec.id} (${spec.restart}) has not come back`)
       }
     }

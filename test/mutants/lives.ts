@@ -590,10 +590,10 @@ export const lives: ReadonlyArray<Fault> = [
   ),
   one(
     "late-failure-swallowed",
-    "6: failures meanwhile are reported",
+    "6: failures meanwhile are reported, those of finalizers too",
     "actor/Forks.ts",
     "if (Exit.isSuccess(exit) || Cause.hasInterruptsOnly(exit.cause)) return\n  const { runtime } = cell.program\n  runtime.reported",
-    "if (Exit.isSuccess(exit) || !Cause.hasInterruptsOnly(exit.cause)) return\n  const { runtime } = cell.program\n  runtime.reported"
+    'if (Exit.isSuccess(exit) || Cause.hasInterruptsOnly(exit.cause) || tag === "onStop") return\n  const { runtime } = cell.program\n  runtime.reported'
   ),
   one(
     "drain-skips-initial",

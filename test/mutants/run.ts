@@ -6,8 +6,10 @@
  * npm run mutants -- --sample 6         so many, others each day
  * npm run mutants -- --list             their ids
  *
- * A fault is text of one file replaced by other text (`messages.ts`, `lives.ts`, `clients.ts`, `sessions.ts`); text that does not stand there exactly once is an error,
- * so the list cannot go stale in silence. A run that fails, or that hangs past its limit, has caught the fault. Exit status
+ * First of all the suite must pass in a copy without any fault: where it does not, a run that fails would tell nothing.
+ * A fault is text of one file replaced by other text (`messages.ts`, `lives.ts`, `supervisors.ts`, `clients.ts`,
+ * `sessions.ts`); text that does not stand there exactly once is an error, so the list cannot go stale in silence. A run that
+ * fails, or that hangs past its limit, has caught the fault. Exit status
  * 1 when one was not caught. The suite runs in a copy, with the project's node_modules; nothing here is touched.
  */
 import { spawn } from "node:child_process"
@@ -20,8 +22,9 @@ import { clients } from "./clients.ts"
 import { lives } from "./lives.ts"
 import { messages } from "./messages.ts"
 import { sessions } from "./sessions.ts"
+import { supervisors } from "./supervisors.ts"
 
-const faults = [...messages, ...lives, ...clients, ...sessions]
+const faults = [...messages, ...lives, ...supervisors, ...clients, ...sessions]
 
 const root = fileURLToPath(new URL("../..", import.meta.url))
 const parts = ["src", "actors", "test", "examples", "package.json", "tsconfig.json", "README.md"]
@@ -115,6 +118,10 @@ if (values.list === true) for (const { id, law } of faults) console.log(`${id.pa
 else {
   const queue = [...chosen()]
   const all = queue.length
+  const sound = plant({ id: "none", law: "", edits: [] })
+  const { caught: broken, how } = await test(sound)
+  rmSync(sound, { recursive: true, force: true })
+  if (broken) throw new Error(`the suite fails without a fault: ${how}`)
   const missed: Array<string> = []
   await Promise.all(Array.from({ length: Number(values.jobs ?? 2) }, () => work(queue, missed)))
   console.log(
