@@ -166,6 +166,8 @@ export class Admission {
   readonly #byAddress = new Map<string, number>()
   readonly #byPrincipal = new Map<string, number>()
   readonly #creators: Creators
+  /** Those under way: each says why it ends. */
+  readonly #asking = new Set<(refusal: Refusal) => void>()
 
   constructor(house: House, rules: Rules) {
     this.#house = house
@@ -204,6 +206,11 @@ export class Admission {
     return () => {
       if (give()) this.leave(pass)
     }
+  }
+
+  /** Nobody comes in any more; who is being asked for is told so. */
+  close(): void {
+    for (const end of this.#asking) end(new Refusal(503, "this host is closing"))
   }
 
   /** The place is free. */
@@ -306,22 +313,21 @@ export class Admission {
   #vet(handshake: Handshake.Handshake, pass: Pass, done: (verdict: Principal | Refusal) => void): () => boolean {
     const { system } = this.#house
     const { services, limits } = this.#rules
-    let open = true
-    const close = (): boolean => {
-      const first = open
-      open = false
-      system.timers.cancel(late)
-      return first
-    }
-    const late = new Deadline(() => {
+    const end = (refusal: Refusal): void => {
       if (!close()) return
       fiber.interruptUnsafe()
-      done(new Refusal(503, "no answer in time to who you are"))
-    })
+      done(refusal)
+    }
+    const late = new Deadline(() => end(new Refusal(503, "no answer in time to who you are")))
+    const close = (): boolean => {
+      system.timers.cancel(late)
+      return this.#asking.delete(end)
+    }
+    this.#asking.add(end)
     system.timers.arm(late, limits.handshakeMillis)
     const fiber = Effect.runForkWith(services)(Effect.exit(this.#asked(handshake, pass)))
-    fiber.addObserver((end) => {
-      if (close()) done(this.#judge(handshake, Exit.isSuccess(end) ? end.value : Exit.failCause(end.cause)))
+    fiber.addObserver((exit) => {
+      if (close()) done(this.#judge(handshake, Exit.isSuccess(exit) ? exit.value : Exit.failCause(exit.cause)))
     })
     return () => {
       const first = close()

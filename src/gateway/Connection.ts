@@ -373,7 +373,12 @@ export class Connection implements Client, OutboxOwner, Slowed, Mortal {
     if (giveUp === undefined) {
       this.#renewal = undefined
       this.#reject(id, JsonRpc.methodNotFound("$/auth"), pending)
-    } else if (this.#renewal !== undefined) this.#renewal = giveUp
+    } else if (this.#renewal !== undefined) {
+      this.#renewal = () => {
+        giveUp()
+        this.#finish(pending, undefined)
+      }
+    }
   }
 
   /** Its principal has. Internal: called by the gateway's timer. */

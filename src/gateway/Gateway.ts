@@ -303,6 +303,7 @@ class Listener {
       this.#host.system.timers.cancel(this.#beat)
       this.#server.close()
       this.#server.closeIdleConnections()
+      this.#admission.close()
       for (const connection of this.#connections) connection.drain()
       const { system } = this.#host
       const until = system.timers.now() + this.#limits.drainMillis
@@ -331,7 +332,8 @@ class Listener {
       else this.#connect(request, socket, head, verdict)
     })
     if (!vetting) return
-    // nobody reads it yet: half-closed is gone, too
+    // nobody reads it yet: without this it would not be seen to go. Half-closed is gone, too
+    socket.read(0)
     socket.once("close", giveUp)
     socket.once("end", () => {
       giveUp()
