@@ -152,12 +152,6 @@ const unauthorized = (handshake: Handshake.Handshake): Refusal => {
 
 const nothing = (): void => {}
 
-const count = (counts: Map<string, number>, name: string, by: 1 | -1): void => {
-  const n = (counts.get(name) ?? 0) + by
-  if (n === 0) counts.delete(name)
-  else counts.set(name, n)
-}
-
 export class Admission {
   /** Requests that were not let in, by HTTP status. */
   readonly refused: Record<number, number> = {}
@@ -217,8 +211,8 @@ export class Admission {
   leave(pass: Pass): void {
     if (pass.gone) return
     pass.gone = true
-    count(this.#byAddress, pass.group, -1)
-    if (pass.known) count(this.#byPrincipal, pass.principal!.id, -1)
+    Peer.count(this.#byAddress, pass.group, -1)
+    if (pass.known) Peer.count(this.#byPrincipal, pass.principal!.id, -1)
   }
 
   /** Asks again for a connection that has a newer token; the answer gives up. Undefined where there is nothing to ask. */
@@ -275,9 +269,9 @@ export class Admission {
     const { limits, authenticate } = this.#rules
     const address = Peer.of(request, limits.trustProxy)
     const group = Peer.group(address)
-    const max = limits.maxConnectionsPerAddress ?? (Peer.isLoopback(address) ? Number.POSITIVE_INFINITY : 256)
-    if ((this.#byAddress.get(group) ?? 0) >= max) return new Refusal(429, "too many connections of this address")
-    count(this.#byAddress, group, 1)
+    if ((this.#byAddress.get(group) ?? 0) >= Peer.most(address, limits.maxConnectionsPerAddress))
+      return new Refusal(429, "too many connections of this address")
+    Peer.count(this.#byAddress, group, 1)
     const pass = new Pass(codec, key, group)
     if (authenticate !== undefined) pass.handshake = Handshake.read(request, address)
     return pass
@@ -304,7 +298,7 @@ export class Admission {
     }
     if (id !== undefined) {
       pass.known = true
-      count(this.#byPrincipal, id, 1)
+      Peer.count(this.#byPrincipal, id, 1)
     }
     return undefined
   }

@@ -10,6 +10,7 @@
  * as one. Law 8: when the socket goes, its requests are cancelled and the agent hears `onDisconnect` behind them.
  * So a flooder slows itself: it is not read while it has 32 unfinished messages. A full mailbox nonetheless answers a
  * request -32001 and makes a notification a dead letter.
+ * One that sends more messages a second than it may is not read for a while, then closed (RateLimit).
  * Law 12: what is wrong with a message is answered by name; what is wrong with the agent (a Schema that throws, an answer
  * that does not fit its own) is answered with an incident, whose text is in the log only.
  * Cost: an ask and its callback a request; no fiber, no timer of its own; listeners are shared by all connections.

@@ -278,6 +278,36 @@ describe("how many", () => {
     await client("c")
   })
 
+  it.each([
+    ["plain", undefined],
+    ["TLS", selfSigned()]
+  ])(
+    "sockets of an address that ask for nothing, %s: past 64 more than its connections they are cut",
+    async (_, tls) => {
+      await lab({ maxConnectionsPerAddress: 1, ...(tls && { tls }) })
+      const silent = (localAddress: string) => {
+        const socket = netConnect({ port: live!.gateway.port, host: "127.0.0.1", localAddress })
+        const state = { socket, cut: false }
+        socket.on("error", () => {})
+        socket.on("close", () => (state.cut = true))
+        return state
+      }
+      const sockets = Array.from({ length: 65 }, () => silent("127.0.0.1"))
+      const more = silent("127.0.0.1")
+      await until("one more is cut", () => more.cut)
+      expect(sockets.filter(({ cut }) => cut)).toEqual([])
+      const raw = await Raw.open(`${live!.url}/a`, { localAddress: "127.0.0.9", rejectUnauthorized: false })
+      raw.socket.terminate()
+      for (const { socket } of sockets) socket.destroy()
+      await until("there is room again", () => sockets.every(({ cut }) => cut))
+      for (let n = 0; n < 70; n++) {
+        const again = await Raw.open(`${live!.url}/a`, { rejectUnauthorized: false })
+        again.socket.terminate()
+        await until("it is gone", () => live!.gateway.stats().connections === 0)
+      }
+    }
+  )
+
   it("connections an address: this host's own are not counted by default, those behind a proxy on it are", async () => {
     await lab({ trustProxy: 1 })
     const behind = { headers: { "x-forwarded-for": "6.6.6.6, 203.0.113.7" } }
