@@ -19,6 +19,8 @@ import { InvalidOption } from "../kernel/Errors.ts"
 import * as Options from "../kernel/Options.ts"
 import { Definition } from "./Actor.ts"
 
+export { coalesce, type EventOverflow, Overflow } from "./EventOverflow.ts"
+
 export interface MakeOptions<
   S extends Schema.Codec<unknown, unknown>,
   C extends ReadonlyArray<Rpc.Any>,

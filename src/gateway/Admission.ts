@@ -24,6 +24,7 @@ import type { AdmissionLimits } from "./Limits.ts"
 import * as Origin from "./Origin.ts"
 import * as Peer from "./Peer.ts"
 import { Forbidden, type Principal, Unauthorized } from "./Principal.ts"
+import { type Wish, wish } from "./Wish.ts"
 
 export interface AdmissionOptions<P extends Principal, RA, RZ> {
   /** Who a request is of; before the upgrade, and again at `$/auth`. Without it everybody may come in. */
@@ -81,8 +82,10 @@ export interface House {
   readonly codecs: ReadonlyMap<string, Codec>
   /** The wall's time, in which `expiresAt` is told. */
   readonly wall: () => number
-  /** Why nobody may come in now. */
-  readonly closed: () => string | undefined
+  /** Why nobody may come in now; who comes back to a session may when others may not. */
+  readonly closed: (returns: boolean) => string | undefined
+  /** Whether somebody comes back to a session that is away, whose place is free then. */
+  readonly returns: (wish: Wish) => boolean
   /** Whether there is no room for one more agent. */
   readonly populated: () => boolean
 }
@@ -110,6 +113,8 @@ export class Pass {
   principal: Principal | undefined = undefined
   /** Kept for `$/auth`, where there is `authenticate`. */
   handshake: Handshake.Handshake | undefined = undefined
+  /** It came back to a session. */
+  returns = false
   /** Counted for its principal. */
   known = false
   gone = false
@@ -242,6 +247,8 @@ export class Admission {
     if (!Origin.allows(this.#rules.origins, origin, host))
       return new Refusal(403, "a page of this origin may not connect")
     if (Handshake.isMute(request)) return new Refusal(400, mute)
+    const asked = wish(request.url ?? "")
+    if (asked._tag === "Malformed") return new Refusal(400, asked.why)
     return [codec, key]
   }
 
@@ -264,7 +271,8 @@ export class Admission {
 
   /** A place for one more of this address. */
   #seat(request: IncomingMessage, codec: Codec, key: string): Pass | Refusal {
-    const closed = this.#house.closed()
+    const returns = this.#house.returns(wish(request.url ?? ""))
+    const closed = this.#house.closed(returns)
     if (closed !== undefined) return new Refusal(503, closed)
     const { limits, authenticate } = this.#rules
     const address = Peer.of(request, limits.trustProxy)
@@ -273,13 +281,14 @@ export class Admission {
       return new Refusal(429, "too many connections of this address")
     Peer.count(this.#byAddress, group, 1)
     const pass = new Pass(codec, key, group)
+    pass.returns = returns
     if (authenticate !== undefined) pass.handshake = Handshake.read(request, address)
     return pass
   }
 
   /** Whether there is room for who has been let in, and for the agent it may make; then it is counted. */
   #crowd(pass: Pass): Refusal | undefined {
-    const closed = this.#house.closed()
+    const closed = this.#house.closed(pass.returns)
     if (closed !== undefined) return new Refusal(503, closed)
     const { limits } = this.#rules
     const id = pass.principal?.id

@@ -1,7 +1,7 @@
 /**
  * What an agent's outcome is on the wire: a result, its typed error, or what may be told of a failure.
  *
- * Floor 3; used by Connection and Post; pure but for the incident that a fault is logged under.
+ * Floor 3; used by Conversation and Post; pure but for the incident that a fault is logged under.
  * Law 12: internals never cross the wire: a failure is an incident, an answer that its own Schema refuses is one too.
  * Cost: an encoding a request; nothing is kept.
  */
@@ -51,34 +51,28 @@ export const failureOf = (error: unknown): JsonRpc.Failure => {
   return JsonRpc.internalError(error instanceof CalleeFailed ? error.incident : undefined)
 }
 
-/** The answer to a request whose agent answered what may not be sent. */
-export const unfit = (codec: Codec, fault: Fault, id: JsonRpc.Id, position: number, why: string): string => {
+/** The outcome of a request whose agent answered what may not be sent. */
+export const unfit = (codec: Codec, fault: Fault, position: number, why: string): string => {
   const incident = fault(`the answer of "${codec.protocol.tag(position)}" is unfit to send: ${why}`)
-  return JsonRpc.error(id, JsonRpc.internalError(incident))
+  return JsonRpc.errorOf(JsonRpc.internalError(incident))
 }
 
-/** The answer to a request. */
-export const of = (
-  codec: Codec,
-  fault: Fault,
-  id: JsonRpc.Id,
-  position: number,
-  exit: Exit.Exit<unknown, unknown>
-): string => {
+/** How a request ended, as a member of its answer. */
+export const outcomeOf = (codec: Codec, fault: Fault, position: number, exit: Exit.Exit<unknown, unknown>): string => {
   try {
     if (exit._tag === "Success") {
-      if (codec.protocol.streams[position]) return JsonRpc.result(id, undefined)
+      if (codec.protocol.streams[position]) return JsonRpc.resultOf(undefined)
       const encoded = codec.success(position, exit.value)
-      return encoded.ok ? JsonRpc.result(id, encoded.value) : unfit(codec, fault, id, position, encoded.why)
+      return encoded.ok ? JsonRpc.resultOf(encoded.value) : unfit(codec, fault, position, encoded.why)
     }
     const reason = exit.cause.reasons.find(Cause.isFailReason)
-    if (reason === undefined) return JsonRpc.error(id, JsonRpc.cancelled)
+    if (reason === undefined) return JsonRpc.errorOf(JsonRpc.cancelled)
     const typed = isOurs(reason.error) ? undefined : codec.error(position, reason.error)
-    if (typed === undefined) return JsonRpc.error(id, failureOf(reason.error))
-    if (!typed.ok) return unfit(codec, fault, id, position, typed.why)
-    return JsonRpc.error(id, JsonRpc.applicationError(nameOf(reason.error), typed.value))
+    if (typed === undefined) return JsonRpc.errorOf(failureOf(reason.error))
+    if (!typed.ok) return unfit(codec, fault, position, typed.why)
+    return JsonRpc.errorOf(JsonRpc.applicationError(nameOf(reason.error), typed.value))
   } catch (error) {
     // what a Schema lets pass and JSON does not: a bigint, a circle
-    return unfit(codec, fault, id, position, String(error))
+    return unfit(codec, fault, position, String(error))
   }
 }

@@ -4,6 +4,8 @@
  * Floor 3; pure. Sources: RFC 6455, 7.4.1, and the IANA registry's later codes; 4000-4999 are the application's, of which
  * 4001 and 4401 are the gateway's. What an agent may send is `checkClose`'s to say.
  */
+/** The client has said goodbye. */
+export const NORMAL = 1000
 /** The agent has stopped. */
 export const GOING_AWAY = 1001
 /** A violation of RFC 6455. */
@@ -20,6 +22,8 @@ const TOO_BIG = 1009
 export const RESTART = 1012
 /** Too slow for its events, stalled, or the agent is quarantined. */
 export const TRY_LATER = 1013
+/** Another socket has taken the session over. */
+export const TAKEN_OVER = 4001
 /** The principal has expired, or is another. */
 export const UNAUTHORIZED = 4401
 

@@ -28,8 +28,10 @@ import { Deadline } from "../kernel/Timers.ts"
 import { ActorSystem, type Host } from "../supervision/ActorSystem.ts"
 import * as Edge from "../supervision/Edge.ts"
 import { Admission, type AdmissionOptions, type Pass, Refusal, rules } from "./Admission.ts"
+import { RESTART, TRY_LATER } from "./CloseCode.ts"
 import * as Codec from "./Codec.ts"
 import { Connection, type House, type Tally } from "./Connection.ts"
+import { Conversation } from "./Conversation.ts"
 import { Expiry } from "./Expiry.ts"
 import * as Handshake from "./Handshake.ts"
 import { Http } from "./Http.ts"
@@ -37,6 +39,8 @@ import { check, type LimitOptions, type Limits } from "./Limits.ts"
 import * as Listen from "./Listen.ts"
 import { Metrics } from "./Metrics.ts"
 import { Brake } from "./RateLimit.ts"
+import { Sessions } from "./Sessions.ts"
+import { type Resume, wish } from "./Wish.ts"
 
 export interface GatewayOptions<A, P extends Principal = Principal, RA = never, RZ = never>
   extends LimitOptions, AdmissionOptions<P, RA, RZ> {
@@ -54,11 +58,16 @@ export interface GatewayOptions<A, P extends Principal = Principal, RA = never, 
 
 export interface GatewayStats {
   readonly connections: number
+  /** Sessions, and those of them that wait for their client. */
+  readonly sessions: number
+  readonly away: number
   readonly paused: number
   /** Of these, for sending more messages a second than they may. */
   readonly slowed: number
   /** Bytes of wire that all connections hold. */
   readonly heldBytes: number
+  /** Of these, what sessions keep for clients that may come back. */
+  readonly keptBytes: number
   /** Of these, bytes not yet taken by sockets. */
   readonly queuedBytes: number
   readonly framesIn: number
@@ -67,6 +76,9 @@ export interface GatewayStats {
   readonly invalid: number
   /** Calls that the agent did not take. */
   readonly refused: number
+  /** Events that gave way to newer ones, for clients that were too slow: any, and those of the same key. */
+  readonly droppedEvents: number
+  readonly coalescedEvents: number
   /** POSTs under way. */
   readonly posts: number
   /** Requests that were not let in so far, by HTTP status. */
@@ -148,8 +160,17 @@ class Listener {
   readonly #sockets: WebSocketServer
   readonly #codecs = new Map<string, Codec.Codec>()
   readonly #connections = new Set<Connection>()
-  readonly #tally: Tally = { framesIn: 0, framesOut: 0, invalid: 0, refused: 0, closed: {} }
+  readonly #tally: Tally = {
+    framesIn: 0,
+    framesOut: 0,
+    invalid: 0,
+    refused: 0,
+    droppedEvents: 0,
+    coalescedEvents: 0,
+    closed: {}
+  }
   readonly #house: House
+  readonly #sessions: Sessions
   readonly #beat = new Deadline(() => this.#heartbeat())
   readonly #beatMillis: number
   /** Of this heartbeat: the connections still to be pinged, how many at a time, and how many slices are done. */
@@ -176,6 +197,7 @@ class Listener {
     const { system } = host
     this.#house = {
       held: 0,
+      keptBytes: 0,
       limits: this.#limits,
       tally: this.#tally,
       now: system.timers.now,
@@ -190,18 +212,26 @@ class Listener {
           if (renewal.ok) this.#expiry.set(connection, renewal.expiresAt)
           done(renewal)
         }),
-      left: (connection) => {
+      left: (connection, kept) => {
         this.#connections.delete(connection)
         this.#expiry.delete(connection)
-        this.#admission.leave(connection.pass)
+        if (!kept) this.#admission.leave(connection.pass)
       }
     }
+    this.#sessions = new Sessions(this.#house, (pass) => this.#admission.leave(pass))
     const clock = Context.get(system.services, Clock.Clock)
     const wall = (): number => clock.currentTimeMillisUnsafe()
-    const closed = (): string | undefined => this.#closed
+    const closed = (returns: boolean): string | undefined => this.#closed(returns)
     this.#expiry = new Expiry(system.timers, wall)
     this.#admission = new Admission(
-      { system, codecs: this.#codecs, wall, closed, populated: () => this.#populated },
+      {
+        system,
+        codecs: this.#codecs,
+        wall,
+        closed,
+        returns: (asked) => this.#sessions.returns(asked),
+        populated: () => this.#populated
+      },
       rules(options, this.#limits, services)
     )
     this.#http = new Http({
@@ -210,7 +240,7 @@ class Listener {
       house: this.#house,
       types: this.#codecs,
       stats: () => this.#stats(),
-      closed,
+      closed: () => closed(false),
       draining: () => this.#draining
     })
     this.#metrics = new Metrics(
@@ -318,6 +348,7 @@ class Listener {
         for (const connection of this.#connections) connection.endStreams()
       }
       for (const connection of this.#connections) connection.terminate()
+      this.#sessions.endAll(RESTART, "service restart")
       this.#server.closeAllConnections()
       this.#metrics.close()
       this.#adminServer?.close()
@@ -346,24 +377,43 @@ class Listener {
   #connect(request: IncomingMessage, socket: Duplex, head: Buffer, pass: Pass): void {
     let connection: Connection | undefined
     this.#sockets.handleUpgrade(request, socket, head, (webSocket) => {
-      connection = new Connection(webSocket, socket, pass, this.#house)
-      const ref = new ActorRef(pass.codec.protocol, pass.key, undefined)
-      const line = Edge.connect(this.#host.system, ref, connection)
+      const asked = wish(request.url ?? "")
+      const former = this.#sessions.find(asked, pass)
+      const session = former ?? (asked._tag === "None" ? undefined : this.#sessions.make(pass))
+      const conversation = session ?? new Conversation(pass, this.#house)
+      connection = new Connection(webSocket, socket, pass, conversation, this.#house)
       this.#connections.add(connection)
       this.#expiry.set(connection, pass.principal?.expiresAt)
-      if (line instanceof Edge.Line) return connection.open(line)
-      this.#tally.refused++
-      connection.close(1013, "agent unavailable")
+      if (former !== undefined) former.resume(connection, (asked as Resume).after)
+      else if (!this.#begin(conversation, pass)) {
+        if (session !== undefined) this.#sessions.abandon(session)
+        return connection.hangUp(TRY_LATER, "agent unavailable")
+      } else if (asked._tag === "Resume") session!.replace(connection)
+      else conversation.attach(connection)
+      connection.open()
     })
     // no upgrade after all, as `ws` has told its sender
     if (connection === undefined) this.#admission.leave(pass)
   }
 
-  /** Why nobody may come in: it closes; connections, or four fifths of the bytes that all may hold, leave no room. */
-  get #closed(): string | undefined {
+  /** Brings the client to its agent; false when the agent does not take it. */
+  #begin(conversation: Conversation, pass: Pass): boolean {
+    const ref = new ActorRef(pass.codec.protocol, pass.key, undefined)
+    const line = Edge.connect(this.#host.system, ref, conversation)
+    if (line instanceof Edge.Line) conversation.begin(line)
+    else this.#tally.refused++
+    return line instanceof Edge.Line
+  }
+
+  /**
+   * Why nobody may come in: it closes; connections, or four fifths of the bytes that all may hold, leave no room. Sessions that
+   * are away count as connections, but for one whose client `returns`.
+   */
+  #closed(returns: boolean): string | undefined {
     if (this.#draining) return "this host is closing"
     const { maxConnections, maxHeldBytes } = this.#limits
-    const full = this.#connections.size >= maxConnections || this.#house.held >= 0.8 * maxHeldBytes
+    const places = this.#connections.size + this.#sessions.away - (returns ? 1 : 0)
+    const full = places >= maxConnections || (!returns && this.#house.held >= 0.8 * maxHeldBytes)
     return full ? "this host is full" : undefined
   }
 
@@ -388,6 +438,7 @@ class Listener {
       if (value === undefined) break
       value.beat(stalledBefore)
     }
+    this.#sessions.expire(timers.now() - this.#limits.graceMillis)
     this.#slice = (this.#slice + 1) % slices
     timers.arm(this.#beat, this.#beatMillis)
   }
@@ -403,7 +454,10 @@ class Listener {
       connections: this.#connections.size,
       paused,
       slowed: this.#house.brake.size,
+      sessions: this.#sessions.size,
+      away: this.#sessions.away,
       heldBytes: this.#house.held,
+      keptBytes: this.#house.keptBytes,
       queuedBytes,
       posts: this.#http.posts.size,
       notAdmitted: { ...this.#admission.refused },

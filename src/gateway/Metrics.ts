@@ -31,6 +31,9 @@ const gauges: ReadonlyArray<Row> = [
   row("troupe_gateway_paused", "Connections that are not read", ({ gateway }) => gateway.paused),
   row("troupe_gateway_slowed", "Connections over their message rate", ({ gateway }) => gateway.slowed),
   row("troupe_gateway_posts", "POSTs under way", ({ gateway }) => gateway.posts),
+  row("troupe_gateway_sessions", "Sessions", ({ gateway }) => gateway.sessions),
+  row("troupe_gateway_sessions_away", "Sessions that wait for their client", ({ gateway }) => gateway.away),
+  row("troupe_gateway_kept_bytes", "Bytes kept for clients that may come back", ({ gateway }) => gateway.keptBytes),
   row("troupe_gateway_held_bytes", "Bytes of wire that connections hold", ({ gateway }) => gateway.heldBytes),
   row("troupe_gateway_queued_bytes", "Bytes not yet taken by sockets", ({ gateway }) => gateway.queuedBytes),
   row("troupe_actors", "Living actors", ({ system }) => system.actors),
@@ -49,6 +52,12 @@ const counters: ReadonlyArray<Row> = [
   row("troupe_gateway_frames_out_total", "Frames sent", ({ gateway }) => gateway.framesOut),
   row("troupe_gateway_invalid_total", "Messages that were no valid call", ({ gateway }) => gateway.invalid),
   row("troupe_gateway_refused_total", "Calls that agents did not take", ({ gateway }) => gateway.refused),
+  row("troupe_gateway_dropped_events_total", "Events dropped for slow clients", ({ gateway }) => gateway.droppedEvents),
+  row(
+    "troupe_gateway_coalesced_events_total",
+    "Events superseded for slow clients",
+    ({ gateway }) => gateway.coalescedEvents
+  ),
   row("troupe_spawned_total", "Actors that have begun", ({ system }) => system.spawned),
   row("troupe_messages_accepted_total", "Messages taken from senders", ({ system }) => system.accepted),
   row("troupe_messages_finished_total", "Messages handled", ({ system }) => system.finished),

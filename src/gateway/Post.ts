@@ -51,6 +51,7 @@ let ids = 0
 export class Post implements Client {
   readonly id = `p${++ids}`
   readonly session: string | undefined = undefined
+  readonly away = false
   readonly #pass: Pass
   readonly #house: House
   readonly #response: ServerResponse
@@ -105,8 +106,9 @@ export class Post implements Client {
     }
   }
 
-  #begin(line: Edge.Line, { id, method, params }: JsonRpc.Call): void {
+  #begin(line: Edge.Line, { id, method, params, requestKey }: JsonRpc.Call): void {
     const { codec } = this.#pass
+    if (requestKey !== undefined) return this.#reject(id, JsonRpc.invalidRequest("a requestKey, but no session"))
     if (method.startsWith("$/")) return this.#reject(id, onlySocket(method))
     const position = codec.position(method)
     if (position < 0) return this.#reject(id, JsonRpc.methodNotFound(method))
@@ -137,7 +139,8 @@ export class Post implements Client {
       settled = true
       this.#requests.delete(id)
       if (this.#response.destroyed) return
-      this.#finish(Answer.of(this.#pass.codec, (text) => this.#fault(text), id, position, exit))
+      const outcome = Answer.outcomeOf(this.#pass.codec, (text) => this.#fault(text), position, exit)
+      this.#finish(JsonRpc.answer(id, outcome))
     })
     if (!("cancel" in request)) this.#refuse({ id }, Answer.failureOf(request))
     else if (!settled) this.#requests.set(id, request)

@@ -19,6 +19,8 @@ const Touchy = Schema.String.check(
   })
 )
 
+const Beat = Schema.Struct({ who: Schema.String, n: Schema.Int, padding: Schema.String })
+
 export const Lab = Agent.make("Lab", {
   state: Schema.Struct({ kept: Schema.Int, deep: Schema.optional(Schema.Unknown) }),
   clients: [
@@ -33,6 +35,16 @@ export const Lab = Agent.make("Lab", {
     Rpc.make("Touch", { payload: { text: Touchy } }),
     Rpc.make("Flood", { payload: { frames: Schema.Int, bytes: Schema.Int } }),
     Rpc.make("WrongEvent"),
+    Rpc.make("Emit", {
+      payload: {
+        event: Schema.Literals(["Tick", "Moved"]),
+        who: Schema.String,
+        from: Schema.Int,
+        to: Schema.Int,
+        bytes: Schema.Int
+      }
+    }),
+    Rpc.make("Others", { payload: { text: Schema.String } }),
     Rpc.make("Deep", { payload: { value: Schema.Unknown }, success: Schema.Unknown }),
     Rpc.make("Stop"),
     Rpc.make("Count", {
@@ -43,7 +55,14 @@ export const Lab = Agent.make("Lab", {
     }),
     Rpc.make("HangUp", { payload: { code: Schema.Int, reason: Schema.String } })
   ],
-  events: [Rpc.make("Filler", { payload: { text: Schema.String } })]
+  events: [
+    Rpc.make("Filler", { payload: { text: Schema.String } }),
+    Rpc.make("Tick", { payload: Beat }).annotate(Agent.Overflow, "dropOldest"),
+    Rpc.make("Moved", { payload: Beat }).annotate(
+      Agent.Overflow,
+      Agent.coalesce((beat: typeof Beat.Type) => beat.who)
+    )
+  ]
 })
 
 type State = typeof Lab.state.Type
@@ -109,6 +128,16 @@ export const behavior = (gate: Gate, limits: Limits = {}) =>
         for (let i = 0; i < frames; i++) self.broadcast("Filler", { text: "x".repeat(bytes) })
         return state
       },
+      Emit: (state, { event, who, from, to, bytes }, self) => {
+        for (let n = from; n <= to; n++) {
+          self.broadcast(event, { who, n, padding: "x".repeat(bytes) }, { except: self.caller })
+        }
+        return state
+      },
+      Others: (state, { text }, self) => {
+        self.broadcast("Filler", { text }, { except: self.caller })
+        return state
+      },
       WrongEvent: (state, _, self) => {
         self.broadcast("Filler", { text: 1 as unknown as string })
         return state
@@ -146,6 +175,8 @@ export const behavior = (gate: Gate, limits: Limits = {}) =>
       gate.hooks.push(`${client.id} ${why}`)
       gate.principals.push(client.principal)
     },
+    onAway: (_, client) => void gate.hooks.push(`${client.id} away ${client.away}`),
+    onBack: (_, client) => void gate.hooks.push(`${client.id} back ${client.away}`),
     onDisconnect: (_, client, { code }) => void gate.hooks.push(`${client.id} left ${code}`)
   })
 

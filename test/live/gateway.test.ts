@@ -102,6 +102,68 @@ describe("the window", () => {
   })
 })
 
+describe("events for a client that is too slow", () => {
+  /** A client that does not read, one that talks, and what the slow one is sent after the system's buffers are full. */
+  const stalled = async (options: Parameters<typeof lab>[0] = {}): Promise<readonly [slow: Raw, other: Raw]> => {
+    await lab({ maxOutboxFrames: 4, ...options })
+    const slow = await client("s")
+    const other = await client("s")
+    slow.socket.pause()
+    for (let n = 1; live!.gateway.stats().queuedBytes === 0; n++) {
+      other.send(call(n, "Emit", { event: "Tick", who: "fill", from: n, to: n, bytes: 60_000 }))
+      await other.answer(n)
+    }
+    return [slow, other]
+  }
+  const emit = async (other: Raw, id: string, event: string, who: string, to: number): Promise<void> => {
+    other.send(call(id, "Emit", { event, who, from: 1, to, bytes: 1 }))
+    await other.answer(id)
+  }
+  const heard = (raw: Raw, who: string): ReadonlyArray<unknown> =>
+    (raw.frames as ReadonlyArray<Frame>)
+      .map(({ params }) => params as { readonly who?: string; readonly n: number } | undefined)
+      .filter((beat) => beat?.who === who)
+      .map((beat) => beat?.n)
+
+  it("dropOldest: it is sent the newest that fit, in order, and stays; what was dropped is counted", async () => {
+    const [slow, other] = await stalled()
+    await emit(other, "a", "Tick", "tick", 100)
+    const dropped = live!.gateway.stats().droppedEvents
+    expect(dropped).toBeGreaterThanOrEqual(92)
+    slow.socket.resume()
+    await until("the last has come", () => heard(slow, "tick").at(-1) === 100)
+    const numbers = heard(slow, "tick")
+    // the room that was left took the first
+    expect(numbers.slice(-4)).toEqual([97, 98, 99, 100])
+    expect(numbers).toEqual([...(numbers as ReadonlyArray<number>)].toSorted((a, b) => a - b))
+    expect(numbers).toHaveLength(100 - dropped)
+    slow.send(call("there", "Kept"))
+    expect((await slow.answer("there")).result).toBe(0)
+  })
+
+  it("coalesce: it is sent the latest of each key, and stays; what was superseded is counted", async () => {
+    const [slow, other] = await stalled()
+    // one each to fill the room that may be left
+    for (const who of ["x", "y"]) await emit(other, who, "Moved", who, 100)
+    expect(live!.gateway.stats().coalescedEvents).toBeGreaterThanOrEqual(180)
+    slow.socket.resume()
+    await until("the last of both has come", () => heard(slow, "x").at(-1) === 100 && heard(slow, "y").at(-1) === 100)
+    expect(heard(slow, "x").length + heard(slow, "y").length).toBeLessThanOrEqual(8)
+    expect(live!.gateway.stats().closed[1013]).toBeUndefined()
+  })
+
+  it("what waits goes out before the close frame of a drain", async () => {
+    const [slow, other] = await stalled()
+    await emit(other, "a", "Tick", "tick", 3)
+    const closing = live!.close()
+    slow.socket.resume()
+    expect(await slow.closed).toBe(1012)
+    expect(heard(slow, "tick")).toEqual([1, 2, 3])
+    await closing
+    live = undefined
+  })
+})
+
 describe("a full mailbox", () => {
   it("answers a request -32001, retryable, and makes a notification a dead letter", async () => {
     await lab({}, { mailbox: { capacity: 1 } })
@@ -132,6 +194,22 @@ describe("how a request ends", () => {
     expect(gate.interrupted).toEqual([7])
     for (const n of [8, 9]) raw.send(call(n, "Kept"))
     expect((await raw.answer(9)).result).toBe(0)
+  })
+
+  it("$/cancel does not wait behind a full window, whatever waits there, and overtakes nothing else", async () => {
+    await lab({ maxUnfinished: 2 })
+    const raw = await client("c")
+    for (const n of [1, 2, 3]) raw.send(call(n, "Hold", { n }))
+    await until("the first handler waits", () => gate.held.length === 1)
+    // of a request that waits itself: it keeps its place
+    raw.send(notice("$/cancel", { id: 3 }))
+    raw.send(notice("$/cancel", { id: 2 }))
+    expect((await raw.answer(2)).error?.code).toBe(-32004)
+    await until("the third is begun, and cancelled in its turn", () => raw.frames.length === 2)
+    expect((await raw.answer(3)).error?.code).toBe(-32004)
+    gate.stayOpen()
+    expect((await raw.answer(1)).result).toBe(1)
+    expect(gate.held).toEqual([1])
   })
 
   it("$/cancel without an id is refused, and cancels nothing", async () => {

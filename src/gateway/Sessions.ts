@@ -1,0 +1,101 @@
+/**
+ * The sessions of a gateway: found by token, ended when they were away for too long.
+ *
+ * Floor 3; owned by Gateway. Law 3: a session that is away counts as a connection in every limit on connections, so that
+ * coming and going makes no more of them. A token is 32 random bytes, bound to its agent and to the principal that it was
+ * given to: with another one it is not known here, which is all that anybody is told.
+ * Cost: no timer; the gateway's heartbeat looks at the sessions that have been away longest.
+ */
+import { randomBytes } from "node:crypto"
+import type { Pass } from "./Admission.ts"
+import type { House } from "./Connection.ts"
+import { Ring } from "./Ring.ts"
+import { type Keeper, Session } from "./Session.ts"
+import type { Wish } from "./Wish.ts"
+
+const tokenBytes = 32
+
+export class Sessions {
+  readonly #house: House
+  readonly #leave: (pass: Pass) => void
+  readonly #sessions = new Map<string, Session>()
+  /** In the order in which they were left. */
+  readonly #away = new Set<Session>()
+  /** By agent: type and key. */
+  readonly #rings = new Map<string, Ring>()
+  readonly #keeper: Keeper
+
+  /** `leave`: a place that a session kept is free. */
+  constructor(house: House, leave: (pass: Pass) => void) {
+    this.#house = house
+    this.#leave = leave
+    this.#keeper = {
+      away: (session) => void this.#away.add(session),
+      back: (session, seat) => {
+        this.#away.delete(session)
+        leave(seat)
+      },
+      ended: (session) => this.#ended(session)
+    }
+  }
+
+  get size(): number {
+    return this.#sessions.size
+  }
+
+  get away(): number {
+    return this.#away.size
+  }
+
+  /** A new one. */
+  make(pass: Pass): Session {
+    const { agent } = pass
+    let ring = this.#rings.get(agent)
+    if (ring === undefined) this.#rings.set(agent, (ring = new Ring(this.#house)))
+    const token = randomBytes(tokenBytes).toString("base64url")
+    const session = new Session(pass, this.#house, token, ring, this.#keeper)
+    this.#sessions.set(token, session)
+    return session
+  }
+
+  /** The session that `wish` names, if it is this agent's and this principal's. */
+  find(wish: Wish, pass: Pass): Session | undefined {
+    const session = wish._tag === "Resume" ? this.#sessions.get(wish.token) : undefined
+    return session?.belongsTo(pass) === true ? session : undefined
+  }
+
+  /** Whether somebody comes back to a session that is away: its place is free then, for the one who comes. */
+  returns(wish: Wish): boolean {
+    const seat = wish._tag === "Resume" ? this.#sessions.get(wish.token)?.seat : undefined
+    if (seat !== undefined) this.#leave(seat)
+    return seat !== undefined
+  }
+
+  /** Ends those that have been away since before. */
+  expire(before: number): void {
+    for (const session of this.#away) {
+      if (session.awaySince >= before) return
+      session.end()
+    }
+  }
+
+  /** The gateway closes. */
+  endAll(code: number, reason: string): void {
+    for (const session of this.#sessions.values()) session.end({ code, reason })
+  }
+
+  /** Of a connection that was to begin one and could not. */
+  abandon(session: Session): void {
+    session.ring.readers--
+    this.#ended(session)
+  }
+
+  #ended(session: Session): void {
+    this.#sessions.delete(session.token)
+    this.#away.delete(session)
+    if (session.seat !== undefined) this.#leave(session.seat)
+    if (session.ring.readers > 0) return
+    session.ring.clear()
+    this.#rings.delete(session.agent)
+  }
+}
