@@ -157,12 +157,6 @@ const unauthorized = (handshake: Handshake.Handshake): Refusal => {
 
 const nothing = (): void => {}
 
-const count = (counts: Map<string, number>, name: string, by: 1 | -1): void => {
-  const n = (counts.get(name) ?? 0) + by
-  if (n === 0) counts.delete(name)
-  else counts.set(name, n)
-}
-
 export class Admission {
   /** Requests that were not let in, by HTTP status. */
   readonly refused: Record<number, number> = {}
@@ -171,6 +165,8 @@ export class Admission {
   readonly #byAddress = new Map<string, number>()
   readonly #byPrincipal = new Map<string, number>()
   readonly #creators: Creators
+  /** Those under way: each says why it ends. */
+  readonly #asking = new Set<(refusal: Refusal) => void>()
 
   constructor(house: House, rules: Rules) {
     this.#house = house
@@ -211,12 +207,17 @@ export class Admission {
     }
   }
 
+  /** Nobody comes in any more; who is being asked for is told so. */
+  close(): void {
+    for (const end of this.#asking) end(new Refusal(503, "this host is closing"))
+  }
+
   /** The place is free. */
   leave(pass: Pass): void {
     if (pass.gone) return
     pass.gone = true
-    count(this.#byAddress, pass.group, -1)
-    if (pass.known) count(this.#byPrincipal, pass.principal!.id, -1)
+    Peer.count(this.#byAddress, pass.group, -1)
+    if (pass.known) Peer.count(this.#byPrincipal, pass.principal!.id, -1)
   }
 
   /** Asks again for a connection that has a newer token; the answer gives up. Undefined where there is nothing to ask. */
@@ -276,9 +277,9 @@ export class Admission {
     const { limits, authenticate } = this.#rules
     const address = Peer.of(request, limits.trustProxy)
     const group = Peer.group(address)
-    const max = limits.maxConnectionsPerAddress ?? (Peer.isLoopback(address) ? Number.POSITIVE_INFINITY : 256)
-    if ((this.#byAddress.get(group) ?? 0) >= max) return new Refusal(429, "too many connections of this address")
-    count(this.#byAddress, group, 1)
+    if ((this.#byAddress.get(group) ?? 0) >= Peer.most(address, limits.maxConnectionsPerAddress))
+      return new Refusal(429, "too many connections of this address")
+    Peer.count(this.#byAddress, group, 1)
     const pass = new Pass(codec, key, group)
     pass.returns = returns
     if (authenticate !== undefined) pass.handshake = Handshake.read(request, address)
@@ -306,7 +307,7 @@ export class Admission {
     }
     if (id !== undefined) {
       pass.known = true
-      count(this.#byPrincipal, id, 1)
+      Peer.count(this.#byPrincipal, id, 1)
     }
     return undefined
   }
@@ -315,22 +316,21 @@ export class Admission {
   #vet(handshake: Handshake.Handshake, pass: Pass, done: (verdict: Principal | Refusal) => void): () => boolean {
     const { system } = this.#house
     const { services, limits } = this.#rules
-    let open = true
-    const close = (): boolean => {
-      const first = open
-      open = false
-      system.timers.cancel(late)
-      return first
-    }
-    const late = new Deadline(() => {
+    const end = (refusal: Refusal): void => {
       if (!close()) return
       fiber.interruptUnsafe()
-      done(new Refusal(503, "no answer in time to who you are"))
-    })
+      done(refusal)
+    }
+    const late = new Deadline(() => end(new Refusal(503, "no answer in time to who you are")))
+    const close = (): boolean => {
+      system.timers.cancel(late)
+      return this.#asking.delete(end)
+    }
+    this.#asking.add(end)
     system.timers.arm(late, limits.handshakeMillis)
     const fiber = Effect.runForkWith(services)(Effect.exit(this.#asked(handshake, pass)))
-    fiber.addObserver((end) => {
-      if (close()) done(this.#judge(handshake, Exit.isSuccess(end) ? end.value : Exit.failCause(end.cause)))
+    fiber.addObserver((exit) => {
+      if (close()) done(this.#judge(handshake, Exit.isSuccess(exit) ? exit.value : Exit.failCause(exit.cause)))
     })
     return () => {
       const first = close()

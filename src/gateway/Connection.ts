@@ -10,6 +10,7 @@
  * So a flooder slows itself: it is not read while it has 32 unfinished messages; only for a `$/cancel` of one of them a
  * KiB more is looked through. A full mailbox nonetheless answers a
  * request -32001 and makes a notification a dead letter.
+ * One that sends more messages a second than it may is not read for a while, then closed (RateLimit).
  * Cost: no fiber, no timer of its own; listeners are shared by all connections.
  */
 import type { Duplex } from "node:stream"
@@ -302,7 +303,12 @@ export class Connection implements OutboxOwner, Slowed, Mortal {
     if (giveUp === undefined) {
       this.#renewal = undefined
       conversation.reject(id, JsonRpc.methodNotFound(JsonRpc.AUTH), pending)
-    } else if (this.#renewal !== undefined) this.#renewal = giveUp
+    } else if (this.#renewal !== undefined) {
+      this.#renewal = () => {
+        giveUp()
+        conversation.finish(pending, undefined)
+      }
+    }
   }
 
   /** Its principal has. Internal: called by the gateway's timer. */

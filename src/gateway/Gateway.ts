@@ -6,11 +6,12 @@
  * ```
  *
  * Floor 3; an Effect service with a lifetime: opened with its scope, drained when it closes or when the system shuts down,
- * whichever comes first. Beside it `GET /healthz` answers the counters as JSON; other paths 404.
+ * whichever comes first. Who may come in is Admission's to say, before the upgrade; the plain HTTP beside it is Http's.
  * Drain: no new connections; nothing more is read; what was read is answered; then close 1012, last. A request without a
  * reply after a clean 1012 was never accepted.
  * One timer for all connections, the system's: ping every 25 s, a 25th of them a step; two unanswered pings end one; a
  * paused one gets no pong and misses none, but is closed 1013 when nothing of it finishes for 60 s.
+ * What `expiresAt` and the rate of messages ask for has one timer each, while anybody waits for it.
  * Law 11: in a system whose order comes from a seed it is refused by name, `RealIoInSimulation`.
  * Sources: RFC 6455 (close codes 7.4.1), JSON-RPC 2.0.
  */
@@ -256,6 +257,7 @@ class Listener {
       maxConnections,
       options.tls
     )
+    if (this.#limits.trustProxy === 0) Listen.boundAddresses(this.#server, this.#limits.maxConnectionsPerAddress)
     if (apart) {
       this.#adminServer = Listen.serve(
         (request, response) => this.#http.answer(request, response, true, false),
@@ -333,6 +335,7 @@ class Listener {
       this.#host.system.timers.cancel(this.#beat)
       this.#server.close()
       this.#server.closeIdleConnections()
+      this.#admission.close()
       for (const connection of this.#connections) connection.drain()
       const { system } = this.#host
       const until = system.timers.now() + this.#limits.drainMillis
@@ -362,7 +365,8 @@ class Listener {
       else this.#connect(request, socket, head, verdict)
     })
     if (!vetting) return
-    // nobody reads it yet: half-closed is gone, too
+    // nobody reads it yet: without this it would not be seen to go. Half-closed is gone, too
+    socket.read(0)
     socket.once("close", giveUp)
     socket.once("end", () => {
       giveUp()

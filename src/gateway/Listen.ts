@@ -2,16 +2,17 @@
  * Ports: one for agents, with TLS where it is given, and one for those who look after the host.
  *
  * Floor 3; used by Gateway; knows nothing of agents. Law 12: what cannot serve is refused when the layer is built.
- * Law 3: sockets that have not become connections are bounded: in number, in the time they may take for a request, a TLS
+ * Law 3: sockets that have not become connections are bounded: in number, in all and of one address, in the time they may take for a request, a TLS
  * handshake or not reading their answer, and each has one request.
  */
 import { Effect, Schema } from "effect"
 import { createServer, type RequestListener, type Server, STATUS_CODES } from "node:http"
 import { createServer as createSecureServer, type Server as SecureServer, type ServerOptions } from "node:https"
-import type { AddressInfo } from "node:net"
+import type { AddressInfo, Socket } from "node:net"
 import type { Duplex } from "node:stream"
 import { InvalidOption } from "../kernel/Errors.ts"
 import * as Options from "../kernel/Options.ts"
+import * as Peer from "./Peer.ts"
 
 /** The port could not be opened. */
 export class ListenError extends Schema.TaggedError<ListenError>()("ListenError", {
@@ -67,6 +68,33 @@ export const serve = (answer: RequestListener, millis: number, maxConnections: n
   server.maxRequestsPerSocket = 1
   server.maxConnections = maxConnections + maxHandshakes
   return server
+}
+
+/** Sockets of one address that have not been upgraded, besides its connections. */
+const maxHandshakesPerAddress = 64
+
+interface Counted extends Socket {
+  group: string
+  counts: Map<string, number>
+}
+
+const uncount = function (this: Socket): void {
+  const { counts, group } = this as Counted
+  Peer.count(counts, group, -1)
+}
+
+/** Cuts what one address opens beyond its share before it has asked for anything; not behind a proxy, where all have one. */
+export const boundAddresses = (server: AnyServer, maxPerAddress: number | undefined): void => {
+  const counts = new Map<string, number>()
+  server.on("connection", (socket: Socket) => {
+    const address = Peer.ofSocket(socket)
+    const group = Peer.group(address)
+    if ((counts.get(group) ?? 0) >= Peer.most(address, maxPerAddress) + maxHandshakesPerAddress) {
+      return void socket.destroy()
+    }
+    Peer.count(counts, group, 1)
+    Object.assign(socket as Counted, { group, counts }).once("close", uncount)
+  })
 }
 
 const secure = (tls: TlsOptions, millis: number, answer: RequestListener): SecureServer => {

@@ -8,7 +8,7 @@
  * Counting goes by group: an IPv4 address; of IPv6 the first 64 bits, which one customer has all of (RFC 6177).
  */
 import type { IncomingMessage } from "node:http"
-import { isIP } from "node:net"
+import { isIP, type Socket } from "node:net"
 
 /** An IPv4 address in IPv6's dress is IPv4; a zone is no part of it. */
 const plain = (address: string): string => {
@@ -22,7 +22,7 @@ const bare = (text: string): string => /^\[([^\]]+)\](?::\d+)?$/.exec(text)?.[1]
 
 /** The address that a request comes from; `proxies` of one's own stand before this host. */
 export const of = (request: IncomingMessage, proxies: number): string => {
-  const own = plain(request.socket.remoteAddress ?? "")
+  const own = ofSocket(request.socket)
   if (proxies === 0) return own
   const header = request.headers["x-forwarded-for"]
   if (header === undefined) return own
@@ -31,7 +31,21 @@ export const of = (request: IncomingMessage, proxies: number): string => {
   return isIP(said) === 0 ? own : plain(said)
 }
 
-export const isLoopback = (address: string): boolean => address.startsWith("127.") || address === "::1"
+/** The address that a socket comes from. */
+export const ofSocket = (socket: Socket): string => plain(socket.remoteAddress ?? "")
+
+const isLoopback = (address: string): boolean => address.startsWith("127.") || address === "::1"
+
+/** How many of an address: `max` where it is given; else 256, and as many of this host's own as like. */
+export const most = (address: string, max: number | undefined): number =>
+  max ?? (isLoopback(address) ? Number.POSITIVE_INFINITY : 256)
+
+/** One more of a name, or one less. */
+export const count = (counts: Map<string, number>, name: string, by: 1 | -1): void => {
+  const n = (counts.get(name) ?? 0) + by
+  if (n === 0) counts.delete(name)
+  else counts.set(name, n)
+}
 
 /** The eight fields of an IPv6 address, of which an empty one stands for zeros. */
 const fields = (address: string): ReadonlyArray<string> => {

@@ -36,7 +36,22 @@ describe("Gateway.layer", () => {
     ["gateway.heartbeat", { heartbeat: 0 }],
     ["gateway.maxConnections", { maxConnections: 1.5 }],
     ["gateway.host", { host: "" }],
-    ["gateway.maxFrames", { maxFrames: 10 } as object]
+    ["gateway.maxFrames", { maxFrames: 10 } as object],
+    ["gateway.maxConnectionsPerAddress", { maxConnectionsPerAddress: 0 }],
+    ["gateway.maxConnectionsPerPrincipal", { maxConnectionsPerPrincipal: 0 }],
+    ["gateway.maxAgentsPerPrincipal", { maxAgentsPerPrincipal: 0 }],
+    ["gateway.maxMessageRate", { maxMessageRate: 0 }],
+    ["gateway.floodTimeout", { floodTimeout: 0 }],
+    ["gateway.maxDepth", { maxDepth: 1 }],
+    ["gateway.trustProxy", { trustProxy: -1 }],
+    ["gateway.handshakeTimeout", { handshakeTimeout: 0 }],
+    ["gateway.origins", { origins: ["*"] }],
+    ["gateway.authenticate", { authenticate: "me" as unknown as () => Effect.Effect<{ id: string }> }],
+    ["gateway.authorize", { authorize: () => Effect.succeed(true) }],
+    ["gateway.tls", { tls: {} }],
+    ["gateway.tls", { tls: { key: "x", cert: "y" } }],
+    ["gateway.admin.port", { admin: { port: 70_000 } }],
+    ["gateway.admin.path", { admin: { port: 0, path: "/" } as { port: number } }]
   ] as const)("refuses %s out of its range by name", async (field, options) => {
     const exit = await opened(Gateway.layer({ agents: [silent], port: 0, ...options }), Effect.void)
     expect(cause(exit)).toContain("InvalidOption")
@@ -72,6 +87,31 @@ describe("Gateway.layer", () => {
     const ask = Effect.flatMap(Gateway, () => Effect.orDie(Greeter.at("g").ask("Hi")))
     const exit = await opened(gateway.pipe(Layer.provide(greeting)), ask)
     expect(exit).toEqual(Exit.succeed("hello"))
+  })
+
+  it("asks for the services of authenticate and authorize, and takes them from the layer", async () => {
+    const gateway = Gateway.layer({
+      agents: [silent],
+      port: 0,
+      authenticate: () => Effect.map(Greeting, ({ text }) => ({ id: text, admin: true })),
+      authorize: (principal) => {
+        expectTypeOf(principal).toEqualTypeOf<{ id: string; admin: boolean }>()
+        return Effect.as(Greeting, principal.admin)
+      }
+    })
+    expectTypeOf(gateway).toEqualTypeOf<Layer.Layer<Gateway, ListenError, ActorSystem | Greeting>>()
+    const exit = await opened(gateway.pipe(Layer.provide(Layer.succeed(Greeting, { text: "ann" }))), Effect.void)
+    expect(Exit.isSuccess(exit)).toBe(true)
+  })
+
+  it("fails with ListenError when the admin port is taken, and leaves the public one free", async () => {
+    const program = Effect.gen(function* () {
+      const { port } = yield* Gateway
+      const second = Gateway.layer({ agents: [silent], port: 0, admin: { port } })
+      return yield* Effect.promise(() => opened(second, Effect.void))
+    })
+    const exit = await opened(Gateway.layer({ agents: [silent], port: 0 }), program)
+    expect(Exit.isSuccess(exit) && cause(exit.value)).toContain("ListenError")
   })
 
   it("fails with ListenError when the port is taken", async () => {

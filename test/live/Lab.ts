@@ -4,10 +4,11 @@
  * `Lab` has a method for each way a handler may end: answered when the test says so (`gate`), failed, a typed error, an
  * answer that its Schema refuses. The books must balance when a gateway is closed, and nothing may be left queued.
  */
+import { inspect } from "node:util"
 import { Context, Effect, Exit, Layer, Logger, Schema, Scope, Stream } from "effect"
 import { Rpc } from "effect/rpc"
 import { Actor, ActorSystem, Agent, type Host, type Limits } from "troupe"
-import { Gateway, type LimitOptions, type OpenGateway } from "troupe/gateway"
+import { Gateway, type GatewayOptions, type OpenGateway, type Principal } from "troupe/gateway"
 
 export class Muted extends Schema.TaggedError<Muted>()("Muted", { until: Schema.Date }) {}
 
@@ -26,6 +27,7 @@ export const Lab = Agent.make("Lab", {
     Rpc.make("Hold", { payload: { n: Schema.Int }, success: Schema.Int }),
     Rpc.make("Note", { payload: { n: Schema.Int } }),
     Rpc.make("Kept", { success: Schema.Int }),
+    Rpc.make("Who", { success: Schema.NullOr(Schema.String) }),
     Rpc.make("Fail"),
     Rpc.make("Mute", { error: Muted }),
     Rpc.make("Liar", { success: Schema.Int }),
@@ -71,6 +73,10 @@ export class Gate {
   readonly interrupted: Array<number> = []
   readonly noted: Array<number> = []
   readonly hooks: Array<string> = []
+  /** What `onConnect` saw of its clients. */
+  readonly principals: Array<Principal | undefined> = []
+  /** What was logged, causes and all. */
+  readonly logs: Array<string> = []
   produced = 0
   streamsEnded = 0
   #open: Array<() => void> = []
@@ -110,6 +116,7 @@ export const behavior = (gate: Gate, limits: Limits = {}) =>
         return { kept: state.kept + 1 }
       },
       Kept: (state) => Actor.reply(state.kept),
+      Who: (_, __, self) => Actor.reply(self.client?.principal?.id ?? null),
       Fail: (): State => {
         throw new Error("secret")
       },
@@ -164,11 +171,16 @@ export const behavior = (gate: Gate, limits: Limits = {}) =>
         return state
       }
     },
-    onConnect: (_, client, __, why) => void gate.hooks.push(`${client.id} ${why}`),
+    onConnect: (_, client, __, why) => {
+      gate.hooks.push(`${client.id} ${why}`)
+      gate.principals.push(client.principal)
+    },
     onAway: (_, client) => void gate.hooks.push(`${client.id} away ${client.away}`),
     onBack: (_, client) => void gate.hooks.push(`${client.id} back ${client.away}`),
     onDisconnect: (_, client, { code }) => void gate.hooks.push(`${client.id} left ${code}`)
   })
+
+export type LabOptions = Partial<Omit<GatewayOptions<never>, "agents">>
 
 export interface Live {
   readonly url: string
@@ -178,12 +190,14 @@ export interface Live {
   readonly close: () => Promise<void>
 }
 
-/** Opens a gateway for the lab on a free port, without a log. */
-export const open = async (gate: Gate, options: LimitOptions = {}, limits: Limits = {}): Promise<Live> => {
+/** Opens a gateway for the lab on a free port; its log is the gate's. */
+export const open = async (gate: Gate, options: LabOptions = {}, limits: Limits = {}): Promise<Live> => {
   const scope = Scope.makeUnsafe()
   const layer = Gateway.layer({ port: 0, agents: [behavior(gate, limits)], ...options }).pipe(
     Layer.provideMerge(ActorSystem.layer),
-    Layer.provide(Logger.layer([]))
+    Layer.provide(
+      Logger.layer([Logger.make(({ message, cause }) => gate.logs.push(`${inspect(message)} ${String(cause)}`))])
+    )
   )
   const services = await Effect.runPromise(Layer.buildWithScope(layer, scope))
   const gateway = Context.get(services, Gateway)
