@@ -14,9 +14,10 @@
  * `clients`. Many clients may share one agent (a room); one client may be the agent (a device): same API.
  */
 import type { Schema } from "effect"
-import type { Rpc } from "effect/rpc"
+import { type Rpc, RpcGroup } from "effect/rpc"
 import * as Options from "../kernel/Options.ts"
 import { Definition } from "./Actor.ts"
+import type { Protocol } from "./Protocol.ts"
 
 export { coalesce, type EventOverflow, Overflow } from "./EventOverflow.ts"
 
@@ -51,5 +52,16 @@ export const make = <
     [...Options.list(`${type}.clients`, options.clients, "Rpcs"), ...(options.protocol ?? [])],
     new Set(options.clients.keys()),
     options.events ?? []
+  )
+}
+
+/** What clients may call, as Effect's own `RpcClient.make` takes it: `yield* RpcClient.make(Agent.group(Room))`. */
+export const group = <C extends Rpc.Any>(agent: {
+  readonly protocol: Protocol
+  readonly "~wire"?: (clients: C, events: never) => void
+}): RpcGroup.RpcGroup<C> => {
+  const { rpcs, clients } = agent.protocol
+  return RpcGroup.make(
+    ...(rpcs.filter((_, position) => clients.has(position)) as ReadonlyArray<Rpc.Any> as ReadonlyArray<C>)
   )
 }

@@ -1,5 +1,5 @@
 /**
- * The WebSocket edge: hosts agents at `ws://host:port/agents/{Type}/{key}`, JSON-RPC 2.0 in text frames.
+ * The WebSocket edge: hosts agents at `ws://host:port/agents/{Type}/{key}`, JSON-RPC 2.0 in text frames (or `effect-rpc`).
  *
  * ```ts
  * Gateway.layer({ port: 4000, agents: [room] })   // needs ActorSystem, and the services of the agents' handlers
@@ -30,6 +30,7 @@ import * as Edge from "../supervision/Edge.ts"
 import * as Codec from "./Codec.ts"
 import { Connection, type House, type Tally } from "./Connection.ts"
 import { Conversation } from "./Conversation.ts"
+import * as Dialect from "./Dialect.ts"
 import { check, type LimitOptions, type Limits } from "./Limits.ts"
 import * as Sessions from "./Sessions.ts"
 
@@ -214,8 +215,7 @@ class Listener {
       noServer: true,
       perMessageDeflate: false,
       clientTracking: false,
-      // plain JSON-RPC has no subprotocol: to agree to one would be to speak it
-      handleProtocols: () => false,
+      handleProtocols: Dialect.agree,
       maxFragments: maxPieces,
       maxBufferedChunks: maxPieces,
       maxPayload: this.#limits.maxFrameBytes
@@ -306,6 +306,8 @@ class Listener {
     }
     const wish = Sessions.wish(request.url ?? "")
     if (wish._tag === "Malformed") return refuse("400 Bad Request", wish.why)
+    const dialect = Dialect.of(request.headers["sec-websocket-protocol"])
+    if (wish._tag !== "None" && !dialect.sessions) return refuse("400 Bad Request", Dialect.noSessions)
     const former = wish._tag === "Resume" ? this.#sessions.find(wish.token, codec, key, undefined) : undefined
     const full = former === undefined && (this.#crowded || this.#populated(codec, key))
     if (full) return refuse("503 Service Unavailable", "this host is full")
@@ -316,14 +318,21 @@ class Listener {
         former.resume(connection, (wish as Sessions.Resume).after)
         return connection.open()
       }
-      this.#begin(webSocket, socket, codec, key, wish)
+      this.#begin(webSocket, socket, codec, key, wish, dialect)
     })
   }
 
   /** A new client of an agent. */
-  #begin(webSocket: WebSocket, socket: Duplex, codec: Codec.Codec, key: string, wish: Sessions.Wish): void {
+  #begin(
+    webSocket: WebSocket,
+    socket: Duplex,
+    codec: Codec.Codec,
+    key: string,
+    wish: Sessions.Wish,
+    dialect: Dialect.Dialect
+  ): void {
     const session = wish._tag === "None" ? undefined : this.#sessions.make(codec, key, undefined)
-    const conversation = session ?? new Conversation(codec, this.#house)
+    const conversation = session ?? new Conversation(codec, this.#house, dialect)
     const connection = new Connection(webSocket, socket, conversation, this.#house)
     const line = Edge.connect(this.#host.system, new ActorRef(codec.protocol, key, undefined), conversation)
     this.#connections.add(connection)

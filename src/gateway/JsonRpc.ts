@@ -16,10 +16,15 @@
  *   -32004  cancelled              by `$/cancel`
  *   -32005  outcome lost           a request sent again under its `requestKey` was handled; what came of it is not kept any more
  */
+import type { Control, Dialect } from "./Dialect.ts"
+
 export type Id = string | number | null
 
 /** The method that cancels a request: `$/cancel { id }`. */
-export const CANCEL = "$/cancel"
+const CANCEL = "$/cancel"
+
+/** The code of a method's own typed error. */
+export const APPLICATION_ERROR = -32000
 
 /** A request, or without an id a notification. */
 export interface Call {
@@ -28,6 +33,8 @@ export interface Call {
   readonly params: unknown
   /** Made by the client: the same request sent again bears the same. */
   readonly requestKey: string | undefined
+  /** A request that is answered when the agent has taken it. Only dialects that know it read it. */
+  readonly discard?: boolean
 }
 
 /** What is wrong with a message, as its sender is told. */
@@ -62,13 +69,18 @@ export const internalError = (incident: string | undefined): Failure => ({
   message: "Internal error",
   ...(incident !== undefined && { data: { incident } })
 })
-export const applicationError = (message: string, data: unknown): Failure => ({ code: -32000, message, data })
+export const applicationError = (message: string, data: unknown): Failure => ({
+  code: APPLICATION_ERROR,
+  message,
+  data
+})
 export const busy: Failure = { code: -32001, message: "Busy", data: { retryable: true } }
 export const unavailable: Failure = { code: -32002, message: "Unavailable" }
 export const cancelled: Failure = { code: -32004, message: "Cancelled" }
 export const outcomeLost: Failure = { code: -32005, message: "Outcome lost" }
 
-const isRecord = (u: unknown): u is Record<string, unknown> => typeof u === "object" && u !== null && !Array.isArray(u)
+export const isRecord = (u: unknown): u is Record<string, unknown> =>
+  typeof u === "object" && u !== null && !Array.isArray(u)
 
 export const isId = (u: unknown): u is Id =>
   typeof u === "string" || u === null || (typeof u === "number" && Number.isFinite(u))
@@ -78,7 +90,7 @@ const maxRequestKeyLength = 128
 const isRequestKey = (u: unknown): u is string =>
   typeof u === "string" && u.length > 0 && u.length <= maxRequestKeyLength
 
-const invalid = (id: unknown, why: string): Invalid => ({ id: isId(id) ? id : null, error: invalidRequest(why) })
+export const invalid = (id: unknown, why: string): Invalid => ({ id: isId(id) ? id : null, error: invalidRequest(why) })
 
 const message = (u: unknown): Call | Invalid => {
   if (!isRecord(u)) return invalid(null, "a message is an object")
@@ -98,8 +110,8 @@ const message = (u: unknown): Call | Invalid => {
   return { id, method, params, requestKey }
 }
 
-/** Reads one frame. `maxBatch`: messages in a batch at the most. */
-export const parse = (text: string, maxBatch: number): Frame => {
+/** Reads one frame, each message by `message`. `maxBatch`: messages in a batch at the most. */
+export const read = (text: string, maxBatch: number, message: (u: unknown) => Call | Invalid): Frame => {
   let json: unknown
   try {
     json = JSON.parse(text)
@@ -112,7 +124,11 @@ export const parse = (text: string, maxBatch: number): Frame => {
   return { batch: true, messages: json.map(message) }
 }
 
+export const parse = (text: string, maxBatch: number): Frame => read(text, maxBatch, message)
+
 export const isCall = (m: Call | Invalid): m is Call => "method" in m
+
+export const isFailure = (u: Failure | Control): u is Failure => "code" in u
 
 /** How a request ended, as a member of its answer; `value` is JSON already, undefined for void. */
 export const resultOf = (value: unknown): string => `"result":${value === undefined ? "null" : JSON.stringify(value)}`
@@ -127,7 +143,7 @@ export const result = (id: Id, value: unknown): string => answer(id, resultOf(va
 export const error = (id: Id, failure: Failure): string => answer(id, errorOf(failure))
 
 /** Elements of a stream that answers the request `id`; `values` is JSON already. */
-export const chunk = (id: Id, values: ReadonlyArray<unknown>): string =>
+const chunk = (id: Id, values: ReadonlyArray<unknown>): string =>
   `{"jsonrpc":"2.0","method":"$/chunk","params":{"id":${JSON.stringify(id)},"values":${JSON.stringify(values)}}}`
 
 /** An event: a notification of the server's. */
@@ -135,3 +151,24 @@ export const notification = (method: string, params: unknown): string =>
   params === undefined || params === null
     ? `{"jsonrpc":"2.0","method":${JSON.stringify(method)}}`
     : `{"jsonrpc":"2.0","method":${JSON.stringify(method)},"params":${JSON.stringify(params)}}`
+
+const control = ({ id, method, params }: Call): Control | Failure => {
+  if (method !== CANCEL) return methodNotFound(method)
+  const cancels = (params as { readonly id?: unknown } | undefined)?.id
+  if (!isId(cancels)) return invalidParams("id of the request to cancel")
+  return { cancels, answer: id === undefined ? undefined : result(id, undefined) }
+}
+
+/** What is spoken without a subprotocol. */
+export const dialect: Dialect = {
+  prefix: "$/",
+  urgent: CANCEL,
+  overlook: 1024,
+  acknowledges: false,
+  sessions: true,
+  parse,
+  control,
+  errorOf,
+  error,
+  chunk
+}
