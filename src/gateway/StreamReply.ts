@@ -82,8 +82,10 @@ export class StreamReply implements Request {
 
   /** What has been said was said, or will not be heard: nothing is waited for. */
   unheard(): void {
-    this.#goOn?.()
+    const goOn = this.#goOn
+    // what goes on may be waiting again when this returns
     this.#goOn = undefined
+    goOn?.()
   }
 
   readonly #acknowledged: Effect.Effect<void> = Effect.callback((resume) => {
