@@ -12,39 +12,30 @@
  * that does not fit its own) is answered with an incident, whose text is in the log only.
  * Cost: an ask and its callback a request; no fiber.
  */
-import { Cause, Effect, type Exit } from "effect"
-import { checkClose, type Client, type Disconnected, type Encoded } from "../actor/Client.ts"
-import {
-  ActorStopped,
-  AskCycle,
-  AskTimeout,
-  CalleeFailed,
-  Dropped,
-  LimitReached,
-  MailboxFull,
-  NoSuchActor,
-  Quarantined
-} from "../kernel/Errors.ts"
+import { Effect, type Exit } from "effect"
+import { checkClose, type Client, type Disconnected, type Encoded, type Principal } from "../actor/Client.ts"
+import { MailboxFull } from "../kernel/Errors.ts"
 import type { Line, Request } from "../supervision/Edge.ts"
+import type { Pass } from "./Admission.ts"
+import * as Answer from "./Answer.ts"
+import { GOING_AWAY } from "./CloseCode.ts"
 import type { Codec } from "./Codec.ts"
 import type { Connection, House, Pending } from "./Connection.ts"
 import * as Dialect from "./Dialect.ts"
 import * as JsonRpc from "./JsonRpc.ts"
 import { StreamReply, unfitOf } from "./StreamReply.ts"
 
-/** RFC 6455, 7.4.1. */
-const GOING_AWAY = 1001
-
 let ids = 0
 
 export class Conversation implements Client {
   readonly id = `c${++ids}`
-  readonly principal: unknown = undefined
   readonly session: string | undefined = undefined
   /** The socket that it goes through now. */
   protected connection: Connection | undefined = undefined
   protected readonly codec: Codec
   protected readonly house: House
+  /** What let its connection in. */
+  protected pass: Pass
   /** How it is written down. */
   readonly dialect: Dialect.Dialect
   #line: Line | undefined = undefined
@@ -52,10 +43,15 @@ export class Conversation implements Client {
   /** Streams that wait until the socket has taken what was sent. */
   #thirsty: Array<() => void> | undefined = undefined
 
-  constructor(codec: Codec, house: House, dialect: Dialect.Dialect = Dialect.plain) {
-    this.codec = codec
+  constructor(pass: Pass, house: House, dialect: Dialect.Dialect = Dialect.plain) {
+    this.pass = pass
+    this.codec = pass.codec
     this.house = house
     this.dialect = dialect
+  }
+
+  get principal(): Principal | undefined {
+    return this.pass.principal
   }
 
   get away(): boolean {
@@ -90,10 +86,11 @@ export class Conversation implements Client {
     this.connection = connection
   }
 
-  /** The socket of `connection` is gone. */
-  gone(_connection: Connection, why: Disconnected): void {
+  /** The socket of `connection` is gone. True when its place is kept. */
+  gone(_connection: Connection, why: Disconnected): boolean {
     this.connection = undefined
     this.over(why)
+    return false
   }
 
   /** No more will be said. */
@@ -124,7 +121,7 @@ export class Conversation implements Client {
     const params = this.codec.params(position, call.params)
     if (!params.ok) {
       if (params.defect === undefined) return this.refuse(call, JsonRpc.invalidParams(params.why), pending)
-      const failure = this.#fault(`the Schema of "${method}" threw: ${params.why}`)
+      const failure = JsonRpc.internalError(this.#incident(`the Schema of "${method}" threw: ${params.why}`))
       return id === undefined
         ? this.finish(pending, undefined)
         : this.answer(call, pending, this.dialect.errorOf(failure))
@@ -152,7 +149,7 @@ export class Conversation implements Client {
       handled = true
       if (taken) this.finish(pending, undefined)
     })
-    if (refused !== undefined) return this.#refused(call, pending, failureOf(refused))
+    if (refused !== undefined) return this.#refused(call, pending, Answer.failureOf(refused))
     taken = true
     const answer = JsonRpc.result(id, undefined)
     if (handled) this.finish(pending, answer)
@@ -167,7 +164,7 @@ export class Conversation implements Client {
       // without a listener there is nobody to encode an answer for
       this.answer(call, pending, this.listening ? this.#outcome(position, exit) : undefined)
     })
-    if (!("cancel" in request)) this.#refused(call, pending, failureOf(request))
+    if (!("cancel" in request)) this.#refused(call, pending, Answer.failureOf(request))
     else if (!settled) this.#requests.set(id, request)
   }
 
@@ -183,12 +180,15 @@ export class Conversation implements Client {
         ended = true
         this.#requests.delete(id)
         const why = unfitOf(exit)
-        const outcome = (): string => (why === undefined ? this.#outcome(position, exit) : this.#unfit(position, why))
+        const outcome = (): string =>
+          why === undefined
+            ? this.#outcome(position, exit)
+            : Answer.unfit(this.codec, this.#incident, position, why, this.dialect.errorOf)
         this.answer(call, pending, this.listening ? outcome() : undefined)
       }
     })
     const refused = reply.open(this.#line!, payload, this.house.limits.requestMillis)
-    if (refused !== undefined) this.#refused(call, pending, failureOf(refused))
+    if (refused !== undefined) this.#refused(call, pending, Answer.failureOf(refused))
     else if (!ended) this.#requests.set(id, reply)
   }
 
@@ -215,6 +215,7 @@ export class Conversation implements Client {
     const control = this.dialect.control(call)
     if (JsonRpc.isFailure(control)) return this.reject(call.id, control, pending)
     const { cancels, acknowledges, answer } = control
+    if (control.renews === true) return pending.connection.renew(call, pending)
     if (cancels !== undefined) this.#requests.get(cancels)?.cancel()
     if (acknowledges !== undefined) {
       const request = this.#requests.get(acknowledges)
@@ -229,37 +230,15 @@ export class Conversation implements Client {
     const control = this.dialect.control(call)
     if (JsonRpc.isFailure(control)) return false
     const about = control.cancels ?? control.acknowledges
-    return about === undefined ? this.flowing : this.#requests.has(about)
+    return about === undefined ? control.answer !== undefined && this.flowing : this.#requests.has(about)
   }
 
-  /** How a request ended, as the members of its answer. */
+  /** How a request ended, as a member of its answer. */
   #outcome(position: number, exit: Exit.Exit<unknown, unknown>): string {
-    try {
-      if (exit._tag === "Success") {
-        if (this.codec.protocol.streams[position]) return JsonRpc.resultOf(undefined)
-        const encoded = this.codec.success(position, exit.value)
-        return encoded.ok ? JsonRpc.resultOf(encoded.value) : this.#unfit(position, encoded.why)
-      }
-      const reason = exit.cause.reasons.find(Cause.isFailReason)
-      if (reason === undefined) return this.dialect.errorOf(JsonRpc.cancelled)
-      const typed = isOurs(reason.error) ? undefined : this.codec.error(position, reason.error)
-      if (typed === undefined) return this.dialect.errorOf(failureOf(reason.error))
-      if (!typed.ok) return this.#unfit(position, typed.why)
-      return this.dialect.errorOf(JsonRpc.applicationError(nameOf(reason.error), typed.value))
-    } catch (error) {
-      // what a Schema lets pass and JSON does not: a bigint, a circle
-      return this.#unfit(position, String(error))
-    }
+    return Answer.outcomeOf(this.codec, this.#incident, position, exit, this.dialect.errorOf)
   }
 
-  #unfit(position: number, why: string): string {
-    const failure = this.#fault(`the answer of "${this.codec.protocol.tag(position)}" is unfit to send: ${why}`)
-    return this.dialect.errorOf(failure)
-  }
-
-  #fault(text: string): JsonRpc.Failure {
-    return JsonRpc.internalError(this.house.fault(`${this.line.address}: ${text}`))
-  }
+  readonly #incident = (text: string): string => this.house.fault(`${this.line.address}: ${text}`)
 
   /** A request has ended so; without `outcome` nobody listens. */
   protected answer(call: JsonRpc.Call, pending: Pending, outcome: string | undefined): void {
@@ -287,7 +266,8 @@ export class Conversation implements Client {
     else pending.answers.push(answer)
   }
 
-  protected finish(pending: Pending, answer: string | undefined): void {
+  /** One of a frame's messages has finished, with this answer. */
+  finish(pending: Pending, answer: string | undefined): void {
     pending.left--
     if (answer !== undefined) this.#say(pending, answer)
     const { connection } = this
@@ -349,34 +329,6 @@ export class Conversation implements Client {
 
   close(code: number, reason: string): void {
     checkClose(code, reason)
-    this.connection?.close(code, reason)
+    this.connection?.hangUp(code, reason)
   }
-}
-
-const ours = [
-  MailboxFull,
-  ActorStopped,
-  NoSuchActor,
-  Quarantined,
-  AskTimeout,
-  AskCycle,
-  CalleeFailed,
-  Dropped,
-  LimitReached
-]
-const isOurs = (error: unknown): boolean => ours.some((kind) => error instanceof kind)
-
-const nameOf = (error: unknown): string =>
-  typeof error === "object" && error !== null && "_tag" in error && typeof error._tag === "string"
-    ? error._tag
-    : "Application error"
-
-/** What a client is told of an error of the actor system. */
-const failureOf = (error: unknown): JsonRpc.Failure => {
-  if (error instanceof MailboxFull || error instanceof Dropped || error instanceof LimitReached) return JsonRpc.busy
-  if (error instanceof ActorStopped || error instanceof NoSuchActor || error instanceof Quarantined) {
-    return JsonRpc.unavailable
-  }
-  if (error instanceof AskTimeout) return { code: -32003, message: "Timeout", data: { started: error.started } }
-  return JsonRpc.internalError(error instanceof CalleeFailed ? error.incident : undefined)
 }

@@ -1,8 +1,8 @@
 /**
  * A way to write down what a client and its agent say to each other, chosen at upgrade by subprotocol.
  *
- *   none offered             plain JSON-RPC 2.0   `JsonRpc.ts`
- *   Sec-WebSocket-Protocol: effect-rpc            `EffectRpc.ts`
+ *   none offered, or troupe    plain JSON-RPC 2.0    `JsonRpc.ts`
+ *   effect-rpc                 Effect's own client   `EffectRpc.ts`
  *
  * Floor 3; used by Conversation (what is said), Connection (frames), StreamReply (chunks). A dialect is a record of pure
  * functions, one a process; it knows no socket and no actor. What differs stands here; what does not is JSON-RPC in both: a
@@ -19,6 +19,8 @@ export interface Control {
   readonly cancels?: JsonRpc.Id
   /** Has taken the last chunk of the stream that answers the request with this id. */
   readonly acknowledges?: JsonRpc.Id
+  /** Brings a newer token of the principal's. */
+  readonly renews?: boolean
   /** What it is answered. */
   readonly answer?: string | undefined
 }
@@ -34,8 +36,8 @@ export interface Dialect {
   readonly acknowledges: boolean
   /** Whether `?session=` may be asked for. */
   readonly sessions: boolean
-  /** Reads one frame. `maxBatch`: messages in a batch at the most. */
-  readonly parse: (text: string, maxBatch: number) => JsonRpc.Frame
+  /** Reads one frame. At the most: `maxBatch` messages in a batch; lists and records `maxDepth` in each other. */
+  readonly parse: (text: string, maxBatch: number, maxDepth: number) => JsonRpc.Frame
   /** What a call of a method with the prefix asks for. */
   readonly control: (call: JsonRpc.Call) => Control | JsonRpc.Failure
   /** A failure as a member of the answer to a request. */
@@ -52,8 +54,11 @@ export const plain: Dialect = JsonRpc.dialect
 /** Why a connection that asks for a session is refused. */
 export const noSessions = "no sessions under this subprotocol: its client cannot resume one"
 
-/** By the subprotocol's name. */
-const named: ReadonlyMap<string, Dialect> = new Map([[EffectRpc.name, EffectRpc.dialect]])
+/** By the subprotocol's name. A browser that offers a token has to offer one of them beside it. */
+const named: ReadonlyMap<string, Dialect> = new Map([
+  [JsonRpc.name, plain],
+  [EffectRpc.name, EffectRpc.dialect]
+])
 
 /** The first subprotocol that is known here, of those that a client offers; false for none: to agree to one is to speak it. */
 export const agree = (offered: Iterable<string>): string | false => {

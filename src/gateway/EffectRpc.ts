@@ -51,7 +51,8 @@ const message = (u: unknown): JsonRpc.Call | JsonRpc.Invalid => {
   return u["discard"] === true && id !== undefined ? { ...call, discard: true } : call
 }
 
-const parse = (text: string, maxBatch: number): JsonRpc.Frame => JsonRpc.read(text, maxBatch, message)
+const parse = (text: string, maxBatch: number, maxDepth: number): JsonRpc.Frame =>
+  JsonRpc.read(text, maxBatch, maxDepth, message)
 
 const control = ({ id, method, params }: JsonRpc.Call): Control | JsonRpc.Failure => {
   // with an id it is a request, for a method of that name

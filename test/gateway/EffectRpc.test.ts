@@ -10,7 +10,7 @@ import * as JsonRpc from "../../src/gateway/JsonRpc.ts"
 /** What Effect itself writes and reads, fresh as on a new socket. */
 const effect = () => RpcSerialization.jsonRpc().makeUnsafe()
 
-const read = (text: string) => dialect.parse(text, 32).messages[0]!
+const read = (text: string) => dialect.parse(text, 32, 64).messages[0]!
 /** What a message of Effect's client is here. */
 const heard = (message: unknown) => read(effect().encode(message) as string)
 /** What a frame from here is to Effect's client. */
@@ -140,7 +140,7 @@ describe("effect-rpc", () => {
     it("never makes it throw", () => {
       fc.assert(
         fc.property(fc.oneof(fc.string(), fc.json()), (text) => {
-          expect(dialect.parse(text, 32).messages.length).toBeGreaterThan(0)
+          expect(dialect.parse(text, 32, 64).messages.length).toBeGreaterThan(0)
         })
       )
     })
@@ -162,6 +162,8 @@ describe("effect-rpc", () => {
     expect(Dialect.of(undefined)).toBe(Dialect.plain)
     expect(Dialect.of("effect-rpc2, __proto__")).toBe(Dialect.plain)
     expect(Dialect.agree(["other", "effect-rpc"])).toBe("effect-rpc")
+    expect(Dialect.agree(["bearer.x", "troupe", "effect-rpc"])).toBe("troupe")
+    expect(Dialect.of("bearer.x, troupe, effect-rpc")).toBe(Dialect.plain)
     expect(Dialect.agree([])).toBe(false)
   })
 })

@@ -349,6 +349,13 @@ describe("subprotocol effect-rpc", () => {
     expect((await client.answer(1)).result).toBe(0)
   })
 
+  it("stands beside a token, which is not answered", async () => {
+    await lab()
+    const client = await Raw.open(`${live!.url}/a`, {}, ["bearer.secret", "effect-rpc", "troupe"])
+    expect(client.socket.protocol).toBe("effect-rpc")
+    await expect(Raw.open(`${live!.url}/a`, {}, ["bearer.secret"])).rejects.toThrow("400")
+  })
+
   it.each(["?session=new", `?session=${"A".repeat(43)}&after=0`])(
     "has no sessions: %s is refused 400",
     async (query) => {

@@ -266,16 +266,19 @@ describe("how a request ends", () => {
     expect((await raw.answer(2)).result).toBeNull()
   })
 
-  it("params nested thirty thousand deep get an answer, and their connection goes on", async () => {
-    await lab()
+  it("a message nested over maxDepth is refused by name before it is parsed, and its connection goes on", async () => {
+    await lab({ maxDepth: 10 })
     const raw = await client("deep")
-    const value = `${"[".repeat(30_000)}${"]".repeat(30_000)}`
-    raw.send(`{"jsonrpc":"2.0","id":1,"method":"Deep","params":{"value":${value}}}`)
-    await raw.answer(1)
-    raw.send(`{"jsonrpc":"2.0","id":2,"method":"Note","params":{"n":1,"more":${value}}}`)
+    const nested = (depth: number) => `${"[".repeat(depth)}${"]".repeat(depth)}`
+    const deep = (id: number, depth: number) =>
+      raw.send(`{"jsonrpc":"2.0","id":${id},"method":"Deep","params":{"value":${nested(depth)}}}`)
+    deep(1, 30_000)
+    expect((await raw.answer(null)).error).toMatchObject({ code: -32600, data: "lists and records over 10 deep" })
+    deep(2, 8)
     expect((await raw.answer(2)).error).toBeUndefined()
-    raw.send(call(3, "Kept"))
-    expect((await raw.answer(3)).error).toBeUndefined()
+    deep(3, 9)
+    await until("the third is refused", () => raw.frames.length === 3)
+    expect(raw.frames[2]).toMatchObject({ id: null, error: { code: -32600 } })
   })
 
   it("an event that its Schema refuses is reported, and the connection goes on", async () => {
@@ -438,24 +441,47 @@ describe("a client", () => {
   it("gets the answer to the call that hangs up, then the close code of the agent's", async () => {
     await lab()
     const raw = await client("k")
-    raw.send(call(1, "HangUp", { code: 4001, reason: "enough" }))
-    expect(await raw.closed).toBe(4001)
+    raw.send(call(1, "HangUp", { code: 4000, reason: "enough" }))
+    expect(await raw.closed).toBe(4000)
     expect((await raw.answer(1)).result).toBeNull()
   })
 
   it.each([
     ["a code that no endpoint may send", { code: 1006, reason: "" }],
+    ["1012, which says that nothing of it was taken", { code: 1012, reason: "" }],
+    ["4001, which says that another has its session", { code: 4001, reason: "" }],
+    ["4401, which says that its principal expired", { code: 4401, reason: "" }],
     ["a reason over 123 bytes", { code: 4000, reason: "ü".repeat(100) }]
   ])("is not held by %s", async (_name, params) => {
     await lab()
     const raw = await client("k")
     raw.send(call(1, "HangUp", params))
-    await raw.answer(1)
+    expect((await raw.answer(1)).error?.code).toBe(-32603)
     raw.send(call(2, "Kept"))
     await Promise.race([raw.answer(2).catch(() => {}), raw.closed])
     const other = await client("k")
     other.send(call(1, "Kept"))
     expect((await other.answer(1)).result).toBe(0)
+  })
+})
+
+describe("messages a second", () => {
+  it("past maxMessageRate are not read until there are tokens again, and none is lost", async () => {
+    await lab({ maxMessageRate: 100 })
+    const raw = await client("fast")
+    for (let n = 0; n < 260; n++) raw.send(call(n, "Kept"))
+    await until("it is paused", () => live!.gateway.stats().slowed === 1)
+    expect(live!.gateway.stats().paused).toBe(1)
+    for (let n = 0; n < 260; n++) expect((await raw.answer(n)).error).toBeUndefined()
+    await until("it reads again", () => live!.gateway.stats().paused + live!.gateway.stats().slowed === 0)
+  })
+
+  it("close 1008 who keeps pressing for floodTimeout", async () => {
+    await lab({ maxMessageRate: 100, floodTimeout: 1 })
+    const raw = await client("flood")
+    for (let n = 0; n < 2000; n++) raw.send(notice("Note", { n }))
+    expect(await raw.closed).toBe(1008)
+    await until("it is gone", () => live!.gateway.stats().connections + live!.gateway.stats().slowed === 0)
   })
 })
 
