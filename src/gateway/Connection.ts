@@ -209,6 +209,11 @@ export class Connection implements OutboxOwner, Slowed, Mortal {
     return true
   }
 
+  /** A message that was asked for does not count against its rate. */
+  solicited(): void {
+    this.bucket.left++
+  }
+
   /** Slowed, and still so. Internal: called by the brake, as is `released`. */
   held(now: number): void {
     if (this.pausedSince !== undefined) this.pausedSince = now
@@ -278,7 +283,6 @@ export class Connection implements OutboxOwner, Slowed, Mortal {
     const { dialect } = this.#conversation
     const { batch, messages } = dialect.parse(frame.toString("utf8"), limits.maxBatch, limits.maxDepth)
     this.bucket.left -= messages.length
-    if (this.bucket.left < 0 && !this.#slow()) return
     const pending: Pending = {
       connection: this,
       bytes: frame.length,
@@ -293,7 +297,10 @@ export class Connection implements OutboxOwner, Slowed, Mortal {
       if (JsonRpc.isCall(message)) conversation.call(message, pending)
       else conversation.reject(message.id, message.error, pending)
     }
+    // behind its messages: what was asked for has given its token back
+    if (this.bucket.left < 0 && !this.#slow()) return
     if (this.#stuffed) this.#pause(this.#clogged)
+    else if (this.pausedSince !== undefined) this.#resume()
   }
 
   /** `$/auth { token }`: the principal with a later end. */

@@ -219,7 +219,7 @@ export class Conversation implements Client {
     if (cancels !== undefined) this.#requests.get(cancels)?.cancel()
     if (acknowledges !== undefined) {
       const request = this.#requests.get(acknowledges)
-      if (request instanceof StreamReply) request.acknowledge()
+      if (request instanceof StreamReply && request.acknowledge()) pending.connection.solicited()
     }
     this.finish(pending, answer)
   }

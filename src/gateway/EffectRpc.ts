@@ -14,8 +14,9 @@
  * (`Interrupt`), and for all else a `Die` with an Error of this module's making: the name, code and data that plain JSON-RPC
  * tells (an incident, never the defect itself, never a stack). It fails its own request, no others: that is why a defect of
  * a handler is not the frame `Defect` that Effect's server sends. An Rpc with a defect Schema of its own has to take it.
- * Law 3: one chunk of a stream is unacknowledged at a time. A connection that is not read (window full, and `overlook`
- * behind it; drain) cannot hear acknowledgements, so there they are not waited for, and the outbox's bounds hold alone.
+ * Law 3: one chunk of a stream is unacknowledged at a time; an acknowledgement that is due costs none of the rate. A connection
+ * that is not read (window full, and `overlook` behind it; drain) cannot hear them, so there they are not waited for, and
+ * the outbox's bounds hold alone: a stream never waits for what waits behind it.
  * `discard`: a tell that is answered when the agent's mailbox has taken it. `headers` and trace context are ignored.
  * `RpcClient` takes no notice of a notification with another method, so events do it no harm; a Protocol of one's own
  * between socket and client hears them (`_tag: "Request"`, `isNotification`). It asks for a Pong every 5 s, and hangs up

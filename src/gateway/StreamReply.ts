@@ -75,9 +75,11 @@ export class StreamReply implements Request {
     this.#fiber?.interruptUnsafe()
   }
 
-  /** The client has taken a chunk. */
-  acknowledge(): void {
-    if (this.#unacknowledged > 0 && --this.#unacknowledged === 0) this.unheard()
+  /** The client has taken a chunk. False when there was none to take. */
+  acknowledge(): boolean {
+    if (this.#unacknowledged === 0) return false
+    if (--this.#unacknowledged === 0) this.unheard()
+    return true
   }
 
   /** What has been said was said, or will not be heard: nothing is waited for. */

@@ -398,6 +398,23 @@ describe("subprotocol effect-rpc", () => {
     client.socket.close()
   })
 
+  it("takes an acknowledgement for no message of the client's own: its rate does not slow a stream; one too many does", async () => {
+    await lab({ maxMessageRate: 1 })
+    const client = await raw("a")
+    const ack = notice("@effect/rpc/Ack", { requestId: 1 })
+    client.send(call(0, "Kept"))
+    client.send(call(1, "Count", { to: 100, end: "never" }))
+    for (let n = 1; n <= 7; n++) {
+      await until("a chunk came", () => chunks(client, 1) === n)
+      client.send(ack)
+    }
+    await until("all were read", () => live!.gateway.stats().framesIn === 9)
+    expect(live!.gateway.stats()).toMatchObject({ slowed: 0, paused: 0 })
+    for (let n = 0; n < 3; n++) client.send(ack)
+    await until("it is slowed", () => live!.gateway.stats().slowed === 1)
+    client.socket.close()
+  })
+
   it("hears Ping, Ack and Interrupt behind a full window", async () => {
     await lab({ maxUnfinished: 2 })
     const client = await raw("a")

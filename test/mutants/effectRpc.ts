@@ -28,6 +28,13 @@ export const effectRpc: ReadonlyArray<Fault> = [
     "acknowledges: false"
   ),
   one(
+    "effect-acknowledgement-paid",
+    "a client that reads a fast stream is slowed by its acknowledgements",
+    "gateway/Conversation.ts",
+    "if (request instanceof StreamReply && request.acknowledge()) pending.connection.solicited()",
+    "if (request instanceof StreamReply) request.acknowledge()"
+  ),
+  one(
     "effect-unheard",
     "a stream waits for an acknowledgement that is not read",
     "gateway/Connection.ts",
