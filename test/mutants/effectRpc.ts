@@ -59,7 +59,7 @@ export const effectRpc: ReadonlyArray<Fault> = [
     "effect-discard-waits",
     "a call with discard is answered before it is taken",
     "gateway/Conversation.ts",
-    "if (refused !== undefined) return this.#refused(call, pending, failureOf(refused))\n    taken",
+    "if (refused !== undefined) return this.#refused(call, pending, Answer.failureOf(refused))\n    taken",
     "taken"
   ),
   one(
