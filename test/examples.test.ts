@@ -51,6 +51,12 @@ describe("README", () => {
     expect(readFileSync(`${root}README.md`, "utf8")).toContain(code.trim())
   })
 
+  it("shows the program of examples/57-effect-rpc.ts, word for word", () => {
+    const source = readFileSync(`${root}examples/57-effect-rpc.ts`, "utf8")
+    const code = source.slice(source.indexOf("const program ="), source.indexOf("const both ="))
+    expect(readFileSync(`${root}README.md`, "utf8")).toContain(code.trim())
+  })
+
   it("shows the supervisor of examples/32-supervisor.ts, word for word", () => {
     const source = readFileSync(`${root}examples/32-supervisor.ts`, "utf8")
     const code = source.slice(source.indexOf("const shop ="), source.indexOf("const market ="))

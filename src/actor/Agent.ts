@@ -14,10 +14,11 @@
  * `clients`. Many clients may share one agent (a room); one client may be the agent (a device): same API.
  */
 import { Schema, SchemaAST } from "effect"
-import { Rpc } from "effect/rpc"
+import { Rpc, RpcGroup } from "effect/rpc"
 import { InvalidOption } from "../kernel/Errors.ts"
 import * as Options from "../kernel/Options.ts"
 import { Definition } from "./Actor.ts"
+import type { Protocol } from "./Protocol.ts"
 
 export { coalesce, type EventOverflow, Overflow } from "./EventOverflow.ts"
 
@@ -93,5 +94,16 @@ export const make = <
     new Set(clients.keys()),
     options.events ?? [],
     options.key
+  )
+}
+
+/** What clients may call, as Effect's own `RpcClient.make` takes it: `yield* RpcClient.make(Agent.group(Room))`. */
+export const group = <C extends Rpc.Any>(agent: {
+  readonly protocol: Protocol
+  readonly "~wire"?: (clients: C, events: never) => void
+}): RpcGroup.RpcGroup<C> => {
+  const { rpcs, clients } = agent.protocol
+  return RpcGroup.make(
+    ...(rpcs.filter((_, position) => clients.has(position)) as ReadonlyArray<Rpc.Any> as ReadonlyArray<C>)
   )
 }

@@ -19,7 +19,9 @@ import { Deadline } from "../kernel/Timers.ts"
 import type { System } from "../supervision/System.ts"
 import type { Codec } from "./Codec.ts"
 import { Creators } from "./Creators.ts"
+import * as Dialect from "./Dialect.ts"
 import * as Handshake from "./Handshake.ts"
+import * as JsonRpc from "./JsonRpc.ts"
 import type { AdmissionLimits } from "./Limits.ts"
 import * as Origin from "./Origin.ts"
 import * as Peer from "./Peer.ts"
@@ -147,7 +149,7 @@ export const routed = (request: IncomingMessage): readonly [type: string | undef
 
 export const noSuchPath = "no such path: agents are at /agents/{Type}/{key}, and type names are case-sensitive"
 const badKey = 'the key is not URL-encoded text of 1 to 256 UTF-16 units, "." and ".." apart'
-const mute = `offer the subprotocol "${Handshake.protocol}" beside the token: a browser needs an answer, and the token is none`
+const mute = `offer the subprotocol "${JsonRpc.name}" beside the token: a browser needs an answer, and the token is none`
 
 /** RFC 6750, 3: a request without a token is told the scheme alone. */
 const unauthorized = (handshake: Handshake.Handshake): Refusal => {
@@ -249,6 +251,8 @@ export class Admission {
     if (Handshake.isMute(request)) return new Refusal(400, mute)
     const asked = wish(request.url ?? "")
     if (asked._tag === "Malformed") return new Refusal(400, asked.why)
+    const dialect = Dialect.of(request.headers["sec-websocket-protocol"])
+    if (asked._tag !== "None" && !dialect.sessions) return new Refusal(400, Dialect.noSessions)
     return [codec, key]
   }
 

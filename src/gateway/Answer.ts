@@ -23,6 +23,9 @@ import * as JsonRpc from "./JsonRpc.ts"
 /** Logs a fault of the agent's; answers with the incident that the client is told. */
 export type Fault = (text: string) => string
 
+/** How a dialect writes a failure as a member of an answer. */
+export type ErrorOf = (failure: JsonRpc.Failure) => string
+
 const ours = [
   MailboxFull,
   ActorStopped,
@@ -52,27 +55,33 @@ export const failureOf = (error: unknown): JsonRpc.Failure => {
 }
 
 /** The outcome of a request whose agent answered what may not be sent. */
-export const unfit = (codec: Codec, fault: Fault, position: number, why: string): string => {
+export const unfit = (codec: Codec, fault: Fault, position: number, why: string, errorOf: ErrorOf): string => {
   const incident = fault(`the answer of "${codec.protocol.tag(position)}" is unfit to send: ${why}`)
-  return JsonRpc.errorOf(JsonRpc.internalError(incident))
+  return errorOf(JsonRpc.internalError(incident))
 }
 
 /** How a request ended, as a member of its answer. */
-export const outcomeOf = (codec: Codec, fault: Fault, position: number, exit: Exit.Exit<unknown, unknown>): string => {
+export const outcomeOf = (
+  codec: Codec,
+  fault: Fault,
+  position: number,
+  exit: Exit.Exit<unknown, unknown>,
+  errorOf: ErrorOf
+): string => {
   try {
     if (exit._tag === "Success") {
       if (codec.protocol.streams[position]) return JsonRpc.resultOf(undefined)
       const encoded = codec.success(position, exit.value)
-      return encoded.ok ? JsonRpc.resultOf(encoded.value) : unfit(codec, fault, position, encoded.why)
+      return encoded.ok ? JsonRpc.resultOf(encoded.value) : unfit(codec, fault, position, encoded.why, errorOf)
     }
     const reason = exit.cause.reasons.find(Cause.isFailReason)
-    if (reason === undefined) return JsonRpc.errorOf(JsonRpc.cancelled)
+    if (reason === undefined) return errorOf(JsonRpc.cancelled)
     const typed = isOurs(reason.error) ? undefined : codec.error(position, reason.error)
-    if (typed === undefined) return JsonRpc.errorOf(failureOf(reason.error))
-    if (!typed.ok) return unfit(codec, fault, position, typed.why)
-    return JsonRpc.errorOf(JsonRpc.applicationError(nameOf(reason.error), typed.value))
+    if (typed === undefined) return errorOf(failureOf(reason.error))
+    if (!typed.ok) return unfit(codec, fault, position, typed.why, errorOf)
+    return errorOf(JsonRpc.applicationError(nameOf(reason.error), typed.value))
   } catch (error) {
     // what a Schema lets pass and JSON does not: a bigint, a circle
-    return unfit(codec, fault, position, String(error))
+    return unfit(codec, fault, position, String(error), errorOf)
   }
 }

@@ -24,8 +24,9 @@ const maxReasonLength = 500
 const describe = (error: unknown): string =>
   error instanceof Error && Cause.isCause(error.cause) ? Cause.pretty(error.cause) : String(error)
 
+/** No params, `{}`, and null where a dialect lets it pass. */
 const nothing: Coder = (value) =>
-  value === undefined || (typeof value === "object" && value !== null && Object.keys(value).length === 0)
+  value === undefined || (typeof value === "object" && Object.keys(value ?? {}).length === 0)
     ? { ok: true, value: undefined }
     : { ok: false, why: "takes no params" }
 

@@ -7,8 +7,8 @@
  *
  * Floor 3; made by Gateway at upgrade. Law 3: what is unfinished, waiting and unsent is bounded, by count and bytes.
  * Law 2: frames are handled in the order received, the backlog included; a batch is answered as one.
- * So a flooder slows itself: it is not read while it has 32 unfinished messages; only for a `$/cancel` of one of them a
- * KiB more is looked through. A full mailbox nonetheless answers a
+ * So a flooder slows itself: it is not read while it has 32 unfinished messages; only for what is about one of them (a
+ * `$/cancel`) a KiB more is looked through, or as much as its dialect says. A full mailbox nonetheless answers a
  * request -32001 and makes a notification a dead letter.
  * One that sends more messages a second than it may is not read for a while, then closed (RateLimit).
  * Cost: no fiber, no timer of its own; listeners are shared by all connections.
@@ -66,9 +66,9 @@ export interface Pending {
   left: number
 }
 
-/** So many bytes behind a full window are read, for the `$/cancel` that may be among them. */
-const overlook = 1024
-const maxCancelDepth = 4
+/** A frame that is heard though the window is full has at most so many bytes. */
+const urgentBytes = 1024
+const urgentDepth = 4
 
 /** Bytes of wire of a masked frame's head (RFC 6455, 5.2). */
 const headBytes = (length: number): number => (length < 126 ? 6 : length < 65_536 ? 8 : 14)
@@ -163,10 +163,13 @@ export class Connection implements OutboxOwner, Slowed, Mortal {
     this.#house.tally.framesIn++
     if (binary) return this.hangUp(UNSUPPORTED, "text frames only")
     if (!this.#stuffed && this.#backlog === undefined) return this.#handle(frame)
-    if (this.#makesRoom(frame)) return this.#handle(frame)
+    if (this.#isUrgent(frame)) return this.#handle(frame)
     // what a chunk of the socket's holds behind the frame that filled the window: at most a chunk, 64 KiB
     const bytes = frame.length + headBytes(frame.length)
-    if (this.#backlogBytes + bytes > this.#house.limits.maxBacklogBytes) return this.hangUp(POLICY, "backlog full")
+    const { overlook } = this.#conversation.dialect
+    if (this.#backlogBytes + bytes > this.#house.limits.maxBacklogBytes + overlook) {
+      return this.hangUp(POLICY, "backlog full")
+    }
     this.#backlogBytes += bytes
     this.weigh(bytes)
     ;(this.#backlog ??= []).push(frame)
@@ -186,12 +189,13 @@ export class Connection implements OutboxOwner, Slowed, Mortal {
     return this.bucket.left < 0 || this.outbox.full || (held >= limits.maxHeldBytes && this.#unfinished > 0)
   }
 
-  /** A `$/cancel` of what is under way makes room: it does not wait for it. */
-  #makesRoom(frame: Buffer): boolean {
-    if (frame.length > overlook || !frame.includes(JsonRpc.CANCEL)) return false
-    const [message, ...others] = JsonRpc.parse(frame.toString("utf8"), 1, maxCancelDepth).messages
+  /** What is about something under way does not wait behind what is not begun: a `$/cancel` makes room. */
+  #isUrgent(frame: Buffer): boolean {
+    const { dialect } = this.#conversation
+    if (frame.length > urgentBytes || !frame.includes(dialect.urgent)) return false
+    const [message, ...others] = dialect.parse(frame.toString("utf8"), 1, urgentDepth).messages
     if (message === undefined || others.length > 0 || !JsonRpc.isCall(message)) return false
-    return message.method === JsonRpc.CANCEL && this.#conversation.mayCancel(message)
+    return this.#conversation.isUrgent(message)
   }
 
   /** More messages than its rate allows: it is not read for a while. False: it went on like that, and is closed. */
@@ -204,6 +208,11 @@ export class Connection implements OutboxOwner, Slowed, Mortal {
     }
     brake.add(this)
     return true
+  }
+
+  /** A message that was asked for does not count against its rate. */
+  solicited(): void {
+    this.bucket.left++
   }
 
   /** Slowed, and still so. Internal: called by the brake, as is `released`. */
@@ -222,7 +231,17 @@ export class Connection implements OutboxOwner, Slowed, Mortal {
   /** Begins nothing more; with `deaf` it does not read either. */
   #pause(deaf: boolean): void {
     this.pausedSince ??= this.#house.now()
-    if (deaf) this.#socket.pause()
+    if (deaf) this.#stopReading()
+  }
+
+  #stopReading(): void {
+    this.#socket.pause()
+    this.#conversation.unheard()
+  }
+
+  /** Whether what its client says now is not read. */
+  get deaf(): boolean {
+    return this.#draining || this.#socket.isPaused
   }
 
   /** The socket has taken what was sent: goes on. */
@@ -241,7 +260,7 @@ export class Connection implements OutboxOwner, Slowed, Mortal {
       let n = 0
       while (n < backlog.length && !this.#closing) {
         const frame = backlog[n]!
-        if (this.#stuffed && !this.#makesRoom(frame)) break
+        if (this.#stuffed && !this.#isUrgent(frame)) break
         n++
         const bytes = frame.length + headBytes(frame.length)
         this.#backlogBytes -= bytes
@@ -262,9 +281,9 @@ export class Connection implements OutboxOwner, Slowed, Mortal {
 
   #handle(frame: Buffer): void {
     const { limits } = this.#house
-    const { batch, messages } = JsonRpc.parse(frame.toString("utf8"), limits.maxBatch, limits.maxDepth)
+    const { dialect } = this.#conversation
+    const { batch, messages } = dialect.parse(frame.toString("utf8"), limits.maxBatch, limits.maxDepth)
     this.bucket.left -= messages.length
-    if (this.bucket.left < 0 && !this.#slow()) return
     const pending: Pending = {
       connection: this,
       bytes: frame.length,
@@ -279,7 +298,10 @@ export class Connection implements OutboxOwner, Slowed, Mortal {
       if (JsonRpc.isCall(message)) conversation.call(message, pending)
       else conversation.reject(message.id, message.error, pending)
     }
+    // behind its messages: what was asked for has given its token back
+    if (this.bucket.left < 0 && !this.#slow()) return
     if (this.#stuffed) this.#pause(this.#clogged)
+    else if (this.pausedSince !== undefined) this.#resume()
   }
 
   /** `$/auth { token }`: the principal with a later end. */
@@ -401,7 +423,7 @@ export class Connection implements OutboxOwner, Slowed, Mortal {
   drain(): void {
     if (this.#draining || this.#closing) return
     this.#draining = true
-    this.#socket.pause()
+    this.#stopReading()
     this.#drained()
   }
 

@@ -21,6 +21,7 @@ import * as Answer from "./Answer.ts"
 import { GOING_AWAY } from "./CloseCode.ts"
 import type { Codec } from "./Codec.ts"
 import type { Connection, House, Pending } from "./Connection.ts"
+import * as Dialect from "./Dialect.ts"
 import * as JsonRpc from "./JsonRpc.ts"
 import { StreamReply, unfitOf } from "./StreamReply.ts"
 
@@ -35,15 +36,18 @@ export class Conversation implements Client {
   protected readonly house: House
   /** What let its connection in. */
   protected pass: Pass
+  /** How it is written down. */
+  readonly dialect: Dialect.Dialect
   #line: Line | undefined = undefined
   readonly #requests = new Map<JsonRpc.Id, Request>()
   /** Streams that wait until the socket has taken what was sent. */
   #thirsty: Array<() => void> | undefined = undefined
 
-  constructor(pass: Pass, house: House) {
+  constructor(pass: Pass, house: House, dialect: Dialect.Dialect = Dialect.plain) {
     this.pass = pass
     this.codec = pass.codec
     this.house = house
+    this.dialect = dialect
   }
 
   get principal(): Principal | undefined {
@@ -111,17 +115,20 @@ export class Conversation implements Client {
   /** Begins what the call asks for. */
   protected take(call: JsonRpc.Call, pending: Pending): void {
     const { id, method } = call
-    if (method.startsWith("$/")) return this.#control(call, pending)
+    if (method.startsWith(this.dialect.prefix)) return this.#control(call, pending)
     const position = this.codec.position(method)
     if (position < 0) return this.refuse(call, JsonRpc.methodNotFound(method), pending)
     const params = this.codec.params(position, call.params)
     if (!params.ok) {
       if (params.defect === undefined) return this.refuse(call, JsonRpc.invalidParams(params.why), pending)
       const failure = JsonRpc.internalError(this.#incident(`the Schema of "${method}" threw: ${params.why}`))
-      return id === undefined ? this.finish(pending, undefined) : this.answer(call, pending, JsonRpc.errorOf(failure))
+      return id === undefined
+        ? this.finish(pending, undefined)
+        : this.answer(call, pending, this.dialect.errorOf(failure))
     }
     if (id === undefined) this.#notify(position, params.value, pending)
     else if (this.#requests.has(id)) this.refuse(call, JsonRpc.invalidRequest("an id that is in use"), pending)
+    else if (call.discard === true) this.#discard(id, position, params.value, call, pending)
     else if (this.codec.protocol.streams[position]) this.#stream(id, position, params.value, call, pending)
     else this.#request(id, position, params.value, call, pending)
   }
@@ -132,6 +139,21 @@ export class Conversation implements Client {
     if (refused === undefined) return
     line.refuse(position, payload, refused instanceof MailboxFull ? "mailboxFull" : "stopped")
     this.#refused(undefined, pending, undefined)
+  }
+
+  /** A request that asks for no more than to be taken: a notification that is answered. */
+  #discard(id: JsonRpc.Id, position: number, payload: unknown, call: JsonRpc.Call, pending: Pending): void {
+    let taken = false
+    let handled = false
+    const refused = this.#line!.notify(position, payload, () => {
+      handled = true
+      if (taken) this.finish(pending, undefined)
+    })
+    if (refused !== undefined) return this.#refused(call, pending, Answer.failureOf(refused))
+    taken = true
+    const answer = JsonRpc.result(id, undefined)
+    if (handled) this.finish(pending, answer)
+    else this.#say(pending, answer)
   }
 
   #request(id: JsonRpc.Id, position: number, payload: unknown, call: JsonRpc.Call, pending: Pending): void {
@@ -150,6 +172,8 @@ export class Conversation implements Client {
   #stream(id: JsonRpc.Id, position: number, payload: unknown, call: JsonRpc.Call, pending: Pending): void {
     let ended = false
     const reply = new StreamReply(id, position, this.codec, {
+      dialect: this.dialect,
+      hearing: () => this.connection?.deaf === false,
       send: (frame) => this.deliver(frame),
       room: Effect.suspend(() => this.#room()),
       end: (exit) => {
@@ -157,7 +181,9 @@ export class Conversation implements Client {
         this.#requests.delete(id)
         const why = unfitOf(exit)
         const outcome = (): string =>
-          why === undefined ? this.#outcome(position, exit) : Answer.unfit(this.codec, this.#incident, position, why)
+          why === undefined
+            ? this.#outcome(position, exit)
+            : Answer.unfit(this.codec, this.#incident, position, why, this.dialect.errorOf)
         this.answer(call, pending, this.listening ? outcome() : undefined)
       }
     })
@@ -179,24 +205,37 @@ export class Conversation implements Client {
     if (!this.#line!.open) this.close(GOING_AWAY, "agent stopped")
   }
 
-  #control(call: JsonRpc.Call, pending: Pending): void {
-    const { id, method } = call
-    if (method === JsonRpc.AUTH) return pending.connection.renew(call, pending)
-    if (method !== JsonRpc.CANCEL) return this.reject(id, JsonRpc.methodNotFound(method), pending)
-    const cancelled = cancelledBy(call)
-    if (!JsonRpc.isId(cancelled)) return this.reject(id, JsonRpc.invalidParams("id of the request to cancel"), pending)
-    this.#requests.get(cancelled)?.cancel()
-    this.finish(pending, id === undefined ? undefined : JsonRpc.result(id, undefined))
+  /** The connection is not read any more: acknowledgements will not be heard. */
+  unheard(): void {
+    if (!this.dialect.acknowledges) return
+    for (const request of this.#requests.values()) if (request instanceof StreamReply) request.unheard()
   }
 
-  /** Whether what a `$/cancel` names is under way. */
-  mayCancel(call: JsonRpc.Call): boolean {
-    return this.#requests.has(cancelledBy(call) as JsonRpc.Id)
+  #control(call: JsonRpc.Call, pending: Pending): void {
+    const control = this.dialect.control(call)
+    if (JsonRpc.isFailure(control)) return this.reject(call.id, control, pending)
+    const { cancels, acknowledges, answer } = control
+    if (control.renews === true) return pending.connection.renew(call, pending)
+    if (cancels !== undefined) this.#requests.get(cancels)?.cancel()
+    if (acknowledges !== undefined) {
+      const request = this.#requests.get(acknowledges)
+      if (request instanceof StreamReply && request.acknowledge()) pending.connection.solicited()
+    }
+    this.finish(pending, answer)
+  }
+
+  /** Whether a call is heard though there is no room for more: it is about what is under way, or finished at once. */
+  isUrgent(call: JsonRpc.Call): boolean {
+    if (!call.method.startsWith(this.dialect.prefix)) return false
+    const control = this.dialect.control(call)
+    if (JsonRpc.isFailure(control)) return false
+    const about = control.cancels ?? control.acknowledges
+    return about === undefined ? control.answer !== undefined && this.flowing : this.#requests.has(about)
   }
 
   /** How a request ended, as a member of its answer. */
   #outcome(position: number, exit: Exit.Exit<unknown, unknown>): string {
-    return Answer.outcomeOf(this.codec, this.#incident, position, exit)
+    return Answer.outcomeOf(this.codec, this.#incident, position, exit, this.dialect.errorOf)
   }
 
   readonly #incident = (text: string): string => this.house.fault(`${this.line.address}: ${text}`)
@@ -208,7 +247,7 @@ export class Conversation implements Client {
 
   /** A request was not begun, for a reason that may pass. */
   protected untaken(call: JsonRpc.Call, pending: Pending, failure: JsonRpc.Failure): void {
-    this.finish(pending, JsonRpc.error(call.id!, failure))
+    this.finish(pending, this.dialect.error(call.id!, failure))
   }
 
   /** What a call asks for cannot be begun. */
@@ -218,17 +257,19 @@ export class Conversation implements Client {
 
   /** A message that could not be begun: counted against the connection. */
   reject(id: JsonRpc.Id | undefined, failure: JsonRpc.Failure, pending: Pending): void {
-    this.finish(pending, id === undefined ? undefined : JsonRpc.error(id, failure))
+    this.finish(pending, id === undefined ? undefined : this.dialect.error(id, failure))
     pending.connection.misbehaved()
+  }
+
+  #say(pending: Pending, answer: string): void {
+    if (pending.answers === undefined) this.deliver(answer)
+    else pending.answers.push(answer)
   }
 
   /** One of a frame's messages has finished, with this answer. */
   finish(pending: Pending, answer: string | undefined): void {
     pending.left--
-    if (answer !== undefined) {
-      if (pending.answers === undefined) this.deliver(answer)
-      else pending.answers.push(answer)
-    }
+    if (answer !== undefined) this.#say(pending, answer)
     const { connection } = this
     if (pending.left === 0 && pending.answers !== undefined && pending.answers.length > 0) {
       this.deliverBatch(pending.answers)
@@ -291,5 +332,3 @@ export class Conversation implements Client {
     this.connection?.hangUp(code, reason)
   }
 }
-
-const cancelledBy = ({ params }: JsonRpc.Call): unknown => (params as { readonly id?: unknown } | undefined)?.id

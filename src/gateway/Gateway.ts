@@ -1,5 +1,5 @@
 /**
- * The WebSocket edge: hosts agents at `ws://host:port/agents/{Type}/{key}`, JSON-RPC 2.0 in text frames.
+ * The WebSocket edge: hosts agents at `ws://host:port/agents/{Type}/{key}`, JSON-RPC 2.0 in text frames (or `effect-rpc`).
  *
  * ```ts
  * Gateway.layer({ port: 4000, agents: [room] })   // needs ActorSystem, and the services of the agents' handlers
@@ -32,8 +32,8 @@ import { RESTART, TRY_LATER } from "./CloseCode.ts"
 import * as Codec from "./Codec.ts"
 import { Connection, type House, type Tally } from "./Connection.ts"
 import { Conversation } from "./Conversation.ts"
+import * as Dialect from "./Dialect.ts"
 import { Expiry } from "./Expiry.ts"
-import * as Handshake from "./Handshake.ts"
 import { Http } from "./Http.ts"
 import { check, type LimitOptions, type Limits } from "./Limits.ts"
 import * as Listen from "./Listen.ts"
@@ -269,8 +269,7 @@ class Listener {
       noServer: true,
       perMessageDeflate: false,
       clientTracking: false,
-      // to agree to any other would be to speak it
-      handleProtocols: (offered) => offered.has(Handshake.protocol) && Handshake.protocol,
+      handleProtocols: Dialect.agree,
       maxFragments: maxPieces,
       maxBufferedChunks: maxPieces,
       maxPayload: this.#limits.maxFrameBytes
@@ -380,7 +379,8 @@ class Listener {
       const asked = wish(request.url ?? "")
       const former = this.#sessions.find(asked, pass)
       const session = former ?? (asked._tag === "None" ? undefined : this.#sessions.make(pass))
-      const conversation = session ?? new Conversation(pass, this.#house)
+      const conversation =
+        session ?? new Conversation(pass, this.#house, Dialect.of(request.headers["sec-websocket-protocol"]))
       connection = new Connection(webSocket, socket, pass, conversation, this.#house)
       this.#connections.add(connection)
       this.#expiry.set(connection, pass.principal?.expiresAt)

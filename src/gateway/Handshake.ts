@@ -8,10 +8,12 @@
  * that is printed does not show it.
  * Subprotocols: who offers some and is answered none must go on by RFC 6455, 4.1, but fails by the WHATWG's standard, and so in
  * every browser and in `ws`. The token itself is not answered: headers of answers are logged by proxies, too. So a browser offers
- * `["troupe", "bearer.<token>"]` and is answered `troupe`, which means plain JSON-RPC; a token alone is refused by name.
+ * `["troupe", "bearer.<token>"]` and is answered `troupe`, which means plain JSON-RPC, or the same with `effect-rpc`; a token
+ * alone is refused by name.
  */
 import { Redacted } from "effect"
 import type { IncomingMessage } from "node:http"
+import * as Dialect from "./Dialect.ts"
 
 /** A request before it is let in. */
 export interface Handshake {
@@ -29,9 +31,6 @@ export interface Handshake {
   readonly token: Redacted.Redacted<string> | undefined
 }
 
-/** The subprotocol that is agreed to: JSON-RPC 2.0, as without one. */
-export const protocol = "troupe"
-
 const prefix = "bearer."
 const scheme = /^Bearer +([^ ]+) *$/i
 
@@ -41,7 +40,7 @@ const offered = (request: IncomingMessage): ReadonlyArray<string> =>
 /** Whether it offers a token and nothing that could be answered. */
 export const isMute = (request: IncomingMessage): boolean => {
   const items = offered(request)
-  return items.some((item) => item.startsWith(prefix)) && !items.includes(protocol)
+  return items.some((item) => item.startsWith(prefix)) && Dialect.agree(items) === false
 }
 
 /** A name that is written in escapes is the same name. */

@@ -17,13 +17,20 @@
  *   -32005  outcome lost           a request sent again under its `requestKey` was handled; what came of it is not kept any more
  */
 import * as Depth from "./Depth.ts"
+import type { Control, Dialect } from "./Dialect.ts"
 
 export type Id = string | number | null
 
 /** The method that cancels a request: `$/cancel { id }`. */
-export const CANCEL = "$/cancel"
+const CANCEL = "$/cancel"
 /** The one that renews the principal: `$/auth { token }`. */
 export const AUTH = "$/auth"
+
+/** The code of a method's own typed error. */
+export const APPLICATION_ERROR = -32000
+
+/** The subprotocol: for browsers, which need an answer when they offer a token in one. */
+export const name = "troupe"
 
 /** A request, or without an id a notification. */
 export interface Call {
@@ -32,6 +39,8 @@ export interface Call {
   readonly params: unknown
   /** Made by the client: the same request sent again bears the same. */
   readonly requestKey: string | undefined
+  /** A request that is answered when the agent has taken it. Only dialects that know it read it. */
+  readonly discard?: boolean
 }
 
 /** What is wrong with a message, as its sender is told. */
@@ -66,13 +75,18 @@ export const internalError = (incident: string | undefined): Failure => ({
   message: "Internal error",
   ...(incident !== undefined && { data: { incident } })
 })
-export const applicationError = (message: string, data: unknown): Failure => ({ code: -32000, message, data })
+export const applicationError = (message: string, data: unknown): Failure => ({
+  code: APPLICATION_ERROR,
+  message,
+  data
+})
 export const busy: Failure = { code: -32001, message: "Busy", data: { retryable: true } }
 export const unavailable: Failure = { code: -32002, message: "Unavailable" }
 export const cancelled: Failure = { code: -32004, message: "Cancelled" }
 export const outcomeLost: Failure = { code: -32005, message: "Outcome lost" }
 
-const isRecord = (u: unknown): u is Record<string, unknown> => typeof u === "object" && u !== null && !Array.isArray(u)
+export const isRecord = (u: unknown): u is Record<string, unknown> =>
+  typeof u === "object" && u !== null && !Array.isArray(u)
 
 /** A number past 2^53 would be answered with another one: JSON.parse has rounded it. */
 const isExact = (n: number): boolean => Math.abs(n) <= Number.MAX_SAFE_INTEGER
@@ -85,7 +99,7 @@ const maxRequestKeyLength = 128
 const isRequestKey = (u: unknown): u is string =>
   typeof u === "string" && u.length > 0 && u.length <= maxRequestKeyLength
 
-const invalid = (id: unknown, why: string): Invalid => ({ id: isId(id) ? id : null, error: invalidRequest(why) })
+export const invalid = (id: unknown, why: string): Invalid => ({ id: isId(id) ? id : null, error: invalidRequest(why) })
 
 const message = (u: unknown): Call | Invalid => {
   if (!isRecord(u)) return invalid(null, "a message is an object")
@@ -105,8 +119,16 @@ const message = (u: unknown): Call | Invalid => {
   return { id, method, params, requestKey }
 }
 
-/** Reads one frame. At the most: `maxBatch` messages in a batch; lists and records `maxDepth` in each other. */
-export const parse = (text: string, maxBatch: number, maxDepth: number): Frame => {
+/**
+ * Reads one frame, each message by `message`. At the most: `maxBatch` messages in a batch; lists and records `maxDepth` in
+ * each other.
+ */
+export const read = (
+  text: string,
+  maxBatch: number,
+  maxDepth: number,
+  message: (u: unknown) => Call | Invalid
+): Frame => {
   if (Depth.over(text, maxDepth)) {
     return { batch: false, messages: [invalid(null, `lists and records over ${maxDepth} deep`)] }
   }
@@ -122,7 +144,12 @@ export const parse = (text: string, maxBatch: number, maxDepth: number): Frame =
   return { batch: true, messages: json.map(message) }
 }
 
+export const parse = (text: string, maxBatch: number, maxDepth: number): Frame =>
+  read(text, maxBatch, maxDepth, message)
+
 export const isCall = (m: Call | Invalid): m is Call => "method" in m
+
+export const isFailure = (u: Failure | Control): u is Failure => "code" in u
 
 /** How a request ended, as a member of its answer; `value` is JSON already, undefined for void. */
 export const resultOf = (value: unknown): string => `"result":${value === undefined ? "null" : JSON.stringify(value)}`
@@ -137,7 +164,7 @@ export const result = (id: Id, value: unknown): string => answer(id, resultOf(va
 export const error = (id: Id, failure: Failure): string => answer(id, errorOf(failure))
 
 /** Elements of a stream that answers the request `id`; `values` is JSON already. */
-export const chunk = (id: Id, values: ReadonlyArray<unknown>): string =>
+const chunk = (id: Id, values: ReadonlyArray<unknown>): string =>
   `{"jsonrpc":"2.0","method":"$/chunk","params":{"id":${JSON.stringify(id)},"values":${JSON.stringify(values)}}}`
 
 /** An event: a notification of the server's. */
@@ -145,3 +172,25 @@ export const notification = (method: string, params: unknown): string =>
   params === undefined || params === null
     ? `{"jsonrpc":"2.0","method":${JSON.stringify(method)}}`
     : `{"jsonrpc":"2.0","method":${JSON.stringify(method)},"params":${JSON.stringify(params)}}`
+
+const control = ({ id, method, params }: Call): Control | Failure => {
+  if (method === AUTH) return { renews: true }
+  if (method !== CANCEL) return methodNotFound(method)
+  const cancels = (params as { readonly id?: unknown } | undefined)?.id
+  if (!isId(cancels)) return invalidParams("id of the request to cancel")
+  return { cancels, answer: id === undefined ? undefined : result(id, undefined) }
+}
+
+/** What is spoken without a subprotocol. */
+export const dialect: Dialect = {
+  prefix: "$/",
+  urgent: CANCEL,
+  overlook: 1024,
+  acknowledges: false,
+  sessions: true,
+  parse,
+  control,
+  errorOf,
+  error,
+  chunk
+}

@@ -35,7 +35,7 @@ export interface LimitOptions {
   readonly maxUnfinished?: number
   /** The same in bytes of wire. 64-1,073,741,824, default 262,144. */
   readonly maxUnfinishedBytes?: number
-  /** Bytes of frames that arrive although it is paused; more close 1008. Default `maxFrameBytes` + 65,550. */
+  /** Bytes of frames that arrive although it is not read any more; more close 1008. Default `maxFrameBytes` + 65,550. */
   readonly maxBacklogBytes?: number
   /** Invalid messages of a connection from one heartbeat to the next; one more closes 1008. 0-1,000,000, default 100. */
   readonly maxInvalid?: number

@@ -139,7 +139,7 @@ export class Post implements Client {
       settled = true
       this.#requests.delete(id)
       if (this.#response.destroyed) return
-      const outcome = Answer.outcomeOf(this.#pass.codec, (text) => this.#fault(text), position, exit)
+      const outcome = Answer.outcomeOf(this.#pass.codec, (text) => this.#fault(text), position, exit, JsonRpc.errorOf)
       this.#finish(JsonRpc.answer(id, outcome))
     })
     if (!("cancel" in request)) this.#refuse({ id }, Answer.failureOf(request))

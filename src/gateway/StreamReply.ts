@@ -1,7 +1,8 @@
 /**
  * A request that a stream answers: `$/chunk { id, values }` for what was produced, then the ordinary result or error.
  *
- *   agent's Stream -> 16 elements ahead -> chunk -> Outbox; while the outbox is full nothing is taken, so the producer waits
+ *   agent's Stream -> 16 elements ahead -> chunk -> Outbox; while the outbox is full, or in a dialect that acknowledges
+ *   chunks the last one is not, nothing is taken, so the producer waits
  *
  * Floor 3; made by Connection. Law 3: one message of the window until it ends, 16 elements that wait, the outbox's bounds.
  * Law 8: `cancel` (`$/cancel`, the socket's end) ends it and interrupts the producer, before the first element and after.
@@ -13,10 +14,14 @@ import type { StreamAsk } from "../actor/Streaming.ts"
 import { ActorStopped, type AskCycle, type TellError } from "../kernel/Errors.ts"
 import type { Line, Request } from "../supervision/Edge.ts"
 import type { Codec } from "./Codec.ts"
-import * as JsonRpc from "./JsonRpc.ts"
+import type { Dialect } from "./Dialect.ts"
+import type * as JsonRpc from "./JsonRpc.ts"
 
 /** What a stream needs of its connection. */
 export interface Sink {
+  readonly dialect: Dialect
+  /** Whether the client can be heard now. */
+  readonly hearing: () => boolean
   readonly send: (frame: string) => void
   /** Waits while more is unsent than may be. */
   readonly room: Effect.Effect<void>
@@ -40,6 +45,9 @@ export class StreamReply implements Request {
   #ask: StreamAsk | undefined = undefined
   #fiber: Fiber.Fiber<unknown, unknown> | undefined = undefined
   #stopped: Exit.Exit<never, ActorStopped> | undefined = undefined
+  /** Chunks that the client has not acknowledged; who waits for it. */
+  #unacknowledged = 0
+  #goOn: (() => void) | undefined = undefined
 
   constructor(id: JsonRpc.Id, position: number, codec: Codec, sink: Sink) {
     this.#id = id
@@ -67,6 +75,32 @@ export class StreamReply implements Request {
     this.#fiber?.interruptUnsafe()
   }
 
+  /** The client has taken a chunk. False when there was none to take. */
+  acknowledge(): boolean {
+    if (this.#unacknowledged === 0) return false
+    if (--this.#unacknowledged === 0) this.unheard()
+    return true
+  }
+
+  /** What has been said was said, or will not be heard: nothing is waited for. */
+  unheard(): void {
+    const goOn = this.#goOn
+    // what goes on may be waiting again when this returns
+    this.#goOn = undefined
+    goOn?.()
+  }
+
+  readonly #acknowledged: Effect.Effect<void> = Effect.callback((resume) => {
+    if (this.#unacknowledged === 0 || !this.#sink.hearing()) return resume(Effect.void)
+    this.#goOn = () => resume(Effect.void)
+  })
+
+  /** Before the next chunk. */
+  get #next(): Effect.Effect<void> {
+    const { dialect, room } = this.#sink
+    return dialect.acknowledges ? Effect.andThen(this.#acknowledged, room) : room
+  }
+
   #opened(line: Line, exit: Exit.Exit<unknown, unknown>): void {
     if (Exit.isFailure(exit)) return this.#sink.end(this.#stopped ?? exit)
     const elements = this.#ask!.elements
@@ -89,12 +123,15 @@ export class StreamReply implements Request {
         if (unfit !== undefined) break
       }
       try {
-        if (encoded.length > 0) this.#sink.send(JsonRpc.chunk(this.#id, encoded))
+        if (encoded.length > 0) {
+          this.#sink.send(this.#sink.dialect.chunk(this.#id, encoded))
+          this.#unacknowledged++
+        }
       } catch (error) {
         // what a Schema lets pass and JSON does not: a bigint, a circle
         unfit = new Unfit(String(error))
       }
-      return unfit === undefined ? this.#sink.room : Effect.fail(unfit)
+      return unfit === undefined ? this.#next : Effect.fail(unfit)
     })
   }
 }

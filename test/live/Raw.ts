@@ -46,8 +46,8 @@ export class Raw {
     socket.on("error", () => {})
   }
 
-  static open(url: string, options: ClientOptions = {}): Promise<Raw> {
-    const socket = new WebSocket(url, options)
+  static open(url: string, options: ClientOptions = {}, protocols: ReadonlyArray<string> = []): Promise<Raw> {
+    const socket = new WebSocket(url, [...protocols], options)
     const raw = new Raw(socket)
     return new Promise((resolve, reject) => {
       socket.once("open", () => resolve(raw))

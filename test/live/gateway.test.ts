@@ -552,9 +552,9 @@ describe("the door", () => {
     expect((await client("other")).socket.readyState).toBe(WebSocket.OPEN)
   })
 
-  it("agrees to no subprotocol", async () => {
+  it("agrees to no subprotocol that it does not know", async () => {
     const { url } = await lab()
-    const socket = new WebSocket(`${url}/a`, ["effect-rpc", "jsonrpc"])
+    const socket = new WebSocket(`${url}/a`, ["jsonrpc", "effect"])
     await expect(new Promise((_, reject) => socket.once("error", reject))).rejects.toThrow("no subprotocol")
   })
 

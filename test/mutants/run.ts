@@ -7,9 +7,9 @@
  * npm run mutants -- --list             their ids
  *
  * First of all the suite must pass in a copy without any fault: where it does not, a run that fails would tell nothing.
- * A fault is text of one file replaced by other text (`messages.ts`, `lives.ts`, `supervisors.ts`, `clients.ts`,
- * `sessions.ts`); text that does not stand there exactly once is an error, so the list cannot go stale in silence. A run that
- * fails, or that hangs past its limit, has caught the fault. Exit status
+ * A fault is text of one file replaced by other text (see the lists beside this file); text that does not stand there exactly
+ * once is an error, so the list cannot go stale in silence. A run that fails, or that hangs past its limit, has caught the
+ * fault. Exit status
  * 1 when one was not caught. The suite runs in a copy, with the project's node_modules; nothing here is touched.
  */
 import { spawn } from "node:child_process"
@@ -19,12 +19,13 @@ import { fileURLToPath } from "node:url"
 import { parseArgs } from "node:util"
 import type { Fault } from "./Fault.ts"
 import { clients } from "./clients.ts"
+import { effectRpc } from "./effectRpc.ts"
 import { lives } from "./lives.ts"
 import { messages } from "./messages.ts"
 import { sessions } from "./sessions.ts"
 import { supervisors } from "./supervisors.ts"
 
-const faults = [...messages, ...lives, ...supervisors, ...clients, ...sessions]
+const faults = [...messages, ...lives, ...supervisors, ...clients, ...sessions, ...effectRpc]
 
 const root = fileURLToPath(new URL("../..", import.meta.url))
 const parts = ["src", "actors", "test", "examples", "package.json", "tsconfig.json", "README.md"]
