@@ -94,6 +94,7 @@ export class World {
   options(more: ClientOptions = {}): ClientOptions {
     const { sockets } = this
     return {
+      session: false,
       WebSocket: class extends FakeSocket {
         constructor(url: string) {
           super(url)

@@ -19,7 +19,7 @@ const lab = async (options: Parameters<typeof open>[1] = {}, limits: Parameters<
 }
 
 const client = (url: string, options: ClientOptions = {}): LabClient => {
-  const made = connect<typeof Lab>(url, { minDelayMillis: 1, maxDelayMillis: 20, ...options })
+  const made = connect<typeof Lab>(url, { session: false, minDelayMillis: 1, maxDelayMillis: 20, ...options })
   clients.push(made)
   return made
 }
