@@ -56,10 +56,10 @@ export class Definition<S, in out P extends Rpc.Any, E extends Rpc.Any = never, 
   }
 
   /** How actors of this kind behave. Options are checked here: `InvalidOption` with field, value and range. */
-  behavior<H, I = never, In = void, RT = never, RC = never, RD = never, RS = never>(
-    options: Behavior.Options<S, P, E, H, I, In, RT, RC, RD, RS>
-  ): Behavior.Behavior<P, Exclude<Behavior.Services<H> | I | RT | RC | RD | RS, Scope.Scope>, In, S> {
-    return Behavior.make<S, P, E, H, I, In, RT, RC, RD, RS>(this.protocol, options)
+  behavior<H, I = never, In = void, RT = never, RC = never, RD = never, RA = never, RB = never, RS = never>(
+    options: Behavior.Options<S, P, E, H, I, In, RT, RC, RD, RA, RB, RS>
+  ): Behavior.Behavior<P, Exclude<Behavior.Services<H> | I | RT | RC | RD | RA | RB | RS, Scope.Scope>, In, S> {
+    return Behavior.make<S, P, E, H, I, In, RT, RC, RD, RA, RB, RS>(this.protocol, options)
   }
 
   /** The ref of a hosted actor: it need not live yet, the first message makes it. With a parent: of its child, by name. */

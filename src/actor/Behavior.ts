@@ -55,6 +55,8 @@ export interface Options<
   RT = never,
   RC = never,
   RD = never,
+  RA = never,
+  RB = never,
   RS = never
 > extends Limits {
   /** The first state of each incarnation: a value, a function of the key, or an Effect (in the incarnation's scope). */
@@ -68,6 +70,9 @@ export interface Options<
   /** A client has connected, or this is a new incarnation and it is still there. */
   readonly onConnect?: (state: S, client: Client, self: ActorContext<P, E>, why: ConnectReason) => HookResult<S, RC>
   readonly onDisconnect?: (state: S, client: Client, why: Disconnected, self: ActorContext<P, E>) => HookResult<S, RD>
+  /** A client's session has lost its socket: what it is sent waits for it, until it is back or `sessionGrace` is over. */
+  readonly onAway?: (state: S, client: Client, self: ActorContext<P, E>) => HookResult<S, RA>
+  readonly onBack?: (state: S, client: Client, self: ActorContext<P, E>) => HookResult<S, RB>
   /** The last thing of a life, within its grace. Once, in any mode; not when no state was reached. A kill does not wait for it. */
   readonly onStop?: (state: S, why: ExitReason, self: ActorContext<P, E>) => void | Effect.Effect<unknown, never, RS>
 }
@@ -93,14 +98,27 @@ export type Services<H> = {
   [K in keyof H]: H[K] extends (...args: infer _Args) => infer X ? ServicesOfReturn<X> : never
 }[keyof H]
 
-export const make = <S, P extends Rpc.Any, E extends Rpc.Any, H, I, In, RT = never, RC = never, RD = never, RS = never>(
+export const make = <
+  S,
+  P extends Rpc.Any,
+  E extends Rpc.Any,
+  H,
+  I,
+  In,
+  RT = never,
+  RC = never,
+  RD = never,
+  RA = never,
+  RB = never,
+  RS = never
+>(
   protocol: Protocol,
-  options: Options<S, P, E, H, I, In, RT, RC, RD, RS>
-): Behavior<P, Exclude<Services<H> | I | RT | RC | RD | RS, Scope.Scope>, In, S> => {
+  options: Options<S, P, E, H, I, In, RT, RC, RD, RA, RB, RS>
+): Behavior<P, Exclude<Services<H> | I | RT | RC | RD | RA | RB | RS, Scope.Scope>, In, S> => {
   if (!("initial" in options)) {
     throw new InvalidOption({ field: `${protocol.type}.initial`, value: "nothing", range: "a first state" })
   }
-  const { initial, on, onTerminated, onConnect, onDisconnect, onStop, ...limits } = options
-  const hooks = { onTerminated, onConnect, onDisconnect, onStop }
+  const { initial, on, onTerminated, onConnect, onDisconnect, onAway, onBack, onStop, ...limits } = options
+  const hooks = { onTerminated, onConnect, onDisconnect, onAway, onBack, onStop }
   return new Behavior(new Plan(protocol, initial, on as Readonly<Record<string, unknown>>, hooks, limits))
 }

@@ -171,7 +171,8 @@ export class Cell implements Runnable, Owner {
 
   tagName(tag: number): string {
     if (tag === INITIAL) return "initial"
-    if (tag >= SIGNAL) return (["Terminated", "onConnect", "onDisconnect"] as const)[tag - SIGNAL] ?? "?"
+    if (tag >= SIGNAL)
+      return (["Terminated", "onConnect", "onDisconnect", "onAway/onBack"] as const)[tag - SIGNAL] ?? "?"
     return this.program.plan.protocol.tag(tag >= RESERVED ? tag - RESERVED : tag)
   }
 

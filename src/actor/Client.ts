@@ -25,9 +25,13 @@ export const checkClose = (code: number, reason: string): void => {
   }
 }
 
-/** An event, encoded once however many clients it goes to. The gateway decides what lies in `frame`. */
+/** An event, encoded once however many clients it goes to. The gateway decides what lies in `frame` and `kept`. */
 export interface Encoded {
   frame: unknown
+  /** The same, for clients with a session. */
+  kept: unknown
+  /** Of a broadcast: who is left out. Undefined for what goes to one client. */
+  readonly except: ReadonlyArray<Client> | undefined
 }
 
 export interface Client {
@@ -37,12 +41,19 @@ export interface Client {
   readonly principal: unknown
   /** Its session, where it asked for one. */
   readonly session: string | undefined
+  /** Whether its session has no socket now: what is sent is kept for a while, and sent when it is back. */
+  readonly away: boolean
   /** Sends an event now, not with the handler's outputs. False when the connection is gone. */
   sendNow(event: string, payload: unknown): boolean
   /** For broadcasts: `shared` keeps the encoded frame between clients. */
   sendShared(event: string, payload: unknown, shared: Encoded): boolean
   /** Closes the connection after what was sent to it. Throws `InvalidOption` for what `checkClose` refuses. */
   close(code: number, reason: string): void
+}
+
+/** The news that a session has lost its socket, or has one again: at most one of them on its way. */
+export interface Presence {
+  queued: boolean
 }
 
 /** Why a client is gone: the close code of RFC 6455 and its reason. */

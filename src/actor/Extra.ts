@@ -78,6 +78,8 @@ export class Extra {
   streams: Set<StreamAsk> | undefined = undefined
   deferred: Set<Ask> | undefined = undefined
   clients: Set<Client> | undefined = undefined
+  /** Of these, those that it was told are away. */
+  away: Set<Client> | undefined = undefined
   scope: Scope.Closeable | undefined = undefined
   idle: TimerNode | undefined = undefined
   idleMessage: readonly [tag: number, payload: unknown] | undefined = undefined

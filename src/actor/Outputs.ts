@@ -50,7 +50,7 @@ export const act = (cell: Cell, op: number, a: unknown, b: unknown, c: unknown):
     case Staging.FORWARD:
       return forward(cell, a as ActorRef<never>, b as number, c as readonly [unknown, unknown])
     case Staging.PUSH:
-      return push(cell, [a as Client], b as string, c)
+      return push(cell, [a as Client], undefined, b as string, c)
     case Staging.BROADCAST:
       return broadcast(cell, a as ReadonlyArray<Client>, b as string, c)
     case Staging.TIMER:
@@ -166,12 +166,19 @@ const forward = (
 
 const broadcast = (cell: Cell, except: ReadonlyArray<Client>, event: string, payload: unknown): undefined => {
   const clients = [...(cell.extra?.clients ?? [])]
-  return push(cell, except.length === 0 ? clients : clients.filter((c) => !except.includes(c)), event, payload)
+  const heard = except.length === 0 ? clients : clients.filter((c) => !except.includes(c))
+  return push(cell, heard, except, event, payload)
 }
 
 /** Sends an event, encoded once. One that its Schema refuses is reported: the turn has been committed. */
-const push = (cell: Cell, clients: ReadonlyArray<Client>, event: string, payload: unknown): undefined => {
-  const shared: Encoded = { frame: undefined }
+const push = (
+  cell: Cell,
+  clients: ReadonlyArray<Client>,
+  except: ReadonlyArray<Client> | undefined,
+  event: string,
+  payload: unknown
+): undefined => {
+  const shared: Encoded = { frame: undefined, kept: undefined, except }
   try {
     for (const client of clients) client.sendShared(event, payload, shared)
   } catch (error) {

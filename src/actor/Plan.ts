@@ -77,6 +77,9 @@ export interface Hooks {
   readonly onDisconnect:
     | ((state: unknown, client: Client, why: Disconnected, self: ActorContext<never>) => unknown)
     | undefined
+  /** A client's session has lost its socket, or has one again. */
+  readonly onAway: ((state: unknown, client: Client, self: ActorContext<never>) => unknown) | undefined
+  readonly onBack: ((state: unknown, client: Client, self: ActorContext<never>) => unknown) | undefined
   readonly onStop: ((state: unknown, why: ExitReason, self: ActorContext<never>) => unknown) | undefined
 }
 
@@ -144,6 +147,8 @@ export class Plan {
       onTerminated: optional(`${at}.onTerminated`, hooks.onTerminated as Hooks["onTerminated"]),
       onConnect: optional(`${at}.onConnect`, hooks.onConnect as Hooks["onConnect"]),
       onDisconnect: optional(`${at}.onDisconnect`, hooks.onDisconnect as Hooks["onDisconnect"]),
+      onAway: optional(`${at}.onAway`, hooks.onAway as Hooks["onAway"]),
+      onBack: optional(`${at}.onBack`, hooks.onBack as Hooks["onBack"]),
       onStop: optional(`${at}.onStop`, hooks.onStop as Hooks["onStop"])
     }
     Options.known(`${at}.mailbox`, limits.mailbox, ["capacity", "overflow"])

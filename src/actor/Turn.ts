@@ -13,7 +13,7 @@
  * with it inlined, ping-pong lost a fifth.
  */
 import { Cause, type Effect, Exit } from "effect"
-import { DISCONNECTED, RESERVED, SIGNAL, TERMINATED } from "../kernel/Envelope.ts"
+import { DISCONNECTED, PRESENCE, RESERVED, SIGNAL, TERMINATED } from "../kernel/Envelope.ts"
 import { CalleeFailed, InvalidUse, LimitReached } from "../kernel/Errors.ts"
 import { peek } from "../kernel/Fiber.ts"
 import * as Lifecycle from "../kernel/Lifecycle.ts"
@@ -22,7 +22,8 @@ import { Deadline } from "../kernel/Timers.ts"
 import * as ActorTimers from "./ActorTimers.ts"
 import { Ask, RUNNING } from "./Ask.ts"
 import type { Cell } from "./Cell.ts"
-import type { Client, Disconnected } from "./Client.ts"
+import type { Client, Disconnected, Presence } from "./Client.ts"
+import type { Hooks } from "./Plan.ts"
 import type { Running, Ticket } from "./Extra.ts"
 import type { Terminated } from "./ExitReason.ts"
 import * as Forks from "./Forks.ts"
@@ -172,8 +173,15 @@ const signal = (cell: Cell, tag: number, payload: unknown, origin: unknown): boo
   } else if (tag === DISCONNECTED) {
     const client = payload as Client
     cell.extra?.clients?.delete(client)
+    cell.extra?.away?.delete(client)
     runtime.origin = client
     go = () => plan.hooks.onDisconnect?.(cell.state, client, origin as Disconnected, self)
+  } else if (tag === PRESENCE) {
+    const client = payload as Client
+    ;(origin as Presence).queued = false
+    const hook = presence(cell, client)
+    runtime.origin = client
+    go = () => hook?.(cell.state, client, self)
   } else {
     const client = payload as Client
     ;(cell.record().clients ??= new Set()).add(client)
@@ -191,6 +199,17 @@ const signal = (cell: Cell, tag: number, payload: unknown, origin: unknown): boo
   if (!outcome(cell, tag, payload, runtime.origin, out)) return false
   const { scheduler } = runtime
   return (scheduler.credit -= weights[weight]!) > 0 || !scheduler.spent(weights, weight)
+}
+
+/** What to tell an agent of a client that was away, or was there, when it heard of it last. */
+const presence = (cell: Cell, client: Client): Hooks["onAway"] => {
+  const extra = cell.record()
+  const told = extra.away?.has(client) === true
+  if (client.away === told || extra.clients?.has(client) !== true) return undefined
+  const { onAway, onBack } = cell.program.plan.hooks
+  if (told) extra.away!.delete(client)
+  else (extra.away ??= new Set()).add(client)
+  return told ? onBack : onAway
 }
 
 /** What a handler handed back. False ends the turn. */

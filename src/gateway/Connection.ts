@@ -1,40 +1,22 @@
 /**
- * One socket and the agent behind it.
+ * One socket: frames in, frames out, and nothing without bound.
  *
- *   frame -> window (32 messages, 256 KiB) -> JsonRpc -> Codec -> Line (request | notify) -> agent
- *            past it: pause, backlog (64 KiB)                          |
- *   socket <- Outbox <- result | error | event <------------------------
+ *   frame -> window (32 messages, 256 KiB) -> JsonRpc -> Conversation -> agent
+ *            past it: pause, backlog (64 KiB)                   |
+ *   socket <- Outbox <- result | error | event <----------------
  *
- * Floor 3; made by Gateway at upgrade; implements `Client` for the agent. Law 3: what is unfinished, waiting and unsent is
- * bounded, by count and bytes. Law 2: frames are handled in the order received, the backlog included; a batch is answered
- * as one. Law 8: when the socket goes, its requests are cancelled and the agent hears `onDisconnect` behind them.
+ * Floor 3; made by Gateway at upgrade. Law 3: what is unfinished, waiting and unsent is bounded, by count and bytes.
+ * Law 2: frames are handled in the order received, the backlog included; a batch is answered as one.
  * So a flooder slows itself: it is not read while it has 32 unfinished messages. A full mailbox nonetheless answers a
  * request -32001 and makes a notification a dead letter.
- * Law 12: what is wrong with a message is answered by name; what is wrong with the agent (a Schema that throws, an answer
- * that does not fit its own) is answered with an incident, whose text is in the log only.
- * Cost: an ask and its callback a request; no fiber, no timer of its own; listeners are shared by all connections.
+ * Cost: no fiber, no timer of its own; listeners are shared by all connections.
  */
-import { Cause, Effect, type Exit } from "effect"
 import type { Duplex } from "node:stream"
 import type { RawData, WebSocket } from "ws"
-import { checkClose, type Client, type Encoded } from "../actor/Client.ts"
-import {
-  ActorStopped,
-  AskCycle,
-  AskTimeout,
-  CalleeFailed,
-  Dropped,
-  LimitReached,
-  MailboxFull,
-  NoSuchActor,
-  Quarantined
-} from "../kernel/Errors.ts"
-import type { Line, Request } from "../supervision/Edge.ts"
-import type { Codec } from "./Codec.ts"
+import type { Conversation } from "./Conversation.ts"
 import * as JsonRpc from "./JsonRpc.ts"
 import type { ConnectionLimits } from "./Limits.ts"
 import { Outbox, type OutboxOwner } from "./Outbox.ts"
-import { StreamReply, unfitOf } from "./StreamReply.ts"
 
 /** What the gateway counts over all its connections. */
 export interface Tally {
@@ -49,6 +31,8 @@ export interface Tally {
 export interface House {
   /** Bytes of wire that all connections hold: unfinished, in backlogs, not taken by sockets. */
   held: number
+  /** Of these, what sessions keep for clients that may come back. */
+  keptBytes: number
   readonly limits: ConnectionLimits
   readonly tally: Tally
   /** The system clock's time, in ms. */
@@ -60,7 +44,8 @@ export interface House {
 }
 
 /** The unfinished messages of one frame. */
-interface Pending {
+export interface Pending {
+  readonly connection: Connection
   readonly bytes: number
   /** Of a batch. */
   readonly answers: Array<string> | undefined
@@ -68,7 +53,6 @@ interface Pending {
 }
 
 /** RFC 6455, 7.4.1, and the registry's later codes. */
-const GOING_AWAY = 1001
 const PROTOCOL = 1002
 const UNSUPPORTED = 1003
 const INVALID_DATA = 1007
@@ -111,12 +95,7 @@ const onClose = function (this: WebSocket, code: number, reason: Buffer): void {
   connectionOf(this).closed(code, reason)
 }
 
-let ids = 0
-
-export class Connection implements Client, OutboxOwner {
-  readonly id = `c${++ids}`
-  readonly principal: unknown = undefined
-  readonly session: string | undefined = undefined
+export class Connection implements OutboxOwner {
   /** Pings not answered since the last pong. */
   missed = 0
   /** The system clock's time when this connection was paused with nothing finished since; undefined when it reads. */
@@ -125,14 +104,10 @@ export class Connection implements Client, OutboxOwner {
   closeCode: number | undefined = undefined
   readonly outbox: Outbox
   readonly #socket: WebSocket
-  readonly #codec: Codec
+  readonly #conversation: Conversation
   readonly #house: House
-  readonly #requests = new Map<JsonRpc.Id, Request>()
   #backlog: Array<Buffer> | undefined = undefined
-  #line: Line | undefined = undefined
   #backlogBytes = 0
-  /** Streams that wait until the socket has taken what was sent. */
-  #thirsty: Array<() => void> | undefined = undefined
   #unfinished = 0
   #unfinishedBytes = 0
   #invalid = 0
@@ -140,9 +115,9 @@ export class Connection implements Client, OutboxOwner {
   #draining = false
   #closing = false
 
-  constructor(socket: WebSocket, raw: Duplex, codec: Codec, house: House) {
+  constructor(socket: WebSocket, raw: Duplex, conversation: Conversation, house: House) {
     this.#socket = socket
-    this.#codec = codec
+    this.#conversation = conversation
     this.#house = house
     this.outbox = new Outbox(this, raw, house.limits)
     ;(socket as Owned).connection = this
@@ -150,9 +125,8 @@ export class Connection implements Client, OutboxOwner {
     socket.on("close", onClose)
   }
 
-  /** Begins to read for the agent behind `line`. */
-  open(line: Line): void {
-    this.#line = line
+  /** Begins to read. */
+  open(): void {
     this.#socket.on("message", onMessage)
     this.#socket.on("pong", onPong)
   }
@@ -163,11 +137,9 @@ export class Connection implements Client, OutboxOwner {
     const code = this.closeCode ?? heard
     this.#closing = true
     tally.closed[code] = (tally.closed[code] ?? 0) + 1
-    for (const request of this.#requests.values()) request.cancel()
-    this.#requests.clear()
+    this.#conversation.gone(this, { code, reason: reason.toString() })
     this.#backlog = undefined
     this.weigh(-this.#backlogBytes)
-    this.#line?.disconnect({ code, reason: reason.toString() })
     left(this)
   }
 
@@ -192,7 +164,8 @@ export class Connection implements Client, OutboxOwner {
   get #stuffed(): boolean {
     const { held, limits } = this.#house
     if (this.#unfinished >= limits.maxUnfinished || this.#unfinishedBytes >= limits.maxUnfinishedBytes) return true
-    return this.outbox.full || (held >= limits.maxHeldBytes && this.#unfinished > 0)
+    if (this.outbox.full || this.#conversation.stuffed) return true
+    return held >= limits.maxHeldBytes && this.#unfinished > 0
   }
 
   weigh(bytes: number): void {
@@ -207,7 +180,7 @@ export class Connection implements Client, OutboxOwner {
 
   /** The socket has taken what was sent: goes on. */
   drained(): void {
-    for (const goOn of this.#thirsty?.splice(0) ?? []) goOn()
+    this.#conversation.flow()
     if (this.pausedSince !== undefined) this.#resume()
   }
 
@@ -240,147 +213,41 @@ export class Connection implements Client, OutboxOwner {
 
   #handle(frame: Buffer): void {
     const { batch, messages } = JsonRpc.parse(frame.toString("utf8"), this.#house.limits.maxBatch)
-    const pending: Pending = { bytes: frame.length, answers: batch ? [] : undefined, left: messages.length }
+    const pending: Pending = {
+      connection: this,
+      bytes: frame.length,
+      answers: batch ? [] : undefined,
+      left: messages.length
+    }
     this.#unfinished += messages.length
     this.#unfinishedBytes += frame.length
     this.weigh(frame.length)
+    const conversation = this.#conversation
     for (const message of messages) {
-      if (JsonRpc.isCall(message)) this.#call(message, pending)
-      else this.#reject(message.id, message.error, pending)
+      if (JsonRpc.isCall(message)) conversation.call(message, pending)
+      else conversation.reject(message.id, message.error, pending)
     }
     if (this.#stuffed) this.#pause()
   }
 
-  #call(call: JsonRpc.Call, pending: Pending): void {
-    const { id, method } = call
-    if (method.startsWith("$/")) return this.#control(call, pending)
-    const position = this.#codec.position(method)
-    if (position < 0) return this.#reject(id, JsonRpc.methodNotFound(method), pending)
-    const params = this.#codec.params(position, call.params)
-    if (!params.ok) {
-      if (params.defect === undefined) return this.#reject(id, JsonRpc.invalidParams(params.why), pending)
-      const failure = this.#fault(`the Schema of "${method}" threw: ${params.why}`)
-      return this.#finish(pending, id === undefined ? undefined : JsonRpc.error(id, failure))
-    }
-    if (id === undefined) this.#notify(position, params.value, pending)
-    else if (this.#codec.protocol.streams[position]) this.#stream(id, position, params.value, pending)
-    else if (this.#requests.has(id)) this.#reject(id, JsonRpc.invalidRequest("an id that is in use"), pending)
-    else this.#request(id, position, params.value, pending)
-  }
-
-  #notify(position: number, payload: unknown, pending: Pending): void {
-    const line = this.#line!
-    const refused = line.notify(position, payload, () => this.#finish(pending, undefined))
-    if (refused === undefined) return
-    line.refuse(position, payload, refused instanceof MailboxFull ? "mailboxFull" : "stopped")
-    this.#refused(pending, undefined)
-  }
-
-  #request(id: JsonRpc.Id, position: number, payload: unknown, pending: Pending): void {
-    let settled = false
-    const request = this.#line!.request(position, payload, this.#house.limits.requestMillis, (exit) => {
-      settled = true
-      this.#requests.delete(id)
-      // without a socket there is nobody to encode an answer for
-      this.#finish(pending, this.#closing ? undefined : this.#answer(id, position, exit))
-    })
-    if (!("cancel" in request)) this.#refused(pending, JsonRpc.error(id, failureOf(request)))
-    else if (!settled) this.#requests.set(id, request)
-  }
-
-  /** A request that a stream answers. */
-  #stream(id: JsonRpc.Id, position: number, payload: unknown, pending: Pending): void {
-    if (this.#requests.has(id)) return this.#reject(id, JsonRpc.invalidRequest("an id that is in use"), pending)
-    let ended = false
-    const reply = new StreamReply(id, position, this.#codec, {
-      send: (frame) => this.#send(frame),
-      room: Effect.suspend(() => this.#room()),
-      end: (exit) => {
-        ended = true
-        this.#requests.delete(id)
-        const why = unfitOf(exit)
-        const answer = why === undefined ? this.#answer(id, position, exit) : this.#unfit(id, position, why)
-        this.#finish(pending, this.#closing ? undefined : answer)
-      }
-    })
-    const refused = reply.open(this.#line!, payload, this.#house.limits.requestMillis)
-    if (refused !== undefined) this.#refused(pending, JsonRpc.error(id, failureOf(refused)))
-    else if (!ended) this.#requests.set(id, reply)
-  }
-
-  /** Waits while more is unsent than may be. */
-  #room(): Effect.Effect<void> {
-    if (this.outbox.full) this.outbox.flush()
-    if (!this.outbox.full || this.#closing) return Effect.void
-    return Effect.callback<void>((resume) => void (this.#thirsty ??= []).push(() => resume(Effect.void)))
-  }
-
-  /** The agent did not take it. One whose life has ended takes nothing any more: the client may connect to its next. */
-  #refused(pending: Pending, answer: string | undefined): void {
-    this.#house.tally.refused++
-    this.#finish(pending, answer)
-    if (!this.#line!.open) this.close(GOING_AWAY, "agent stopped")
-  }
-
-  #control(call: JsonRpc.Call, pending: Pending): void {
-    const { id, method } = call
-    if (method !== "$/cancel") return this.#reject(id, JsonRpc.methodNotFound(method), pending)
-    const params = call.params as { readonly id?: unknown } | undefined
-    if (!JsonRpc.isId(params?.id))
-      return this.#reject(id, JsonRpc.invalidParams("id of the request to cancel"), pending)
-    this.#requests.get(params.id)?.cancel()
-    this.#finish(pending, id === undefined ? undefined : JsonRpc.result(id, undefined))
-  }
-
-  #answer(id: JsonRpc.Id, position: number, exit: Exit.Exit<unknown, unknown>): string {
-    try {
-      if (exit._tag === "Success") {
-        if (this.#codec.protocol.streams[position]) return JsonRpc.result(id, undefined)
-        const encoded = this.#codec.success(position, exit.value)
-        return encoded.ok ? JsonRpc.result(id, encoded.value) : this.#unfit(id, position, encoded.why)
-      }
-      const reason = exit.cause.reasons.find(Cause.isFailReason)
-      if (reason === undefined) return JsonRpc.error(id, JsonRpc.cancelled)
-      const typed = isOurs(reason.error) ? undefined : this.#codec.error(position, reason.error)
-      if (typed === undefined) return JsonRpc.error(id, failureOf(reason.error))
-      if (!typed.ok) return this.#unfit(id, position, typed.why)
-      return JsonRpc.error(id, JsonRpc.applicationError(nameOf(reason.error), typed.value))
-    } catch (error) {
-      // what a Schema lets pass and JSON does not: a bigint, a circle
-      return this.#unfit(id, position, String(error))
-    }
-  }
-
-  #unfit(id: JsonRpc.Id, position: number, why: string): string {
-    return JsonRpc.error(
-      id,
-      this.#fault(`the answer of "${this.#codec.protocol.tag(position)}" is unfit to send: ${why}`)
-    )
-  }
-
-  #fault(text: string): JsonRpc.Failure {
-    return JsonRpc.internalError(this.#house.fault(`${this.#line!.address}: ${text}`))
-  }
-
-  /** A message that could not be begun: counted against the connection. */
-  #reject(id: JsonRpc.Id | undefined, failure: JsonRpc.Failure, pending: Pending): void {
+  /** A message that could not be begun. */
+  misbehaved(): void {
     this.#house.tally.invalid++
     this.#invalid++
-    this.#finish(pending, id === undefined ? undefined : JsonRpc.error(id, failure))
     if (this.#invalid > this.#house.limits.maxInvalid) this.close(POLICY, "too many invalid messages")
   }
 
-  #finish(pending: Pending, answer: string | undefined): void {
+  /** One of a frame's messages has finished. */
+  finished(pending: Pending): void {
     this.#unfinished--
-    pending.left--
-    if (answer !== undefined) {
-      if (pending.answers === undefined) this.#send(answer)
-      else pending.answers.push(answer)
-    }
     if (pending.left > 0) return
     this.#unfinishedBytes -= pending.bytes
     this.weigh(-pending.bytes)
-    if (pending.answers !== undefined && pending.answers.length > 0) this.#send(`[${pending.answers.join(",")}]`)
+    this.goOn()
+  }
+
+  /** There may be room for more. */
+  goOn(): void {
     if (this.pausedSince !== undefined) this.#resume()
     if (this.#draining) this.#drained()
   }
@@ -391,38 +258,28 @@ export class Connection implements Client, OutboxOwner {
     return this.#socket.readyState === this.#socket.OPEN
   }
 
-  #send(frame: string | Buffer): void {
+  send(frame: string | Buffer): void {
     if (this.#closing || !this.writable) return
     this.#house.tally.framesOut++
     this.outbox.send(frame)
   }
 
-  sendNow(event: string, payload: unknown): boolean {
-    return this.sendShared(event, payload, { frame: undefined })
-  }
-
-  sendShared(event: string, payload: unknown, shared: Encoded): boolean {
-    if (this.#closing || !this.writable) return false
+  /** Whether more may be sent that nobody waits for. */
+  get roomy(): boolean {
     // several turns may run before the microtask that writes: what counts is what the socket does not take
     if (this.outbox.full) this.outbox.flush()
-    if (this.outbox.full) {
-      this.close(TRY_LATER, "too slow for its events")
-      return false
-    }
-    shared.frame ??= this.#encode(event, payload)
-    this.#send(shared.frame as Buffer)
-    return true
+    return !this.outbox.full || this.#closing
   }
 
-  /** An event that its own Schema refuses is a fault of the agent, not of the client: it throws into the turn. */
-  #encode(event: string, payload: unknown): Buffer {
-    const encoded = this.#codec.event(event, payload)
-    if (!encoded.ok) throw new Error(`event "${event}" does not fit its Schema: ${encoded.why}`)
-    return Buffer.from(JsonRpc.notification(event, encoded.value))
+  /** Whether events may be sent. One that is too slow for them is closed. */
+  takesEvents(): boolean {
+    if (this.#closing || !this.writable) return false
+    if (this.roomy) return true
+    this.close(TRY_LATER, "too slow for its events")
+    return false
   }
 
   close(code: number, reason: string): void {
-    checkClose(code, reason)
     if (this.#closing) return
     this.outbox.flush()
     this.#closing = true
@@ -447,48 +304,21 @@ export class Connection implements Client, OutboxOwner {
 
   /** Ends the streams that have not ended by themselves. */
   endStreams(): void {
-    const { address } = this.#line!
-    for (const request of this.#requests.values()) if (request instanceof StreamReply) request.stop(address)
+    this.#conversation.endStreams()
   }
 
   #drained(): void {
-    if (this.#unfinished === 0 && this.#backlog === undefined) this.close(RESTART, "service restart")
+    if (this.#unfinished === 0 && this.#backlog === undefined && this.#conversation.quiet)
+      this.close(RESTART, "service restart")
   }
 
   /** Once a heartbeat: pings, unless the peer has not answered two; gives up one paused since before `stalledBefore`. */
   beat(stalledBefore: number): void {
     this.#invalid = 0
+    this.#conversation.expire(this.#house.now() - this.#house.limits.graceMillis)
     if (this.pausedSince === undefined) {
       if (this.missed++ >= 2) return this.terminate()
     } else if (this.pausedSince < stalledBefore) return this.close(TRY_LATER, "stalled")
     if (this.writable) this.#socket.ping()
   }
-}
-
-const ours = [
-  MailboxFull,
-  ActorStopped,
-  NoSuchActor,
-  Quarantined,
-  AskTimeout,
-  AskCycle,
-  CalleeFailed,
-  Dropped,
-  LimitReached
-]
-const isOurs = (error: unknown): boolean => ours.some((kind) => error instanceof kind)
-
-const nameOf = (error: unknown): string =>
-  typeof error === "object" && error !== null && "_tag" in error && typeof error._tag === "string"
-    ? error._tag
-    : "Application error"
-
-/** What a client is told of an error of the actor system. */
-const failureOf = (error: unknown): JsonRpc.Failure => {
-  if (error instanceof MailboxFull || error instanceof Dropped || error instanceof LimitReached) return JsonRpc.busy
-  if (error instanceof ActorStopped || error instanceof NoSuchActor || error instanceof Quarantined) {
-    return JsonRpc.unavailable
-  }
-  if (error instanceof AskTimeout) return { code: -32003, message: "Timeout", data: { started: error.started } }
-  return JsonRpc.internalError(error instanceof CalleeFailed ? error.incident : undefined)
 }

@@ -18,7 +18,7 @@ import { Context, Effect, Layer, Schema } from "effect"
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http"
 import type { AddressInfo } from "node:net"
 import type { Duplex } from "node:stream"
-import { WebSocketServer } from "ws"
+import { type WebSocket, WebSocketServer } from "ws"
 import { ActorRef } from "../actor/ActorRef.ts"
 import { type AnyBehavior, Behavior } from "../actor/Behavior.ts"
 import * as Address from "../kernel/Address.ts"
@@ -29,7 +29,9 @@ import { ActorSystem, type Host } from "../supervision/ActorSystem.ts"
 import * as Edge from "../supervision/Edge.ts"
 import * as Codec from "./Codec.ts"
 import { Connection, type House, type Tally } from "./Connection.ts"
+import { Conversation } from "./Conversation.ts"
 import { check, type LimitOptions, type Limits } from "./Limits.ts"
+import * as Sessions from "./Sessions.ts"
 
 export interface GatewayOptions<A> extends LimitOptions {
   /** Default 4000; 0 takes a free one. */
@@ -54,8 +56,13 @@ export class ListenError extends Schema.TaggedError<ListenError>()("ListenError"
 export interface GatewayStats {
   readonly connections: number
   readonly paused: number
-  /** Bytes of wire that all connections hold. */
+  /** Sessions, and those of them that wait for their client. */
+  readonly sessions: number
+  readonly away: number
+  /** Bytes of wire that all connections and sessions hold. */
   readonly heldBytes: number
+  /** Of these, what sessions keep for clients that may come back. */
+  readonly keptBytes: number
   /** Of these, bytes not yet taken by sockets. */
   readonly queuedBytes: number
   readonly framesIn: number
@@ -144,6 +151,7 @@ class Listener {
   readonly #connections = new Set<Connection>()
   readonly #tally: Tally = { framesIn: 0, framesOut: 0, invalid: 0, refused: 0, closed: {} }
   readonly #house: House
+  readonly #sessions: Sessions.Sessions
   readonly #beat = new Deadline(() => this.#heartbeat())
   readonly #beatMillis: number
   /** Of this heartbeat: the connections still to be pinged, how many at a time, and how many slices are done. */
@@ -170,6 +178,7 @@ class Listener {
     const { system } = host
     this.#house = {
       held: 0,
+      keptBytes: 0,
       limits: this.#limits,
       tally: this.#tally,
       now: system.timers.now,
@@ -180,6 +189,7 @@ class Listener {
       },
       left: (connection) => void this.#connections.delete(connection)
     }
+    this.#sessions = new Sessions.Sessions(this.#house)
     // sockets that have not become connections are bounded too: in number, and in the time they may take for it
     this.#server = createServer(
       { headersTimeout: handshakeMillis, requestTimeout: handshakeMillis, connectionsCheckingInterval: 1000 },
@@ -261,6 +271,7 @@ class Listener {
         for (const connection of this.#connections) connection.endStreams()
       }
       for (const connection of this.#connections) connection.terminate()
+      this.#sessions.endAll(1012, "service restart")
       this.#server.closeAllConnections()
     })
   }
@@ -282,21 +293,44 @@ class Listener {
     } catch {
       return refuse("400 Bad Request", "the key is not URL-encoded text of 1 to 256 UTF-16 units")
     }
-    if (this.#crowded || this.#populated(codec, key)) return refuse("503 Service Unavailable", "this host is full")
+    const wish = Sessions.wish(request.url ?? "")
+    if (wish._tag === "Malformed") return refuse("400 Bad Request", wish.why)
+    const former = wish._tag === "Resume" ? this.#sessions.find(wish.token, codec, key, undefined) : undefined
+    const full = former === undefined && (this.#crowded || this.#populated(codec, key))
+    if (full) return refuse("503 Service Unavailable", "this host is full")
     this.#sockets.handleUpgrade(request, socket, head, (webSocket) => {
-      const connection = new Connection(webSocket, socket, codec, this.#house)
-      const line = Edge.connect(this.#host.system, new ActorRef(codec.protocol, key, undefined), connection)
-      this.#connections.add(connection)
-      if (line instanceof Edge.Line) return connection.open(line)
-      this.#tally.refused++
-      connection.close(1013, "agent unavailable")
+      if (former !== undefined) {
+        const connection = new Connection(webSocket, socket, former, this.#house)
+        this.#connections.add(connection)
+        former.resume(connection, (wish as Sessions.Resume).after)
+        return connection.open()
+      }
+      this.#begin(webSocket, socket, codec, key, wish)
     })
+  }
+
+  /** A new client of an agent. */
+  #begin(webSocket: WebSocket, socket: Duplex, codec: Codec.Codec, key: string, wish: Sessions.Wish): void {
+    const session = wish._tag === "None" ? undefined : this.#sessions.make(codec, key, undefined)
+    const conversation = session ?? new Conversation(codec, this.#house)
+    const connection = new Connection(webSocket, socket, conversation, this.#house)
+    const line = Edge.connect(this.#host.system, new ActorRef(codec.protocol, key, undefined), conversation)
+    this.#connections.add(connection)
+    if (line instanceof Edge.Line) {
+      conversation.begin(line)
+      if (wish._tag === "Resume") session!.replace(connection)
+      else conversation.attach(connection)
+      return connection.open()
+    }
+    if (session !== undefined) this.#sessions.abandon(session)
+    this.#tally.refused++
+    connection.close(1013, "agent unavailable")
   }
 
   /** No room for one more: connections, or four fifths of the bytes that all may hold. */
   get #crowded(): boolean {
     const { maxConnections, maxHeldBytes } = this.#limits
-    return this.#connections.size >= maxConnections || this.#house.held >= 0.8 * maxHeldBytes
+    return this.#connections.size + this.#sessions.away >= maxConnections || this.#house.held >= 0.8 * maxHeldBytes
   }
 
   /** As many agents live as may, and this key would make one more. */
@@ -356,6 +390,7 @@ class Listener {
       if (value === undefined) break
       value.beat(stalledBefore)
     }
+    this.#sessions.expire(timers.now() - this.#limits.graceMillis)
     this.#slice = (this.#slice + 1) % slices
     timers.arm(this.#beat, this.#beatMillis)
   }
@@ -370,7 +405,10 @@ class Listener {
     return {
       connections: this.#connections.size,
       paused,
+      sessions: this.#sessions.size,
+      away: this.#sessions.away,
       heldBytes: this.#house.held,
+      keptBytes: this.#house.keptBytes,
       queuedBytes,
       ...this.#tally,
       closed: { ...this.#tally.closed }

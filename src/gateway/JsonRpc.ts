@@ -14,6 +14,7 @@
  *   -32002  unavailable            the agent has stopped, is stopping, or is quarantined
  *   -32003  timeout                no answer in time; whether it was handled is unknown when `data.started`
  *   -32004  cancelled              by `$/cancel`
+ *   -32005  outcome lost           a request sent again under its `requestKey` was handled; what came of it is not kept any more
  */
 export type Id = string | number | null
 
@@ -22,6 +23,8 @@ export interface Call {
   readonly id: Id | undefined
   readonly method: string
   readonly params: unknown
+  /** Made by the client: the same request sent again bears the same. */
+  readonly requestKey: string | undefined
 }
 
 /** What is wrong with a message, as its sender is told. */
@@ -60,11 +63,17 @@ export const applicationError = (message: string, data: unknown): Failure => ({ 
 export const busy: Failure = { code: -32001, message: "Busy", data: { retryable: true } }
 export const unavailable: Failure = { code: -32002, message: "Unavailable" }
 export const cancelled: Failure = { code: -32004, message: "Cancelled" }
+export const outcomeLost: Failure = { code: -32005, message: "Outcome lost" }
 
 const isRecord = (u: unknown): u is Record<string, unknown> => typeof u === "object" && u !== null && !Array.isArray(u)
 
 export const isId = (u: unknown): u is Id =>
   typeof u === "string" || u === null || (typeof u === "number" && Number.isFinite(u))
+
+const maxRequestKeyLength = 128
+
+const isRequestKey = (u: unknown): u is string =>
+  typeof u === "string" && u.length > 0 && u.length <= maxRequestKeyLength
 
 const invalid = (id: unknown, why: string): Invalid => ({ id: isId(id) ? id : null, error: invalidRequest(why) })
 
@@ -77,7 +86,13 @@ const message = (u: unknown): Call | Invalid => {
   if (params !== undefined && (typeof params !== "object" || params === null)) {
     return invalid(id, "params is not an object or an array")
   }
-  return { id, method, params }
+  const { requestKey } = u
+  if (requestKey !== undefined) {
+    if (id === undefined) return invalid(null, "a requestKey, but no id")
+    if (!isRequestKey(requestKey))
+      return invalid(id, `requestKey is not text of 1 to ${maxRequestKeyLength} UTF-16 units`)
+  }
+  return { id, method, params, requestKey }
 }
 
 /** Reads one frame. `maxBatch`: messages in a batch at the most. */
@@ -96,12 +111,17 @@ export const parse = (text: string, maxBatch: number): Frame => {
 
 export const isCall = (m: Call | Invalid): m is Call => "method" in m
 
-/** The answer to a request; `value` is JSON already, undefined for void. */
-export const result = (id: Id, value: unknown): string =>
-  `{"jsonrpc":"2.0","id":${JSON.stringify(id)},"result":${value === undefined ? "null" : JSON.stringify(value)}}`
+/** How a request ended, as a member of its answer; `value` is JSON already, undefined for void. */
+export const resultOf = (value: unknown): string => `"result":${value === undefined ? "null" : JSON.stringify(value)}`
 
-export const error = (id: Id, failure: Failure): string =>
-  `{"jsonrpc":"2.0","id":${JSON.stringify(id)},"error":${JSON.stringify(failure)}}`
+export const errorOf = (failure: Failure): string => `"error":${JSON.stringify(failure)}`
+
+/** The answer to a request that ended so. */
+export const answer = (id: Id, outcome: string): string => `{"jsonrpc":"2.0","id":${JSON.stringify(id)},${outcome}}`
+
+export const result = (id: Id, value: unknown): string => answer(id, resultOf(value))
+
+export const error = (id: Id, failure: Failure): string => answer(id, errorOf(failure))
 
 /** Elements of a stream that answers the request `id`; `values` is JSON already. */
 export const chunk = (id: Id, values: ReadonlyArray<unknown>): string =>

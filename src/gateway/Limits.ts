@@ -34,6 +34,12 @@ export interface LimitOptions {
    * HTTP 503; beyond it each connection may have one message unfinished. 65,536-1,099,511,627,776, default 268,435,456.
    */
   readonly maxHeldBytes?: number
+  /** How long a session waits for its client without a socket. Default 60 seconds. */
+  readonly sessionGrace?: Duration.Input
+  /** Frames kept for the sessions of an agent, no longer than the grace. 1-65,536, default 256. */
+  readonly maxReplay?: number
+  /** The same in bytes; and for each session, bytes of the outcomes kept by `requestKey`. Default 65,536. */
+  readonly maxReplayBytes?: number
   /** A request is answered with a timeout after this. Default 30 seconds. */
   readonly requestTimeout?: Duration.Input
   /** Pings are sent so often; two unanswered ones end the connection. Default 25 seconds. */
@@ -53,6 +59,9 @@ export interface ConnectionLimits {
   readonly maxBytes: number
   readonly maxFrames: number
   readonly maxHeldBytes: number
+  readonly maxReplay: number
+  readonly maxReplayBytes: number
+  readonly graceMillis: number
   readonly requestMillis: number
 }
 
@@ -81,6 +90,9 @@ const names: ReadonlyArray<keyof LimitOptions> = [
   "maxOutboxBytes",
   "maxOutboxFrames",
   "maxHeldBytes",
+  "sessionGrace",
+  "maxReplay",
+  "maxReplayBytes",
   "requestTimeout",
   "heartbeat",
   "stallTimeout",
@@ -102,6 +114,9 @@ export const check = (o: LimitOptions): Limits => {
     maxBytes: Options.integer("gateway.maxOutboxBytes", o.maxOutboxBytes, 1_048_576, 64, GIB),
     maxFrames: Options.integer("gateway.maxOutboxFrames", o.maxOutboxFrames, 256, 1, 1_000_000),
     maxHeldBytes: Options.integer("gateway.maxHeldBytes", o.maxHeldBytes, GIB / 4, 65_536, GIB * 1024),
+    maxReplay: Options.integer("gateway.maxReplay", o.maxReplay, 256, 1, 65_536),
+    maxReplayBytes: Options.integer("gateway.maxReplayBytes", o.maxReplayBytes, 65_536, 64, GIB),
+    graceMillis: Options.millis("gateway.sessionGrace", o.sessionGrace, 60_000),
     requestMillis: Options.millis("gateway.requestTimeout", o.requestTimeout, 30_000),
     heartbeatMillis: Options.millis("gateway.heartbeat", o.heartbeat, 25_000),
     stallMillis: Options.millis("gateway.stallTimeout", o.stallTimeout, 60_000),

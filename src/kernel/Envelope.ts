@@ -19,6 +19,8 @@ export const SIGNAL = 0x2_0000
 export const TERMINATED = SIGNAL + 0
 export const CONNECTED = SIGNAL + 1
 export const DISCONNECTED = SIGNAL + 2
+/** A client's session has lost its socket, or has one again. */
+export const PRESENCE = SIGNAL + 3
 
 /** What became of an offered message. Only "accepted" moves it out of the sender's hands. */
 export type Offer = "accepted" | "full" | "closed"

@@ -11,12 +11,12 @@ import { Effect, Exit, type Fiber } from "effect"
 import type { ActorRef } from "../actor/ActorRef.ts"
 import { Ask } from "../actor/Ask.ts"
 import type { Cell } from "../actor/Cell.ts"
-import type { Client, Disconnected } from "../actor/Client.ts"
+import type { Client, Disconnected, Presence } from "../actor/Client.ts"
 import * as Refusal from "../actor/Refusal.ts"
 import * as Streaming from "../actor/Streaming.ts"
 import { Suspended } from "../actor/Suspended.ts"
 import type { Address } from "../kernel/Address.ts"
-import { CONNECTED, type DeadReason, DISCONNECTED } from "../kernel/Envelope.ts"
+import { CONNECTED, type DeadReason, DISCONNECTED, PRESENCE } from "../kernel/Envelope.ts"
 import type { AskCycle, TellError } from "../kernel/Errors.ts"
 import type { System } from "./System.ts"
 
@@ -31,6 +31,7 @@ export class Line {
   readonly #system: System
   readonly #cell: Cell
   readonly #client: Client
+  #presence: Presence | undefined = undefined
 
   constructor(system: System, cell: Cell, client: Client) {
     this.#system = system
@@ -106,12 +107,24 @@ export class Line {
     this.#system.dead(this.#cell.address, this.#cell.tagName(position), payload, reason)
   }
 
-  /** The connection is gone. */
+  /** The client is gone. */
   disconnect(why: Disconnected): void {
+    this.#tell(DISCONNECTED, why)
+  }
+
+  /** `client.away` may have changed: the agent hears of it once, however often it changes until then. */
+  presence(): void {
+    const { onAway, onBack } = this.#cell.program.plan.hooks
+    if ((onAway === undefined && onBack === undefined) || this.#presence?.queued === true) return
+    this.#presence = { queued: true }
+    this.#tell(PRESENCE, this.#presence)
+  }
+
+  /** A signal, behind the client's notifications that wait for room. */
+  #tell(signal: number, what: Disconnected | Presence): void {
     const mine = ({ origin }: Suspended): boolean => origin instanceof Ask && origin.caller === this.#client
-    // behind the notifications that wait for room
-    if (this.#cell.extra?.waiters?.some(mine) !== true) this.#cell.deliver(DISCONNECTED, this.#client, why)
-    else new Suspended(this.#cell, DISCONNECTED, this.#client, why, Number.POSITIVE_INFINITY, () => {})
+    if (this.#cell.extra?.waiters?.some(mine) !== true) this.#cell.deliver(signal, this.#client, what)
+    else new Suspended(this.#cell, signal, this.#client, what, Number.POSITIVE_INFINITY, () => {})
   }
 }
 

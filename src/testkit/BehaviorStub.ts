@@ -33,7 +33,7 @@ import type { PayloadThen, WithTag } from "../actor/Protocol.ts"
 import { BUSY, HELD, NO_STATE, QUEUED, STARTING } from "../actor/Status.ts"
 import * as StopOrder from "../actor/StopOrder.ts"
 import * as Address from "../kernel/Address.ts"
-import { CONNECTED, DISCONNECTED, TERMINATED } from "../kernel/Envelope.ts"
+import { CONNECTED, DISCONNECTED, PRESENCE, TERMINATED } from "../kernel/Envelope.ts"
 import { type AskError, InvalidUse } from "../kernel/Errors.ts"
 import * as Lifecycle from "../kernel/Lifecycle.ts"
 import * as Mailbox from "../kernel/Mailbox.ts"
@@ -287,6 +287,23 @@ export class BehaviorStub<S, in out P extends Rpc.Any> {
     this.#ready("disconnect")
     if (this.#cell.extra?.clients?.has(client) !== true) this.#refuse(`client ${client.id} is not connected`)
     this.#handle(DISCONNECTED, client, why)
+  }
+
+  /** A client's session loses its socket: `onAway` runs. */
+  away(client: StubClient): void {
+    this.#present(client, true)
+  }
+
+  /** A client's session has a socket again: `onBack` runs. */
+  back(client: StubClient): void {
+    this.#present(client, false)
+  }
+
+  #present(client: StubClient, away: boolean): void {
+    this.#ready(away ? "away" : "back")
+    if (this.#cell.extra?.clients?.has(client) !== true) this.#refuse(`client ${client.id} is not connected`)
+    client.away = away
+    this.#handle(PRESENCE, client, { queued: true })
   }
 
   /** An actor that it watches ends: `onTerminated` runs. A child ends so too. */

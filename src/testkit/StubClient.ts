@@ -30,6 +30,7 @@ export class StubClient implements Client {
   readonly id: string
   readonly principal: unknown
   readonly session: string | undefined
+  away = false
   readonly events: Array<SentEvent> = []
   /** How the agent closed the connection, if it did. */
   closed: Disconnected | undefined = undefined

@@ -70,6 +70,7 @@ class Note implements Client {
   readonly id = "note"
   readonly principal = undefined
   readonly session = undefined
+  readonly away = false
   readonly #note: () => void
   constructor(note: () => void) {
     this.#note = note

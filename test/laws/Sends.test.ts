@@ -99,6 +99,7 @@ describe("Law 2, order", () => {
         id: "c",
         principal: undefined,
         session: undefined,
+        away: false,
         sendNow: () => true,
         sendShared: () => true,
         close: () => {}
@@ -249,6 +250,7 @@ describe("Rule: a restart", () => {
           id,
           principal: undefined,
           session: undefined,
+          away: false,
           sendNow: () => true,
           sendShared: () => true,
           close: () => {}

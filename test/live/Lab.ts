@@ -31,6 +31,7 @@ export const Lab = Agent.make("Lab", {
     Rpc.make("Touch", { payload: { text: Touchy } }),
     Rpc.make("Flood", { payload: { frames: Schema.Int, bytes: Schema.Int } }),
     Rpc.make("WrongEvent"),
+    Rpc.make("Others", { payload: { text: Schema.String } }),
     Rpc.make("Deep", { payload: { value: Schema.Unknown }, success: Schema.Unknown }),
     Rpc.make("Stop"),
     Rpc.make("Count", {
@@ -102,6 +103,10 @@ export const behavior = (gate: Gate, limits: Limits = {}) =>
         for (let i = 0; i < frames; i++) self.broadcast("Filler", { text: "x".repeat(bytes) })
         return state
       },
+      Others: (state, { text }, self) => {
+        self.broadcast("Filler", { text }, { except: self.caller })
+        return state
+      },
       WrongEvent: (state, _, self) => {
         self.broadcast("Filler", { text: 1 as unknown as string })
         return state
@@ -136,6 +141,8 @@ export const behavior = (gate: Gate, limits: Limits = {}) =>
       }
     },
     onConnect: (_, client, __, why) => void gate.hooks.push(`${client.id} ${why}`),
+    onAway: (_, client) => void gate.hooks.push(`${client.id} away ${client.away}`),
+    onBack: (_, client) => void gate.hooks.push(`${client.id} back ${client.away}`),
     onDisconnect: (_, client, { code }) => void gate.hooks.push(`${client.id} left ${code}`)
   })
 

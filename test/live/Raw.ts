@@ -19,6 +19,7 @@ export const notice = (method: string, params?: unknown) => ({ jsonrpc: "2.0", m
 
 export interface Frame {
   readonly id?: number | string | null
+  readonly seq?: number
   readonly method?: string
   readonly params?: unknown
   readonly result?: unknown

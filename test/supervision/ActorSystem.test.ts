@@ -190,6 +190,7 @@ describe("Edge", () => {
     readonly id: string
     readonly principal = undefined
     readonly session = undefined
+    readonly away = false
     readonly events: Array<unknown> = []
     readonly closed: Array<number> = []
     constructor(id: string) {

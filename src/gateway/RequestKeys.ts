@@ -1,0 +1,138 @@
+/**
+ * The requests of a session that bear a `requestKey`: one sent again is not handled again.
+ *
+ *   first time           handled; its outcome is kept
+ *   again, running       the answer to come answers both
+ *   again, finished      the kept outcome, under the repeat's id
+ *   again, other content -32600
+ *
+ * Floor 3; owned by Session. Law 3: 1,024 keys a session, then the oldest finished one is forgotten; outcomes by the bytes of
+ * `maxReplayBytes`, then the oldest is let go and a repeat of it is told -32005, never handled twice; finished ones by age.
+ * A request that the agent did not take (`busy`) is no outcome: its key is free again.
+ */
+import { hash } from "node:crypto"
+import type { House, Pending } from "./Connection.ts"
+import type { Call, Id } from "./JsonRpc.ts"
+import * as JsonRpc from "./JsonRpc.ts"
+
+const maxKeys = 1024
+
+/** Bytes of an entry besides its key's and its outcome's. */
+const entryBytes = 200
+
+/** A repeat that waits for the outcome. */
+export interface Repeat {
+  readonly id: Id
+  readonly pending: Pending
+}
+
+export interface Keyed {
+  readonly content: string
+  /** Of its first arrival. */
+  readonly id: Id
+  readonly repeats: Array<Repeat>
+  /** The members of the answer; undefined while it runs. */
+  outcome: string | undefined
+  finishedAt: number
+  bytes: number
+}
+
+/** Stands for an outcome that was let go. */
+const letGo = JsonRpc.errorOf(JsonRpc.outcomeLost)
+
+const contentOf = (call: Call): string =>
+  hash("sha256", JSON.stringify([call.method, call.params ?? null]), "base64url")
+
+export class RequestKeys {
+  readonly #house: House
+  readonly #keys = new Map<string, Keyed>()
+  #bytes = 0
+
+  constructor(house: House) {
+    this.#house = house
+  }
+
+  /** What is known of the call's key: nothing, that it is another request's, or the request. */
+  find(call: Call): Keyed | "other" | undefined {
+    const known = this.#keys.get(call.requestKey!)
+    if (known === undefined) return undefined
+    return known.content === contentOf(call) ? known : "other"
+  }
+
+  begin(call: Call): void {
+    const key = call.requestKey!
+    if (this.#keys.size >= maxKeys) this.#forgetOldest()
+    const bytes = entryBytes + 2 * key.length
+    this.#keys.set(key, {
+      content: contentOf(call),
+      id: call.id!,
+      repeats: [],
+      outcome: undefined,
+      finishedAt: Number.POSITIVE_INFINITY,
+      bytes
+    })
+    this.#weigh(bytes)
+  }
+
+  /** The request has ended so. Answers with the repeats that wait for it. */
+  finish(key: string, outcome: string): ReadonlyArray<Repeat> {
+    const keyed = this.#keys.get(key)
+    if (keyed === undefined) return []
+    keyed.outcome = outcome
+    keyed.finishedAt = this.#house.now()
+    keyed.bytes += outcome.length
+    this.#weigh(outcome.length)
+    if (this.#bytes > this.#house.limits.maxReplayBytes) this.#lighten()
+    return keyed.repeats.splice(0)
+  }
+
+  /** The request was not taken: the key is free again. Answers with the repeats that wait for it. */
+  forget(key: string): ReadonlyArray<Repeat> {
+    const keyed = this.#keys.get(key)
+    if (keyed === undefined) return []
+    this.#keys.delete(key)
+    this.#weigh(-keyed.bytes)
+    return keyed.repeats
+  }
+
+  /** Forgets what finished before. */
+  expire(before: number): void {
+    for (const [key, { outcome, finishedAt }] of this.#keys) {
+      if (outcome === undefined) continue
+      if (finishedAt >= before) return
+      this.forget(key)
+    }
+  }
+
+  /** Forgets all. Answers with the repeats that wait. */
+  clear(): ReadonlyArray<Repeat> {
+    return [...this.#keys.keys()].flatMap((key) => this.forget(key))
+  }
+
+  #forgetOldest(): void {
+    for (const [key, { outcome }] of this.#keys) {
+      if (outcome === undefined) continue
+      this.forget(key)
+      return
+    }
+  }
+
+  /** Lets outcomes go, the oldest first, until what is left fits. */
+  #lighten(): void {
+    for (const keyed of this.#keys.values()) {
+      if (this.#bytes <= this.#house.limits.maxReplayBytes) return
+      if (keyed.outcome === undefined || keyed.outcome === letGo) continue
+      const spared = keyed.outcome.length - letGo.length
+      if (spared <= 0) continue
+      keyed.outcome = letGo
+      keyed.bytes -= spared
+      this.#weigh(-spared)
+    }
+  }
+
+  #weigh(bytes: number): void {
+    this.#bytes += bytes
+    this.#house.held += bytes
+    this.#house.keptBytes += bytes
+  }
+}

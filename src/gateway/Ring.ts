@@ -1,0 +1,141 @@
+/**
+ * What an agent's sessions were sent last, encoded, so that one that comes back gets what it missed.
+ *
+ *   seq   1  2  3  4  5  6  7       one number a frame, one ring an agent; a session sees those that were meant for it
+ *               ^oldest kept
+ *
+ * Floor 3; made by Sessions for an agent with its first session, gone with its last. A broadcast lies in it once, however
+ * many sessions it went to. Law 3: bounded by count and bytes, by age when it is looked at, and by what all rings of the
+ * gateway may hold together. What was dropped is remembered by its number, so that a gap is said and never guessed.
+ * Cost: an object and the frame's text an answer or event; nothing a session and broadcast.
+ */
+import type { Client } from "../actor/Client.ts"
+import type { House } from "./Connection.ts"
+
+/** A session as its ring sees it. */
+export interface Reader {
+  /** Before this broadcast it was not among the agent's clients; undefined: it has not been yet. */
+  readonly joined: number | undefined
+  /** The last frame meant for it alone that the ring has dropped. */
+  missed: number
+}
+
+/** A frame that was sent. */
+export interface Kept {
+  readonly ring: Ring
+  readonly seq: number
+  readonly frame: string | Buffer
+  readonly bytes: number
+  /** The system clock's time, in ms. */
+  readonly at: number
+  /** Whom it was meant for; undefined for a broadcast. */
+  readonly reader: Reader | undefined
+  readonly except: ReadonlyArray<unknown> | undefined
+}
+
+/** Bytes of an entry besides its frame's. */
+const entryBytes = 96
+
+/** All rings together hold at most this share of what the gateway may hold. */
+const share = 0.5
+
+export class Ring {
+  /** The last number given. */
+  seq = 0
+  /** Sessions that read it. */
+  readers = 0
+  readonly #house: House
+  readonly #kept: Array<Kept | undefined> = []
+  #head = 0
+  #bytes = 0
+  /** The last broadcast that was dropped. */
+  #dropped = 0
+
+  constructor(house: House) {
+    this.#house = house
+  }
+
+  /** Keeps an answer or event of one session. */
+  keep(frame: string, reader: Reader): Kept {
+    const seq = ++this.seq
+    return this.#add(seq, numbered(frame, seq), reader, undefined)
+  }
+
+  /** Keeps an answer to a batch: a number an element. */
+  keepBatch(answers: ReadonlyArray<string>, reader: Reader): Kept {
+    const frame = `[${answers.map((answer) => numbered(answer, ++this.seq)).join(",")}]`
+    return this.#add(this.seq, frame, reader, undefined)
+  }
+
+  /** Keeps an event of all sessions but `except`. */
+  share(frame: string, except: ReadonlyArray<Client>): Kept {
+    const seq = ++this.seq
+    return this.#add(seq, Buffer.from(numbered(frame, seq)), undefined, except)
+  }
+
+  #add(seq: number, frame: string | Buffer, reader: Reader | undefined, except: Kept["except"]): Kept {
+    const bytes = entryBytes + (typeof frame === "string" ? Buffer.byteLength(frame) : frame.length)
+    const kept: Kept = { ring: this, seq, frame, bytes, at: this.#house.now(), reader, except }
+    this.#kept.push(kept)
+    this.#weigh(bytes)
+    const { maxReplay, maxReplayBytes, maxHeldBytes } = this.#house.limits
+    while (this.size > 0) {
+      const full = this.size > maxReplay || this.#bytes > maxReplayBytes
+      if (!full && this.#house.keptBytes <= share * maxHeldBytes) break
+      this.#drop()
+    }
+    return kept
+  }
+
+  get size(): number {
+    return this.#kept.length - this.#head
+  }
+
+  #weigh(bytes: number): void {
+    this.#bytes += bytes
+    this.#house.held += bytes
+    this.#house.keptBytes += bytes
+  }
+
+  #drop(): void {
+    const { seq, bytes, reader } = this.#kept[this.#head]!
+    this.#kept[this.#head++] = undefined
+    if (this.#head > 32 && this.#head * 2 > this.#kept.length) {
+      this.#kept.splice(0, this.#head)
+      this.#head = 0
+    }
+    this.#weigh(-bytes)
+    if (reader === undefined) this.#dropped = seq
+    else reader.missed = seq
+  }
+
+  /** Drops what was sent before. */
+  expire(before: number): void {
+    while (this.size > 0 && this.#kept[this.#head]!.at < before) this.#drop()
+  }
+
+  clear(): void {
+    while (this.size > 0) this.#drop()
+  }
+
+  /** Whether something after `cursor` that was meant for `reader` is no longer here. */
+  lacks(reader: Reader, cursor: number): boolean {
+    if (reader.missed > cursor) return true
+    return reader.joined !== undefined && this.#dropped > Math.max(cursor, reader.joined)
+  }
+
+  /** What was meant for `reader` after `cursor`. */
+  after(reader: Reader, cursor: number): ReadonlyArray<Kept> {
+    const joined = reader.joined ?? Number.POSITIVE_INFINITY
+    const found: Array<Kept> = []
+    for (let i = this.#head; i < this.#kept.length; i++) {
+      const kept = this.#kept[i]!
+      if (kept.seq <= cursor) continue
+      if (kept.reader === reader) found.push(kept)
+      else if (kept.reader === undefined && kept.seq > joined && !kept.except!.includes(reader)) found.push(kept)
+    }
+    return found
+  }
+}
+
+const numbered = (frame: string, seq: number): string => `{"seq":${seq},${frame.slice(1)}`

@@ -1,0 +1,231 @@
+/**
+ * A conversation that outlives its socket: what the client missed is kept for it, for a while.
+ *
+ *   connected --socket lost--> away --token, after--> connected        onAway, onBack
+ *                               |  \--sessionGrace--> ended            onDisconnect
+ *   connected --close 1000, or the agent's close----> ended
+ *
+ * Floor 3; made by Sessions for a connection that asked for `?session=new`. The first frame of each of its connections is
+ * `$/session { token, seq, gap, behind }`: the token to come back with, the number of the last frame before those that follow, whether
+ * something meant for it is gone for good, and how many frames of the replay follow. Then every answer, chunk and event
+ * bears a top-level `seq`, rising, not consecutive.
+ * Law 2: one order of frames, replayed as it was. Law 3: the ring's bounds; requests begun on earlier connections count
+ * against the window. Law 4: requests go on while it is away; `requestKey` makes one sent again harmless. Law 8: they are
+ * cancelled when the session ends. A second socket with the token takes it over: the first is closed 4001.
+ */
+import { checkClose, type Disconnected, type Encoded } from "../actor/Client.ts"
+import type { Codec } from "./Codec.ts"
+import type { Connection, House, Pending } from "./Connection.ts"
+import { Conversation } from "./Conversation.ts"
+import * as JsonRpc from "./JsonRpc.ts"
+import { RequestKeys } from "./RequestKeys.ts"
+import type { Kept, Reader, Ring } from "./Ring.ts"
+
+/** RFC 6455, 7.4.1; 4000-4999 are the application's. */
+const NORMAL = 1000
+const TAKEN_OVER = 4001
+
+/** Who keeps the sessions of a gateway. */
+export interface Keeper {
+  readonly away: (session: Session) => void
+  readonly back: (session: Session) => void
+  readonly ended: (session: Session) => void
+}
+
+let ids = 0
+
+export class Session extends Conversation implements Reader {
+  override readonly session = `s${++ids}`
+  readonly token: string
+  readonly ring: Ring
+  joined: number | undefined = undefined
+  missed = 0
+  /** The system clock's time when its socket was lost. */
+  awaySince = 0
+  readonly #keys: RequestKeys
+  readonly #keeper: Keeper
+  /** What onDisconnect will be told. */
+  #why: Disconnected = { code: NORMAL, reason: "" }
+  /** Its socket was lost. */
+  #left = false
+  #closing = false
+  #ended = false
+
+  constructor(codec: Codec, house: House, token: string, ring: Ring, keeper: Keeper) {
+    super(codec, house)
+    this.token = token
+    this.ring = ring
+    this.#keys = new RequestKeys(house)
+    this.#keeper = keeper
+    ring.readers++
+  }
+
+  override get away(): boolean {
+    return this.connection === undefined && !this.#ended
+  }
+
+  override get stuffed(): boolean {
+    return this.underway >= this.house.limits.maxUnfinished
+  }
+
+  // ---- sockets
+
+  override attach(connection: Connection): void {
+    this.#attach(connection, this.ring.seq, false)
+  }
+
+  /** Its client is back, and has seen frames up to `cursor`. */
+  resume(connection: Connection, cursor: number): void {
+    this.#attach(connection, cursor, this.ring.lacks(this, cursor))
+  }
+
+  /** The first connection, of a client whose former session is not known here. */
+  replace(connection: Connection): void {
+    this.#attach(connection, this.ring.seq, true)
+  }
+
+  #attach(connection: Connection, seq: number, gap: boolean): void {
+    const former = this.connection
+    const replay = this.ring.after(this, seq)
+    this.connection = connection
+    former?.close(TAKEN_OVER, "the session was taken over")
+    connection.send(JsonRpc.notification("$/session", { token: this.token, seq, gap, behind: replay.length }))
+    for (const { frame } of replay) connection.send(frame)
+    if (former === undefined) this.#back()
+    this.flow()
+  }
+
+  #back(): void {
+    if (!this.#left) return
+    this.#left = false
+    this.#keeper.back(this)
+    this.line.presence()
+  }
+
+  override gone(connection: Connection, why: Disconnected): void {
+    if (connection !== this.connection) return
+    this.connection = undefined
+    if (this.#closing) return this.end(this.#why)
+    this.#why = why
+    const left = why.code === NORMAL && connection.closeCode === undefined
+    if (left || !this.line.open) return this.end(why)
+    this.#left = true
+    this.awaySince = this.house.now()
+    this.#keeper.away(this)
+    this.line.presence()
+  }
+
+  /** Ends it: by its client, its agent, or `sessionGrace`. */
+  end(why: Disconnected = this.#why): void {
+    if (this.#ended) return
+    this.#ended = true
+    this.over(why)
+    for (const { pending } of this.#keys.clear()) this.finish(pending, undefined)
+    this.ring.readers--
+    this.#keeper.ended(this)
+  }
+
+  /** The agent ends it. */
+  override close(code: number, reason: string): void {
+    checkClose(code, reason)
+    if (this.#closing || this.#ended) return
+    this.#closing = true
+    this.#why = { code, reason }
+    if (this.connection === undefined) this.end()
+    else this.connection.close(code, reason)
+  }
+
+  /** Forgets what is older. */
+  override expire(before: number): void {
+    this.ring.expire(before)
+    this.#keys.expire(before)
+  }
+
+  // ---- in
+
+  override call(call: JsonRpc.Call, pending: Pending): void {
+    if (call.requestKey === undefined || call.method.startsWith("$/")) return this.take(call, pending)
+    const known = this.#keys.find(call)
+    if (known === "other") {
+      return this.reject(call.id, JsonRpc.invalidRequest("the requestKey of another request"), pending)
+    }
+    if (known === undefined) {
+      this.#keys.begin(call)
+      return this.take(call, pending)
+    }
+    if (known.outcome !== undefined) return this.finish(pending, JsonRpc.answer(call.id!, known.outcome))
+    // its answer answers this one too
+    if (call.id === known.id) return this.finish(pending, undefined)
+    known.repeats.push({ id: call.id!, pending })
+  }
+
+  protected override answer(call: JsonRpc.Call, pending: Pending, outcome: string | undefined): void {
+    super.answer(call, pending, outcome)
+    if (call.requestKey === undefined || outcome === undefined) return
+    for (const repeat of this.#keys.finish(call.requestKey, outcome)) {
+      this.finish(repeat.pending, JsonRpc.answer(repeat.id, outcome))
+    }
+  }
+
+  protected override untaken(call: JsonRpc.Call, pending: Pending, failure: JsonRpc.Failure): void {
+    this.#free(call.requestKey, failure)
+    super.untaken(call, pending, failure)
+  }
+
+  protected override refuse(call: JsonRpc.Call, failure: JsonRpc.Failure, pending: Pending): void {
+    this.#free(call.requestKey, failure)
+    super.refuse(call, failure, pending)
+  }
+
+  #free(key: string | undefined, failure: JsonRpc.Failure): void {
+    if (key === undefined) return
+    for (const repeat of this.#keys.forget(key)) this.finish(repeat.pending, JsonRpc.error(repeat.id, failure))
+  }
+
+  // ---- out
+
+  protected override get listening(): boolean {
+    return !this.#ended
+  }
+
+  protected override get flowing(): boolean {
+    return this.#ended || (this.connection !== undefined && super.flowing)
+  }
+
+  protected override deliver(frame: string): void {
+    if (!this.#ended) this.#send(this.ring.keep(frame, this))
+  }
+
+  protected override deliverBatch(answers: ReadonlyArray<string>): void {
+    if (!this.#ended) this.#send(this.ring.keepBatch(answers, this))
+  }
+
+  #send(kept: Kept): void {
+    this.connection?.send(kept.frame)
+  }
+
+  override sendShared(event: string, payload: unknown, shared: Encoded): boolean {
+    if (this.#ended || this.#closing) return false
+    const kept = this.#kept(event, payload, shared)
+    // one that is too slow is closed, and gets it when it is back
+    if (this.connection?.takesEvents() === true) this.connection.send(kept.frame)
+    return true
+  }
+
+  #kept(event: string, payload: unknown, shared: Encoded): Kept {
+    const known = shared.kept as Kept | undefined
+    // an agent may be served by two gateways: each has its ring
+    if (known?.ring === this.ring) return this.#join(known)
+    const text = this.encode(event, payload)
+    if (shared.except === undefined) return this.ring.keep(text, this)
+    const kept = this.ring.share(text, shared.except)
+    shared.kept = kept
+    return this.#join(kept)
+  }
+
+  /** The first broadcast that it hears: earlier ones were not meant for it. */
+  #join(kept: Kept): Kept {
+    this.joined ??= kept.seq - 1
+    return kept
+  }
+}

@@ -1,0 +1,170 @@
+/**
+ * Faults in sessions: what is kept for a client that is away, said of what is not, and handled once.
+ *
+ * Read by `run.ts`, which tells how a fault is written.
+ */
+import type { Fault } from "./Fault.ts"
+
+const one = (id: string, law: string, file: string, text: string, instead: string): Fault => ({
+  id,
+  law,
+  edits: [[`gateway/${file}`, text, instead]]
+})
+
+export const sessions: ReadonlyArray<Fault> = [
+  one(
+    "session-answer-not-kept",
+    "an answer while the client is away is lost",
+    "Session.ts",
+    "if (!this.#ended) this.#send(this.ring.keep(frame, this))",
+    "if (!this.away && !this.#ended) this.#send(this.ring.keep(frame, this))"
+  ),
+  one(
+    "session-replays-all",
+    "frames that were seen are replayed",
+    "Ring.ts",
+    "if (kept.seq <= cursor) continue",
+    "if (kept.seq < 0) continue"
+  ),
+  one(
+    "session-replays-others",
+    "a session is replayed what went to another one",
+    "Ring.ts",
+    "if (kept.reader === reader) found.push(kept)",
+    "if (kept.reader !== undefined) found.push(kept)"
+  ),
+  one(
+    "session-replays-excepted",
+    "a session is replayed a broadcast that left it out",
+    "Ring.ts",
+    " && !kept.except!.includes(reader)",
+    ""
+  ),
+  one(
+    "session-replays-before",
+    "a session is replayed what was broadcast before it joined",
+    "Ring.ts",
+    " && kept.seq > joined",
+    ""
+  ),
+  one(
+    "session-gap-unsaid",
+    "a gap of broadcasts is not said",
+    "Ring.ts",
+    "return reader.joined !== undefined && this.#dropped > Math.max(cursor, reader.joined)",
+    "return false"
+  ),
+  one(
+    "session-gap-always",
+    "what another session has lost is called a gap",
+    "Ring.ts",
+    "else reader.missed = seq",
+    "else this.#dropped = reader.missed = seq"
+  ),
+  one(
+    "session-ring-unbounded",
+    "3: a ring is bounded by count",
+    "Ring.ts",
+    "const full = this.size > maxReplay ||",
+    "const full ="
+  ),
+  one("session-ring-bytes", "3: a ring is bounded by bytes", "Ring.ts", " || this.#bytes > maxReplayBytes", ""),
+  one(
+    "session-ring-ages",
+    "3: what is older than the grace is kept",
+    "Ring.ts",
+    "this.#kept[this.#head]!.at < before",
+    "this.#kept[this.#head]!.at < 0"
+  ),
+  one(
+    "session-key-forgotten",
+    "a request sent again is handled again",
+    "Session.ts",
+    "if (known.outcome !== undefined) return",
+    "if (known.outcome !== undefined && call.id === known.id) return this.take(call, pending)\n    if (known.outcome !== undefined) return"
+  ),
+  one(
+    "session-key-any-content",
+    "another request under a key gets the first one's outcome",
+    "RequestKeys.ts",
+    'return known.content === contentOf(call) ? known : "other"',
+    "return known"
+  ),
+  one(
+    "session-key-kept-when-busy",
+    "the key of a request that was not taken is spent",
+    "Session.ts",
+    "    this.#free(call.requestKey, failure)\n    super.untaken(call, pending, failure)",
+    "    super.untaken(call, pending, failure)"
+  ),
+  one(
+    "session-keys-unbounded",
+    "3: 1,024 keys a session",
+    "RequestKeys.ts",
+    "if (this.#keys.size >= maxKeys) this.#forgetOldest()",
+    "if (this.#keys.size >= maxKeys * 2) this.#forgetOldest()"
+  ),
+  one(
+    "session-outcomes-unbounded",
+    "3: kept outcomes are bounded by bytes",
+    "RequestKeys.ts",
+    "if (this.#bytes > this.#house.limits.maxReplayBytes) this.#lighten()\n",
+    ""
+  ),
+  one(
+    "session-two-sockets",
+    "a session taken over keeps its first socket",
+    "Session.ts",
+    'former?.close(TAKEN_OVER, "the session was taken over")',
+    "former?.takesEvents()"
+  ),
+  one(
+    "session-takeover-ends-it",
+    "the first socket's end is the session's",
+    "Session.ts",
+    "if (connection !== this.connection) return\n",
+    ""
+  ),
+  one(
+    "session-any-agent",
+    "a token opens a session with another agent",
+    "Sessions.ts",
+    " || place.codec !== codec || place.key !== key",
+    ""
+  ),
+  one(
+    "session-for-ever",
+    "a session waits for ever",
+    "Sessions.ts",
+    "if (session.awaySince >= before) return",
+    "if (session.awaySince >= 0) return"
+  ),
+  one(
+    "session-normal-close-stays",
+    "a client that said goodbye is waited for",
+    "Session.ts",
+    "if (left || !this.line.open)",
+    "if (!this.line.open)"
+  ),
+  one(
+    "session-window-anew",
+    "3: each new socket of a session has a window of its own",
+    "Session.ts",
+    "return this.underway >= this.house.limits.maxUnfinished",
+    "return false"
+  ),
+  one(
+    "session-stream-runs-on",
+    "a stream goes on for a client that is away",
+    "Session.ts",
+    "return this.#ended || (this.connection !== undefined && super.flowing)",
+    "return super.flowing"
+  ),
+  one(
+    "session-away-uncounted",
+    "3: sessions that are away are no connections",
+    "Gateway.ts",
+    "this.#connections.size + this.#sessions.away >= maxConnections",
+    "this.#connections.size >= maxConnections"
+  )
+]
