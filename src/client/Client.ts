@@ -22,7 +22,7 @@ import { type Asker, Calls, probeId, type Sending } from "./Calls.ts"
 import { Closed, InvalidOption, RpcCode, RpcError, TakenOver, TimedOut } from "./Errors.ts"
 import { Events, Reader, type ReaderOptions } from "./Events.ts"
 import { Heartbeat } from "./Heartbeat.ts"
-import { Link, type Status } from "./Link.ts"
+import { Link, type Status, type Target } from "./Link.ts"
 import { Listeners } from "./Listeners.ts"
 import { type Gap, Session } from "./Session.ts"
 import * as Settings from "./Settings.ts"
@@ -89,7 +89,7 @@ export class Client<D extends AnyAgent = Untyped> {
     this.#status = new Listeners(settings.report)
     this.#gaps = new Listeners(settings.report)
     this.#link = new Link(settings, {
-      url: (credential) => this.#address(credential),
+      target: (credential) => this.#target(credential),
       connected: () => {
         if (this.#session === undefined) this.#established(true)
       },
@@ -285,13 +285,12 @@ export class Client<D extends AnyAgent = Untyped> {
     this.#status.tell(status)
   }
 
-  /** What to open. */
-  #address(credential: string | undefined): string {
-    if (this.#session === undefined && credential === undefined) return this.url
+  #target(credential: string | undefined): Target {
+    if (this.#session === undefined && credential === undefined) return { url: this.url, protocols: undefined }
     const url = new URL(this.url)
     this.#session?.ask(url.searchParams)
-    if (credential !== undefined) url.searchParams.set("token", credential)
-    return url.href
+    const protocols = credential === undefined ? undefined : Address.authorize(url.searchParams, credential)
+    return { url: url.href, protocols }
   }
 
   /** The connection counts as open; `complete`: no replay comes first. */

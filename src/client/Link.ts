@@ -26,10 +26,16 @@ export type Status =
   /** By `close()` (`local`), or by a code that forbids to come back. */
   | { readonly state: "closed"; readonly code: number; readonly reason: string; readonly local: boolean }
 
+/** What a socket is opened with. */
+export interface Target {
+  readonly url: string
+  readonly protocols: Array<string> | undefined
+}
+
 /** What a link tells its owner. */
 export interface LinkOwner {
   /** What to open. */
-  url(credential: string | undefined): string
+  target(credential: string | undefined): Target
   /** A socket is open: `establish` is to follow. */
   connected(): void
   received(data: unknown): void
@@ -112,7 +118,8 @@ export class Link {
     const { WebSocket, connectTimeoutMillis } = this.#settings
     let socket: Socket
     try {
-      socket = new WebSocket(this.#owner.url(credential))
+      const { url, protocols } = this.#owner.target(credential)
+      socket = new WebSocket(url, protocols)
     } catch (error) {
       // an address that this platform does not open: it will not the next time
       return this.close(ABNORMAL, String(error), false)

@@ -18,7 +18,7 @@ export interface Socket {
   close(code?: number, reason?: string): void
 }
 
-export type SocketConstructor = new (url: string) => Socket
+export type SocketConstructor = new (url: string, protocols?: Array<string>) => Socket
 
 /** Where time comes from. */
 export interface Clock {
@@ -38,7 +38,10 @@ export interface ClientOptions {
   readonly session?: boolean
   /** Whether a request without an answer is sent again to a session that begins anew; it may be handled twice. Default true. */
   readonly resend?: boolean
-  /** What the server is to know this client by: `?token=` of each attempt. A function is called before each, also after 4401. */
+  /**
+   * What the server is to know this client by: a token, sent as subprotocol `bearer.<token>`, or as `?token=` where it has
+   * characters that a subprotocol has not. A function is called before each attempt, so also after 4401.
+   */
   readonly credential?: Credential
   /** A request is given up after this, its time in the queue included. 1 to 2^31 - 1, or Infinity; default 35,000: the server's own 30 s, and 5 to hear of it. */
   readonly timeoutMillis?: number

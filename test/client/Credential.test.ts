@@ -20,14 +20,28 @@ describe("the credential", () => {
     return { world, client }
   }
 
-  it("goes with each attempt as ?token=, and is no part of the client's url", () => {
-    const { world, client } = connecting({ session: true, credential: "a b&c" })
-    expect(world.socket.query).toBe("?session=new&token=a+b%26c")
-    expect(client.url).toBe(url)
+  it("goes with each attempt as a subprotocol, and is no part of any url", () => {
+    const { world, client } = connecting({ session: true, credential: "a.b-c_d" })
     world.socket.end(1006)
     world.advance(50)
-    expect(world.socket.query).toBe("?session=new&token=a+b%26c")
-    expect(connecting({ credential: "x" }).world.socket.query).toBe("?token=x")
+    for (const socket of world.sockets) {
+      expect(socket.protocols).toEqual(["troupe", "bearer.a.b-c_d"])
+      expect(socket.query).toBe("?session=new")
+    }
+    expect(client.url).toBe(url)
+    expect(connecting({ credential: "x" }).world.socket.url).toBe(url)
+    expect(connecting({}).world.socket.protocols).toBeUndefined()
+  })
+
+  it.each([
+    ["a b&c", "a+b%26c"],
+    ["base64/+=", "base64%2F%2B%3D"],
+    ["ü,", "%C3%BC%2C"]
+  ])("that no subprotocol can bear, %j, goes as ?token=", (credential, token) => {
+    const { world, client } = connecting({ credential })
+    expect(world.socket.query).toBe(`?token=${token}`)
+    expect(world.socket.protocols).toBeUndefined()
+    expect(client.url).toBe(url)
   })
 
   it("that expired (4401) is fetched anew, and the session goes on", async () => {
@@ -36,7 +50,7 @@ describe("the credential", () => {
     expect(client.status.state).toBe("connecting")
     expect(world.sockets.length).toBe(0)
     await settled()
-    expect(world.socket.query).toBe("?session=new&token=one")
+    expect(world.socket.protocols?.[1]).toBe("bearer.one")
     world.socket.open()
     world.socket.session()
     const answer = client.ask("A")
@@ -44,7 +58,8 @@ describe("the credential", () => {
     expect(client.status).toMatchObject({ state: "waiting", code: 4401 })
     world.advance(50)
     await settled()
-    expect(world.socket.query).toBe("?session=t1&after=0&token=two")
+    expect(world.socket.protocols?.[1]).toBe("bearer.two")
+    expect(world.socket.query).toBe("?session=t1&after=0")
     world.socket.open()
     world.socket.session()
     world.socket.answerAt(1, 1, "a")
@@ -66,7 +81,7 @@ describe("the credential", () => {
     expect(client.status).toMatchObject({ state: "waiting", code: 1006, reason: "no credential: Error: no network" })
     world.advance(50)
     await settled()
-    expect(world.socket.query).toBe("?token=one")
+    expect(world.socket.protocols?.[1]).toBe("bearer.one")
   })
 
   it("refused again and again backs off", async () => {
@@ -116,7 +131,8 @@ describe("the credential", () => {
     world.socket.end(1006)
     expect(await cut).toBeInstanceOf(Disconnected)
     world.advance(50)
-    expect(world.socket.query).toBe("?session=t1&after=2&token=new")
+    expect(world.socket.query).toBe("?session=t1&after=2")
+    expect(world.socket.protocols?.[1]).toBe("bearer.new")
   })
 
   it.each([[""], [5], [{}]])("%j is refused by name, without its value", (credential) => {

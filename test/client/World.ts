@@ -22,6 +22,7 @@ interface Sent {
 
 export class FakeSocket implements Socket {
   readonly url: string
+  readonly protocols: ReadonlyArray<string> | undefined
   readyState = 0
   bufferedAmount = 0
   onopen: Handler = null
@@ -32,8 +33,9 @@ export class FakeSocket implements Socket {
   /** What the client closed it with. */
   closedBy: readonly [code: number | undefined, reason: string | undefined] | undefined = undefined
 
-  constructor(url: string) {
+  constructor(url: string, protocols?: ReadonlyArray<string>) {
     this.url = url
+    this.protocols = protocols
   }
 
   send(text: string): void {
@@ -112,8 +114,8 @@ export class World {
     return {
       session: false,
       WebSocket: class extends FakeSocket {
-        constructor(url: string) {
-          super(url)
+        constructor(url: string, protocols?: ReadonlyArray<string>) {
+          super(url, protocols)
           sockets.push(this)
         }
       },
