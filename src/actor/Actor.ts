@@ -47,10 +47,11 @@ export class Definition<S, in out P extends Rpc.Any, E extends Rpc.Any = never, 
     state: Schema.Codec<S, unknown>,
     rpcs: ReadonlyArray<Rpc.Any>,
     clients: ReadonlySet<number>,
-    events: ReadonlyArray<Rpc.Any>
+    events: ReadonlyArray<Rpc.Any>,
+    key?: Schema.Codec<unknown, string>
   ) {
     this.type = type
-    this.protocol = new Protocol(type, rpcs, clients, events)
+    this.protocol = new Protocol(type, rpcs, clients, events, key)
     this.state = state
     this.ref = refSchema<P>(this.protocol)
   }

@@ -13,10 +13,13 @@
  * Floor 1; served by `Gateway`, spawned or hosted like any actor. Nothing is callable from outside unless it stands in
  * `clients`. Many clients may share one agent (a room); one client may be the agent (a device): same API.
  */
-import type { Schema } from "effect"
-import type { Rpc } from "effect/rpc"
+import { Schema, SchemaAST } from "effect"
+import { Rpc } from "effect/rpc"
+import { InvalidOption } from "../kernel/Errors.ts"
 import * as Options from "../kernel/Options.ts"
 import { Definition } from "./Actor.ts"
+
+export { coalesce, type EventOverflow, Overflow } from "./EventOverflow.ts"
 
 export interface MakeOptions<
   S extends Schema.Codec<unknown, unknown>,
@@ -31,6 +34,41 @@ export interface MakeOptions<
   readonly events?: E
   /** What only actors may send. */
   readonly protocol?: P
+  /** Keys that connections may name, where not any text will do: another gets HTTP 400, and makes no agent. */
+  readonly key?: Schema.Codec<unknown, string>
+}
+
+/** The kinds of JSON that a Schema reads and JSON-RPC cannot carry: its params are an object or an array. */
+const scalars = new Set([
+  "String",
+  "Number",
+  "Boolean",
+  "BigInt",
+  "Symbol",
+  "Literal",
+  "Enum",
+  "TemplateLiteral",
+  "Null"
+])
+
+const isScalar = (ast: SchemaAST.AST): boolean =>
+  SchemaAST.isUnion(ast) ? ast.types.length > 0 && ast.types.every(isScalar) : scalars.has(ast._tag)
+
+const callable = (type: string, rpcs: ReadonlyArray<Rpc.Any>): void => {
+  for (const rpc of rpcs) {
+    if (!Rpc.isRpc(rpc)) continue
+    // every Rpc made by `Rpc.make` has a payload; `Rpc.Any` only hides it
+    const { payloadSchema } = rpc as Rpc.AnyWithProps
+    // nothing at all is no scalar: the params are left out then
+    if (SchemaAST.isVoid(payloadSchema.ast) || !isScalar(SchemaAST.toEncoded(Schema.toCodecJson(payloadSchema).ast))) {
+      continue
+    }
+    throw new InvalidOption({
+      field: `${type}.clients.${rpc._tag}.payload`,
+      value: `the JSON of one ${payloadSchema.ast._tag}`,
+      range: "an object or a list, as the params of JSON-RPC are: wrap it in a field"
+    })
+  }
 }
 
 export const make = <
@@ -42,12 +80,18 @@ export const make = <
   type: string,
   options: MakeOptions<S, C, E, P>
 ): Definition<S["Type"], C[number] | P[number], E[number], C[number]> => {
-  Options.known(type, options, ["state", "clients", "events", "protocol"])
+  Options.known(type, options, ["state", "clients", "events", "protocol", "key"])
+  const clients = Options.list(`${type}.clients`, options.clients, "Rpcs")
+  callable(type, clients)
+  if (options.key !== undefined && !Schema.isSchema(options.key)) {
+    throw new InvalidOption({ field: `${type}.key`, value: typeof options.key, range: "a Schema" })
+  }
   return new Definition<S["Type"], C[number] | P[number], E[number], C[number]>(
     type,
     options.state,
-    [...Options.list(`${type}.clients`, options.clients, "Rpcs"), ...(options.protocol ?? [])],
-    new Set(options.clients.keys()),
-    options.events ?? []
+    [...clients, ...(options.protocol ?? [])],
+    new Set(clients.keys()),
+    options.events ?? [],
+    options.key
   )
 }

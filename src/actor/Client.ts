@@ -10,8 +10,23 @@ import { InvalidOption } from "../kernel/Errors.ts"
 /** Bytes that a close frame has left for its reason (RFC 6455, 5.5). */
 const maxReasonBytes = 123
 
-/** Refuses what no endpoint may send in a close frame (RFC 6455, 7.4): reserved codes, a reason over 123 bytes. */
+/**
+ * Codes whose meaning the gateway vouches for: 1012 what has no answer was never taken, 4001 another socket has taken the
+ * session over, 4401 the principal has expired. An agent that sent one would lie to its client.
+ */
+const gatewayCodes: ReadonlyArray<number> = [1012, 4001, 4401]
+
+/** Refuses what an agent may not send: the gateway's own codes, and what `checkFrame` refuses. */
 export const checkClose = (code: number, reason: string): void => {
+  if (gatewayCodes.includes(code)) {
+    const range = `a code of an agent's: ${gatewayCodes.join(", ")} are the gateway's alone`
+    throw new InvalidOption({ field: "close.code", value: String(code), range })
+  }
+  checkFrame(code, reason)
+}
+
+/** Refuses what no endpoint may send in a close frame (RFC 6455, 7.4): reserved codes, a reason over 123 bytes. */
+const checkFrame = (code: number, reason: string): void => {
   const registered = code >= 1000 && code <= 1014 && code !== 1004 && code !== 1005 && code !== 1006
   if (!Number.isInteger(code) || !(registered || (code >= 3000 && code <= 4999))) {
     throw new InvalidOption({
@@ -34,11 +49,19 @@ export interface Encoded {
   readonly except: ReadonlyArray<Client> | undefined
 }
 
+/** Who a client is, as the gateway's `authenticate` said; whatever else it said is there too. */
+export interface Principal {
+  /** The same for all connections of one; what its connections and agents are counted by. */
+  readonly id: string
+  /** Epoch milliseconds; then its connections are closed 4401, unless renewed by `$/auth`. */
+  readonly expiresAt?: number | undefined
+}
+
 export interface Client {
   /** Unique in the process. */
   readonly id: string
   /** Who it is, as the gateway's `authenticate` said; undefined without one. */
-  readonly principal: unknown
+  readonly principal: Principal | undefined
   /** Its session, where it asked for one. */
   readonly session: string | undefined
   /** Whether its session has no socket now: what is sent is kept for a while, and sent when it is back. */

@@ -5,11 +5,12 @@
  * An unknown tag is refused in the sender, by name (law 12); payloads are not validated here but where trust ends.
  * Cost: `index` is one Map lookup, or none when the same tag comes again.
  */
-import { Context, type Effect, SchemaAST, type Stream } from "effect"
+import { Context, type Effect, type Schema, SchemaAST, type Stream } from "effect"
 import { Rpc, RpcSchema } from "effect/rpc"
 import * as Address from "../kernel/Address.ts"
 import { type AskError, InvalidOption, InvalidUse } from "../kernel/Errors.ts"
 import * as Options from "../kernel/Options.ts"
+import { type EventOverflow, policyOf } from "./EventOverflow.ts"
 
 /** Annotates an Rpc whose handler, once started, runs to its end though its asker has gone (law 8). */
 export const Committed: Context.Reference<boolean> = Context.Reference<boolean>("troupe/Actor/Committed", {
@@ -76,15 +77,23 @@ export class Protocol {
   readonly clients: ReadonlySet<number>
   /** What clients are sent, by tag. */
   readonly events: ReadonlyMap<string, Rpc.AnyWithProps>
+  /** Of these, what may be dropped for a client that is too slow; the others close it. */
+  readonly lossy: ReadonlyMap<string, EventOverflow>
+  /** What connections may name; any text without one. */
+  readonly key: Schema.Codec<unknown, string> | undefined
 
   constructor(
     type: string,
     rpcs: ReadonlyArray<Rpc.Any>,
     clients: ReadonlySet<number> = new Set(),
-    events: ReadonlyArray<Rpc.Any> = []
+    events: ReadonlyArray<Rpc.Any> = [],
+    key?: Schema.Codec<unknown, string>
   ) {
+    this.key = key
     this.clients = clients
     this.events = new Map(events.map((event) => [event._tag, event as Rpc.AnyWithProps]))
+    const policies = [...this.events].map(([tag, event]) => [tag, policyOf(type, event)] as const)
+    this.lossy = new Map(policies.filter(([, policy]) => policy !== "close"))
     this.type = Address.checkType(type)
     // every Rpc made by `Rpc.make` has these properties; `Rpc.Any` only hides them
     this.rpcs = Options.list(`${type}.protocol`, rpcs, "Rpcs") as ReadonlyArray<Rpc.AnyWithProps>

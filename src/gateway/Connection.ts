@@ -7,16 +7,22 @@
  *
  * Floor 3; made by Gateway at upgrade. Law 3: what is unfinished, waiting and unsent is bounded, by count and bytes.
  * Law 2: frames are handled in the order received, the backlog included; a batch is answered as one.
- * So a flooder slows itself: it is not read while it has 32 unfinished messages. A full mailbox nonetheless answers a
+ * So a flooder slows itself: it is not read while it has 32 unfinished messages; only for a `$/cancel` of one of them a
+ * KiB more is looked through. A full mailbox nonetheless answers a
  * request -32001 and makes a notification a dead letter.
  * Cost: no fiber, no timer of its own; listeners are shared by all connections.
  */
 import type { Duplex } from "node:stream"
 import type { RawData, WebSocket } from "ws"
+import type { EventOverflow } from "../actor/EventOverflow.ts"
+import type { Pass, Renewal } from "./Admission.ts"
+import { ofViolation, POLICY, RESTART, TRY_LATER, UNAUTHORIZED, UNSUPPORTED } from "./CloseCode.ts"
 import type { Conversation } from "./Conversation.ts"
+import type { Mortal } from "./Expiry.ts"
 import * as JsonRpc from "./JsonRpc.ts"
-import type { ConnectionLimits } from "./Limits.ts"
+import type { Limits } from "./Limits.ts"
 import { Outbox, type OutboxOwner } from "./Outbox.ts"
+import { type Brake, Bucket, type Slowed } from "./RateLimit.ts"
 
 /** What the gateway counts over all its connections. */
 export interface Tally {
@@ -24,6 +30,9 @@ export interface Tally {
   framesOut: number
   invalid: number
   refused: number
+  /** Events that gave way to newer ones for a client that was too slow: any, and those of the same key. */
+  droppedEvents: number
+  coalescedEvents: number
   readonly closed: Record<number, number>
 }
 
@@ -33,14 +42,18 @@ export interface House {
   held: number
   /** Of these, what sessions keep for clients that may come back. */
   keptBytes: number
-  readonly limits: ConnectionLimits
+  readonly limits: Limits
   readonly tally: Tally
   /** The system clock's time, in ms. */
   readonly now: () => number
   /** Logs a fault of an agent's; answers with the incident that the client is told. */
   readonly fault: (text: string) => string
-  /** The connection has closed. */
-  readonly left: (connection: Connection) => void
+  /** Who has sent more than it may. */
+  readonly brake: Brake
+  /** Asks who a connection is with a newer token; the answer gives up. Undefined where nobody is asked. */
+  readonly renew: (connection: Connection, token: string, done: (renewal: Renewal) => void) => (() => void) | undefined
+  /** The connection has closed; `kept`: its place is, for its session. */
+  readonly left: (connection: Connection, kept: boolean) => void
 }
 
 /** The unfinished messages of one frame. */
@@ -52,21 +65,9 @@ export interface Pending {
   left: number
 }
 
-/** RFC 6455, 7.4.1, and the registry's later codes. */
-const PROTOCOL = 1002
-const UNSUPPORTED = 1003
-const INVALID_DATA = 1007
-const POLICY = 1008
-const TOO_BIG = 1009
-const RESTART = 1012
-const TRY_LATER = 1013
-
-/** What `ws` calls the violations that have a close code of their own. */
-const violations: Readonly<Record<string, number>> = {
-  WS_ERR_UNSUPPORTED_MESSAGE_LENGTH: TOO_BIG,
-  WS_ERR_INVALID_UTF8: INVALID_DATA,
-  WS_ERR_TOO_MANY_BUFFERED_PARTS: POLICY
-}
+/** So many bytes behind a full window are read, for the `$/cancel` that may be among them. */
+const overlook = 1024
+const maxCancelDepth = 4
 
 /** Bytes of wire of a masked frame's head (RFC 6455, 5.2). */
 const headBytes = (length: number): number => (length < 126 ? 6 : length < 65_536 ? 8 : 14)
@@ -89,20 +90,23 @@ const onPong = function (this: WebSocket): void {
 const onError = function (this: WebSocket, error: Error & { readonly code?: string }): void {
   const { code = "" } = error
   if (!code.startsWith("WS_ERR_")) return
-  connectionOf(this).closeCode = violations[code] ?? PROTOCOL
+  connectionOf(this).closeCode = ofViolation(code)
 }
 const onClose = function (this: WebSocket, code: number, reason: Buffer): void {
   connectionOf(this).closed(code, reason)
 }
 
-export class Connection implements OutboxOwner {
+export class Connection implements OutboxOwner, Slowed, Mortal {
   /** Pings not answered since the last pong. */
   missed = 0
-  /** The system clock's time when this connection was paused with nothing finished since; undefined when it reads. */
+  /** The system clock's time when it began nothing more, with nothing finished since; undefined when it goes on. */
   pausedSince: number | undefined = undefined
   /** The code that this side closed with, where it did. */
   closeCode: number | undefined = undefined
+  /** What let it in. */
+  readonly pass: Pass
   readonly outbox: Outbox
+  readonly bucket: Bucket
   readonly #socket: WebSocket
   readonly #conversation: Conversation
   readonly #house: House
@@ -111,15 +115,19 @@ export class Connection implements OutboxOwner {
   #unfinished = 0
   #unfinishedBytes = 0
   #invalid = 0
+  /** Gives up the `$/auth` under way. */
+  #renewal: (() => void) | undefined = undefined
   #resuming = false
   #draining = false
   #closing = false
 
-  constructor(socket: WebSocket, raw: Duplex, conversation: Conversation, house: House) {
+  constructor(socket: WebSocket, raw: Duplex, pass: Pass, conversation: Conversation, house: House) {
     this.#socket = socket
+    this.pass = pass
     this.#conversation = conversation
     this.#house = house
     this.outbox = new Outbox(this, raw, house.limits)
+    this.bucket = new Bucket(house.limits, house.now())
     ;(socket as Owned).connection = this
     socket.on("error", onError)
     socket.on("close", onClose)
@@ -133,14 +141,17 @@ export class Connection implements OutboxOwner {
 
   /** The socket is gone. Internal: called by its listener. */
   closed(heard: number, reason: Buffer): void {
-    const { tally, left } = this.#house
+    const { tally, brake, left } = this.#house
     const code = this.closeCode ?? heard
     this.#closing = true
     tally.closed[code] = (tally.closed[code] ?? 0) + 1
-    this.#conversation.gone(this, { code, reason: reason.toString() })
+    const kept = this.#conversation.gone(this, { code, reason: reason.toString() })
+    this.#renewal?.()
+    this.outbox.finish()
     this.#backlog = undefined
     this.weigh(-this.#backlogBytes)
-    left(this)
+    brake.delete(this)
+    left(this, kept)
   }
 
   // ---- in
@@ -149,39 +160,74 @@ export class Connection implements OutboxOwner {
   receive(frame: Buffer, binary: boolean): void {
     if (this.#closing || this.#draining) return
     this.#house.tally.framesIn++
-    if (binary) return this.close(UNSUPPORTED, "text frames only")
+    if (binary) return this.hangUp(UNSUPPORTED, "text frames only")
     if (!this.#stuffed && this.#backlog === undefined) return this.#handle(frame)
+    if (this.#makesRoom(frame)) return this.#handle(frame)
     // what a chunk of the socket's holds behind the frame that filled the window: at most a chunk, 64 KiB
     const bytes = frame.length + headBytes(frame.length)
-    if (this.#backlogBytes + bytes > this.#house.limits.maxBacklogBytes) return this.close(POLICY, "backlog full")
+    if (this.#backlogBytes + bytes > this.#house.limits.maxBacklogBytes) return this.hangUp(POLICY, "backlog full")
     this.#backlogBytes += bytes
     this.weigh(bytes)
     ;(this.#backlog ??= []).push(frame)
-    this.#pause()
+    this.#pause(this.#backlogBytes > overlook || this.#clogged)
   }
 
-  /** Whether no more may be begun. While all connections together hold too much, each has a window of one message. */
+  /** Whether no more may be begun. */
   get #stuffed(): boolean {
-    const { held, limits } = this.#house
+    const { limits } = this.#house
     if (this.#unfinished >= limits.maxUnfinished || this.#unfinishedBytes >= limits.maxUnfinishedBytes) return true
-    if (this.outbox.full || this.#conversation.stuffed) return true
-    return held >= limits.maxHeldBytes && this.#unfinished > 0
+    return this.#conversation.stuffed || this.#clogged
+  }
+
+  /** Nothing can be sent; or it sent too much; or all connections together hold too much: then each has a window of one message. */
+  get #clogged(): boolean {
+    const { held, limits } = this.#house
+    return this.bucket.left < 0 || this.outbox.full || (held >= limits.maxHeldBytes && this.#unfinished > 0)
+  }
+
+  /** A `$/cancel` of what is under way makes room: it does not wait for it. */
+  #makesRoom(frame: Buffer): boolean {
+    if (frame.length > overlook || !frame.includes(JsonRpc.CANCEL)) return false
+    const [message, ...others] = JsonRpc.parse(frame.toString("utf8"), 1, maxCancelDepth).messages
+    if (message === undefined || others.length > 0 || !JsonRpc.isCall(message)) return false
+    return message.method === JsonRpc.CANCEL && this.#conversation.mayCancel(message)
+  }
+
+  /** More messages than its rate allows: it is not read for a while. False: it went on like that, and is closed. */
+  #slow(): boolean {
+    const { now, brake } = this.#house
+    if (this.bucket.earn(now())) return true
+    if (this.bucket.presses(now())) {
+      this.hangUp(POLICY, "too many messages")
+      return false
+    }
+    brake.add(this)
+    return true
+  }
+
+  /** Slowed, and still so. Internal: called by the brake, as is `released`. */
+  held(now: number): void {
+    if (this.pausedSince !== undefined) this.pausedSince = now
+  }
+
+  released(): void {
+    this.#resume()
   }
 
   weigh(bytes: number): void {
     this.#house.held += bytes
   }
 
-  #pause(): void {
-    if (this.pausedSince !== undefined) return
-    this.pausedSince = this.#house.now()
-    this.#socket.pause()
+  /** Begins nothing more; with `deaf` it does not read either. */
+  #pause(deaf: boolean): void {
+    this.pausedSince ??= this.#house.now()
+    if (deaf) this.#socket.pause()
   }
 
   /** The socket has taken what was sent: goes on. */
   drained(): void {
     this.#conversation.flow()
-    if (this.pausedSince !== undefined) this.#resume()
+    this.#resume()
   }
 
   /** Something finished, or was taken: goes on with the backlog, then with reading. */
@@ -192,8 +238,10 @@ export class Connection implements OutboxOwner {
       this.#resuming = true
       const backlog = this.#backlog
       let n = 0
-      while (n < backlog.length && !this.#stuffed && !this.#closing) {
-        const frame = backlog[n++]!
+      while (n < backlog.length && !this.#closing) {
+        const frame = backlog[n]!
+        if (this.#stuffed && !this.#makesRoom(frame)) break
+        n++
         const bytes = frame.length + headBytes(frame.length)
         this.#backlogBytes -= bytes
         this.weigh(-bytes)
@@ -212,7 +260,10 @@ export class Connection implements OutboxOwner {
   }
 
   #handle(frame: Buffer): void {
-    const { batch, messages } = JsonRpc.parse(frame.toString("utf8"), this.#house.limits.maxBatch)
+    const { limits } = this.#house
+    const { batch, messages } = JsonRpc.parse(frame.toString("utf8"), limits.maxBatch, limits.maxDepth)
+    this.bucket.left -= messages.length
+    if (this.bucket.left < 0 && !this.#slow()) return
     const pending: Pending = {
       connection: this,
       bytes: frame.length,
@@ -227,14 +278,43 @@ export class Connection implements OutboxOwner {
       if (JsonRpc.isCall(message)) conversation.call(message, pending)
       else conversation.reject(message.id, message.error, pending)
     }
-    if (this.#stuffed) this.#pause()
+    if (this.#stuffed) this.#pause(this.#clogged)
+  }
+
+  /** `$/auth { token }`: the principal with a later end. */
+  renew({ id, params }: JsonRpc.Call, pending: Pending): void {
+    const conversation = this.#conversation
+    const token = (params as { readonly token?: unknown } | undefined)?.token
+    if (typeof token !== "string" || token === "" || id === undefined) {
+      return conversation.reject(id, JsonRpc.invalidParams("a request with the token, text"), pending)
+    }
+    if (this.#renewal !== undefined) return conversation.reject(id, JsonRpc.invalidRequest("one is under way"), pending)
+    this.#renewal = () => {}
+    const giveUp = this.#house.renew(this, token, (renewal) => {
+      this.#renewal = undefined
+      if (renewal.ok) return conversation.finish(pending, JsonRpc.result(id, { expiresAt: renewal.expiresAt ?? null }))
+      if ("incident" in renewal) {
+        return conversation.finish(pending, JsonRpc.error(id, JsonRpc.internalError(renewal.incident)))
+      }
+      conversation.reject(id, JsonRpc.invalidRequest(renewal.why), pending)
+      if (renewal.hangUp) this.hangUp(UNAUTHORIZED, renewal.why)
+    })
+    if (giveUp === undefined) {
+      this.#renewal = undefined
+      conversation.reject(id, JsonRpc.methodNotFound(JsonRpc.AUTH), pending)
+    } else if (this.#renewal !== undefined) this.#renewal = giveUp
+  }
+
+  /** Its principal has. Internal: called by the gateway's timer. */
+  expired(): void {
+    this.hangUp(UNAUTHORIZED, "expired")
   }
 
   /** A message that could not be begun. */
   misbehaved(): void {
     this.#house.tally.invalid++
     this.#invalid++
-    if (this.#invalid > this.#house.limits.maxInvalid) this.close(POLICY, "too many invalid messages")
+    if (this.#invalid > this.#house.limits.maxInvalid) this.hangUp(POLICY, "too many invalid messages")
   }
 
   /** One of a frame's messages has finished. */
@@ -248,7 +328,7 @@ export class Connection implements OutboxOwner {
 
   /** There may be room for more. */
   goOn(): void {
-    if (this.pausedSince !== undefined) this.#resume()
+    this.#resume()
     if (this.#draining) this.#drained()
   }
 
@@ -268,20 +348,37 @@ export class Connection implements OutboxOwner {
   get roomy(): boolean {
     // several turns may run before the microtask that writes: what counts is what the socket does not take
     if (this.outbox.full) this.outbox.flush()
-    return !this.outbox.full || this.#closing
+    return !this.outbox.behind || this.#closing
   }
 
-  /** Whether events may be sent. One that is too slow for them is closed. */
-  takesEvents(): boolean {
-    if (this.#closing || !this.writable) return false
-    if (this.roomy) return true
-    this.close(TRY_LATER, "too slow for its events")
-    return false
+  /** Whether an event may be sent. */
+  get hears(): boolean {
+    return !this.#closing && this.writable
   }
 
-  close(code: number, reason: string): void {
+  /** Sends an event, or does what its policy says; `key` is what events coalesce by. False when it will not be sent. */
+  sendEvent(frame: string | Buffer, policy: EventOverflow | undefined, payload: unknown): boolean {
+    if (this.roomy) {
+      this.send(frame)
+      return true
+    }
+    if (policy === undefined) {
+      this.hangUp(TRY_LATER, "too slow for its events")
+      return false
+    }
+    const { tally } = this.#house
+    const key = typeof policy === "string" ? undefined : policy.coalesce(payload as never)
+    const [dropped, superseded] = this.outbox.delay(frame, key)
+    tally.framesOut += 1 - dropped - superseded
+    tally.droppedEvents += dropped
+    tally.coalescedEvents += superseded
+    return true
+  }
+
+  /** Closes it, after what was sent. */
+  hangUp(code: number, reason: string): void {
     if (this.#closing) return
-    this.outbox.flush()
+    this.outbox.finish()
     this.#closing = true
     this.closeCode = code
     // a paused socket would not see its peer's close frame
@@ -309,7 +406,7 @@ export class Connection implements OutboxOwner {
 
   #drained(): void {
     if (this.#unfinished === 0 && this.#backlog === undefined && this.#conversation.quiet)
-      this.close(RESTART, "service restart")
+      this.hangUp(RESTART, "service restart")
   }
 
   /** Once a heartbeat: pings, unless the peer has not answered two; gives up one paused since before `stalledBefore`. */
@@ -318,7 +415,7 @@ export class Connection implements OutboxOwner {
     this.#conversation.expire(this.#house.now() - this.#house.limits.graceMillis)
     if (this.pausedSince === undefined) {
       if (this.missed++ >= 2) return this.terminate()
-    } else if (this.pausedSince < stalledBefore) return this.close(TRY_LATER, "stalled")
+    } else if (this.pausedSince < stalledBefore) return this.hangUp(TRY_LATER, "stalled")
     if (this.writable) this.#socket.ping()
   }
 }

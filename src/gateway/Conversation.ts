@@ -12,46 +12,42 @@
  * that does not fit its own) is answered with an incident, whose text is in the log only.
  * Cost: an ask and its callback a request; no fiber.
  */
-import { Cause, Effect, type Exit } from "effect"
-import { checkClose, type Client, type Disconnected, type Encoded } from "../actor/Client.ts"
-import {
-  ActorStopped,
-  AskCycle,
-  AskTimeout,
-  CalleeFailed,
-  Dropped,
-  LimitReached,
-  MailboxFull,
-  NoSuchActor,
-  Quarantined
-} from "../kernel/Errors.ts"
+import { Effect, type Exit } from "effect"
+import { checkClose, type Client, type Disconnected, type Encoded, type Principal } from "../actor/Client.ts"
+import { MailboxFull } from "../kernel/Errors.ts"
 import type { Line, Request } from "../supervision/Edge.ts"
+import type { Pass } from "./Admission.ts"
+import * as Answer from "./Answer.ts"
+import { GOING_AWAY } from "./CloseCode.ts"
 import type { Codec } from "./Codec.ts"
 import type { Connection, House, Pending } from "./Connection.ts"
 import * as JsonRpc from "./JsonRpc.ts"
 import { StreamReply, unfitOf } from "./StreamReply.ts"
 
-/** RFC 6455, 7.4.1. */
-const GOING_AWAY = 1001
-
 let ids = 0
 
 export class Conversation implements Client {
   readonly id = `c${++ids}`
-  readonly principal: unknown = undefined
   readonly session: string | undefined = undefined
   /** The socket that it goes through now. */
   protected connection: Connection | undefined = undefined
   protected readonly codec: Codec
   protected readonly house: House
+  /** What let its connection in. */
+  protected pass: Pass
   #line: Line | undefined = undefined
   readonly #requests = new Map<JsonRpc.Id, Request>()
   /** Streams that wait until the socket has taken what was sent. */
   #thirsty: Array<() => void> | undefined = undefined
 
-  constructor(codec: Codec, house: House) {
-    this.codec = codec
+  constructor(pass: Pass, house: House) {
+    this.pass = pass
+    this.codec = pass.codec
     this.house = house
+  }
+
+  get principal(): Principal | undefined {
+    return this.pass.principal
   }
 
   get away(): boolean {
@@ -86,10 +82,11 @@ export class Conversation implements Client {
     this.connection = connection
   }
 
-  /** The socket of `connection` is gone. */
-  gone(_connection: Connection, why: Disconnected): void {
+  /** The socket of `connection` is gone. True when its place is kept. */
+  gone(_connection: Connection, why: Disconnected): boolean {
     this.connection = undefined
     this.over(why)
+    return false
   }
 
   /** No more will be said. */
@@ -120,7 +117,7 @@ export class Conversation implements Client {
     const params = this.codec.params(position, call.params)
     if (!params.ok) {
       if (params.defect === undefined) return this.refuse(call, JsonRpc.invalidParams(params.why), pending)
-      const failure = this.#fault(`the Schema of "${method}" threw: ${params.why}`)
+      const failure = JsonRpc.internalError(this.#incident(`the Schema of "${method}" threw: ${params.why}`))
       return id === undefined ? this.finish(pending, undefined) : this.answer(call, pending, JsonRpc.errorOf(failure))
     }
     if (id === undefined) this.#notify(position, params.value, pending)
@@ -145,7 +142,7 @@ export class Conversation implements Client {
       // without a listener there is nobody to encode an answer for
       this.answer(call, pending, this.listening ? this.#outcome(position, exit) : undefined)
     })
-    if (!("cancel" in request)) this.#refused(call, pending, failureOf(request))
+    if (!("cancel" in request)) this.#refused(call, pending, Answer.failureOf(request))
     else if (!settled) this.#requests.set(id, request)
   }
 
@@ -159,12 +156,13 @@ export class Conversation implements Client {
         ended = true
         this.#requests.delete(id)
         const why = unfitOf(exit)
-        const outcome = (): string => (why === undefined ? this.#outcome(position, exit) : this.#unfit(position, why))
+        const outcome = (): string =>
+          why === undefined ? this.#outcome(position, exit) : Answer.unfit(this.codec, this.#incident, position, why)
         this.answer(call, pending, this.listening ? outcome() : undefined)
       }
     })
     const refused = reply.open(this.#line!, payload, this.house.limits.requestMillis)
-    if (refused !== undefined) this.#refused(call, pending, failureOf(refused))
+    if (refused !== undefined) this.#refused(call, pending, Answer.failureOf(refused))
     else if (!ended) this.#requests.set(id, reply)
   }
 
@@ -183,40 +181,25 @@ export class Conversation implements Client {
 
   #control(call: JsonRpc.Call, pending: Pending): void {
     const { id, method } = call
-    if (method !== "$/cancel") return this.reject(id, JsonRpc.methodNotFound(method), pending)
-    const params = call.params as { readonly id?: unknown } | undefined
-    if (!JsonRpc.isId(params?.id)) return this.reject(id, JsonRpc.invalidParams("id of the request to cancel"), pending)
-    this.#requests.get(params.id)?.cancel()
+    if (method === JsonRpc.AUTH) return pending.connection.renew(call, pending)
+    if (method !== JsonRpc.CANCEL) return this.reject(id, JsonRpc.methodNotFound(method), pending)
+    const cancelled = cancelledBy(call)
+    if (!JsonRpc.isId(cancelled)) return this.reject(id, JsonRpc.invalidParams("id of the request to cancel"), pending)
+    this.#requests.get(cancelled)?.cancel()
     this.finish(pending, id === undefined ? undefined : JsonRpc.result(id, undefined))
   }
 
-  /** How a request ended, as the members of its answer. */
+  /** Whether what a `$/cancel` names is under way. */
+  mayCancel(call: JsonRpc.Call): boolean {
+    return this.#requests.has(cancelledBy(call) as JsonRpc.Id)
+  }
+
+  /** How a request ended, as a member of its answer. */
   #outcome(position: number, exit: Exit.Exit<unknown, unknown>): string {
-    try {
-      if (exit._tag === "Success") {
-        if (this.codec.protocol.streams[position]) return JsonRpc.resultOf(undefined)
-        const encoded = this.codec.success(position, exit.value)
-        return encoded.ok ? JsonRpc.resultOf(encoded.value) : this.#unfit(position, encoded.why)
-      }
-      const reason = exit.cause.reasons.find(Cause.isFailReason)
-      if (reason === undefined) return JsonRpc.errorOf(JsonRpc.cancelled)
-      const typed = isOurs(reason.error) ? undefined : this.codec.error(position, reason.error)
-      if (typed === undefined) return JsonRpc.errorOf(failureOf(reason.error))
-      if (!typed.ok) return this.#unfit(position, typed.why)
-      return JsonRpc.errorOf(JsonRpc.applicationError(nameOf(reason.error), typed.value))
-    } catch (error) {
-      // what a Schema lets pass and JSON does not: a bigint, a circle
-      return this.#unfit(position, String(error))
-    }
+    return Answer.outcomeOf(this.codec, this.#incident, position, exit)
   }
 
-  #unfit(position: number, why: string): string {
-    return JsonRpc.errorOf(this.#fault(`the answer of "${this.codec.protocol.tag(position)}" is unfit to send: ${why}`))
-  }
-
-  #fault(text: string): JsonRpc.Failure {
-    return JsonRpc.internalError(this.house.fault(`${this.line.address}: ${text}`))
-  }
+  readonly #incident = (text: string): string => this.house.fault(`${this.line.address}: ${text}`)
 
   /** A request has ended so; without `outcome` nobody listens. */
   protected answer(call: JsonRpc.Call, pending: Pending, outcome: string | undefined): void {
@@ -239,7 +222,8 @@ export class Conversation implements Client {
     pending.connection.misbehaved()
   }
 
-  protected finish(pending: Pending, answer: string | undefined): void {
+  /** One of a frame's messages has finished, with this answer. */
+  finish(pending: Pending, answer: string | undefined): void {
     pending.left--
     if (answer !== undefined) {
       if (pending.answers === undefined) this.deliver(answer)
@@ -290,10 +274,9 @@ export class Conversation implements Client {
 
   sendShared(event: string, payload: unknown, shared: Encoded): boolean {
     const { connection } = this
-    if (connection === undefined || !connection.takesEvents()) return false
+    if (connection === undefined || !connection.hears) return false
     shared.frame ??= Buffer.from(this.encode(event, payload))
-    connection.send(shared.frame as Buffer)
-    return true
+    return connection.sendEvent(shared.frame as Buffer, this.codec.protocol.lossy.get(event), payload)
   }
 
   /** An event that its own Schema refuses is a fault of the agent, not of the client: it throws into the turn. */
@@ -305,34 +288,8 @@ export class Conversation implements Client {
 
   close(code: number, reason: string): void {
     checkClose(code, reason)
-    this.connection?.close(code, reason)
+    this.connection?.hangUp(code, reason)
   }
 }
 
-const ours = [
-  MailboxFull,
-  ActorStopped,
-  NoSuchActor,
-  Quarantined,
-  AskTimeout,
-  AskCycle,
-  CalleeFailed,
-  Dropped,
-  LimitReached
-]
-const isOurs = (error: unknown): boolean => ours.some((kind) => error instanceof kind)
-
-const nameOf = (error: unknown): string =>
-  typeof error === "object" && error !== null && "_tag" in error && typeof error._tag === "string"
-    ? error._tag
-    : "Application error"
-
-/** What a client is told of an error of the actor system. */
-const failureOf = (error: unknown): JsonRpc.Failure => {
-  if (error instanceof MailboxFull || error instanceof Dropped || error instanceof LimitReached) return JsonRpc.busy
-  if (error instanceof ActorStopped || error instanceof NoSuchActor || error instanceof Quarantined) {
-    return JsonRpc.unavailable
-  }
-  if (error instanceof AskTimeout) return { code: -32003, message: "Timeout", data: { started: error.started } }
-  return JsonRpc.internalError(error instanceof CalleeFailed ? error.incident : undefined)
-}
+const cancelledBy = ({ params }: JsonRpc.Call): unknown => (params as { readonly id?: unknown } | undefined)?.id

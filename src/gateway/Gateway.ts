@@ -14,52 +14,56 @@
  * Law 11: in a system whose order comes from a seed it is refused by name, `RealIoInSimulation`.
  * Sources: RFC 6455 (close codes 7.4.1), JSON-RPC 2.0.
  */
-import { Context, Effect, Layer, Schema } from "effect"
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http"
-import type { AddressInfo } from "node:net"
+import { Clock, Context, Effect, Layer } from "effect"
+import type { IncomingMessage } from "node:http"
 import type { Duplex } from "node:stream"
-import { type WebSocket, WebSocketServer } from "ws"
+import { WebSocketServer } from "ws"
 import { ActorRef } from "../actor/ActorRef.ts"
 import { type AnyBehavior, Behavior } from "../actor/Behavior.ts"
-import * as Address from "../kernel/Address.ts"
+import type { Principal } from "../actor/Client.ts"
 import { InvalidOption, RealIoInSimulation } from "../kernel/Errors.ts"
 import * as Options from "../kernel/Options.ts"
 import { Deadline } from "../kernel/Timers.ts"
 import { ActorSystem, type Host } from "../supervision/ActorSystem.ts"
 import * as Edge from "../supervision/Edge.ts"
+import { Admission, type AdmissionOptions, type Pass, Refusal, rules } from "./Admission.ts"
+import { RESTART, TRY_LATER } from "./CloseCode.ts"
 import * as Codec from "./Codec.ts"
 import { Connection, type House, type Tally } from "./Connection.ts"
 import { Conversation } from "./Conversation.ts"
+import { Expiry } from "./Expiry.ts"
+import * as Handshake from "./Handshake.ts"
+import { Http } from "./Http.ts"
 import { check, type LimitOptions, type Limits } from "./Limits.ts"
-import * as Sessions from "./Sessions.ts"
+import * as Listen from "./Listen.ts"
+import { Metrics } from "./Metrics.ts"
+import { Brake } from "./RateLimit.ts"
+import { Sessions } from "./Sessions.ts"
+import { type Resume, wish } from "./Wish.ts"
 
-export interface GatewayOptions<A> extends LimitOptions {
+export interface GatewayOptions<A, P extends Principal = Principal, RA = never, RZ = never>
+  extends LimitOptions, AdmissionOptions<P, RA, RZ> {
   /** Default 4000; 0 takes a free one. */
   readonly port?: number
   /** Default 127.0.0.1. */
   readonly host?: string
   /** The behaviours of agents. A type that is not hosted yet is hosted. */
   readonly agents: ReadonlyArray<A>
-}
-
-/** The port could not be opened. */
-export class ListenError extends Schema.TaggedError<ListenError>()("ListenError", {
-  host: Schema.String,
-  port: Schema.Int,
-  reason: Schema.String
-}) {
-  override get message(): string {
-    return `cannot listen on ${this.host}:${this.port}: ${this.reason}`
-  }
+  /** Key and certificate as of `https.createServer`: then all is wss and https. */
+  readonly tls?: Listen.TlsOptions
+  /** Another port for /healthz, /readyz, /metrics, which then are not on the public one; plain HTTP. Host 127.0.0.1. */
+  readonly admin?: { readonly port: number; readonly host?: string }
 }
 
 export interface GatewayStats {
   readonly connections: number
-  readonly paused: number
   /** Sessions, and those of them that wait for their client. */
   readonly sessions: number
   readonly away: number
-  /** Bytes of wire that all connections and sessions hold. */
+  readonly paused: number
+  /** Of these, for sending more messages a second than they may. */
+  readonly slowed: number
+  /** Bytes of wire that all connections hold. */
   readonly heldBytes: number
   /** Of these, what sessions keep for clients that may come back. */
   readonly keptBytes: number
@@ -71,6 +75,13 @@ export interface GatewayStats {
   readonly invalid: number
   /** Calls that the agent did not take. */
   readonly refused: number
+  /** Events that gave way to newer ones, for clients that were too slow: any, and those of the same key. */
+  readonly droppedEvents: number
+  readonly coalescedEvents: number
+  /** POSTs under way. */
+  readonly posts: number
+  /** Requests that were not let in so far, by HTTP status. */
+  readonly notAdmitted: Readonly<Record<number, number>>
   /** Connections closed so far, by close code. */
   readonly closed: Readonly<Record<number, number>>
 }
@@ -79,8 +90,10 @@ export interface GatewayStats {
 export interface OpenGateway {
   readonly host: string
   readonly port: number
-  /** `ws://host:port` */
+  /** `ws://host:port`, or `wss://` */
   readonly url: string
+  /** `http://host:port` of the port for /healthz, /readyz, /metrics, where it is another. */
+  readonly adminUrl: string | undefined
   readonly stats: () => GatewayStats
 }
 
@@ -90,15 +103,17 @@ type AnyAgent = AnyBehavior<unknown>
 type ServicesOf<A> = A extends AnyBehavior<infer R> ? R : never
 
 export class Gateway extends Context.Service<Gateway, OpenGateway>()("troupe/Gateway") {
-  static layer<const A extends AnyAgent>(
-    options: GatewayOptions<A>
-  ): Layer.Layer<Gateway, ListenError, ActorSystem | ServicesOf<A>> {
+  static layer<const A extends AnyAgent, P extends Principal = Principal, RA = never, RZ = never>(
+    options: GatewayOptions<A, P, RA, RZ>
+  ): Layer.Layer<Gateway, Listen.ListenError, ActorSystem | ServicesOf<A> | RA | RZ> {
     return Layer.effect(
       Gateway,
       Effect.gen(function* () {
-        const services = yield* Effect.context<ActorSystem | ServicesOf<A>>()
+        const services = yield* Effect.context<ActorSystem | ServicesOf<A> | RA | RZ>()
         const host = Context.get(services as Context.Context<ActorSystem>, ActorSystem)
-        const edge = new Listener(host, options)
+        // what P, RA and RZ stand for matters to the caller alone
+        const any = options as unknown as GatewayOptions<unknown, Principal, unknown, unknown>
+        const edge = new Listener(host, any, services as Context.Context<unknown>)
         if (host.system.scheduler.seeded) return yield* Effect.die(new RealIoInSimulation({ what: edge.name }))
         for (const agent of options.agents) yield* edge.host(agent, services as Context.Context<unknown>)
         const drain = yield* Effect.cached(edge.drain)
@@ -115,15 +130,8 @@ export class Gateway extends Context.Service<Gateway, OpenGateway>()("troupe/Gat
   }
 }
 
-/** Sockets that have not been upgraded, besides `maxConnections`; how long they may take. */
-const maxHandshakes = 1024
-const handshakeMillis = 10_000
-
 /** Of `drainTimeout`: how long streams may take to end by themselves. */
 const streamShare = 0.5
-
-/** `/healthz` may use a fiftieth of the loop's time. */
-const lookShare = 50
 
 /** A heartbeat goes round in so many steps. */
 const slices = 25
@@ -135,23 +143,33 @@ const destroy = function (this: Duplex): void {
   this.destroy()
 }
 
-const noSuchPath = "no such path: agents are at /agents/{Type}/{key}, and type names are case-sensitive"
-
-const route = /^\/agents\/([^/]+)\/([^/]+)$/
-
 /** The server and its connections. */
 class Listener {
   readonly #host: Host
   readonly #limits: Limits
-  readonly #port: number
-  readonly #address: string
-  readonly #server: Server
+  readonly #place: Listen.Place
+  readonly #adminPlace: Listen.Place | undefined
+  readonly #secure: boolean
+  readonly #server: Listen.AnyServer
+  readonly #adminServer: Listen.AnyServer | undefined
+  readonly #admission: Admission
+  readonly #http: Http
+  readonly #metrics: Metrics
+  readonly #expiry: Expiry
   readonly #sockets: WebSocketServer
   readonly #codecs = new Map<string, Codec.Codec>()
   readonly #connections = new Set<Connection>()
-  readonly #tally: Tally = { framesIn: 0, framesOut: 0, invalid: 0, refused: 0, closed: {} }
+  readonly #tally: Tally = {
+    framesIn: 0,
+    framesOut: 0,
+    invalid: 0,
+    refused: 0,
+    droppedEvents: 0,
+    coalescedEvents: 0,
+    closed: {}
+  }
   readonly #house: House
-  readonly #sessions: Sessions.Sessions
+  readonly #sessions: Sessions
   readonly #beat = new Deadline(() => this.#heartbeat())
   readonly #beatMillis: number
   /** Of this heartbeat: the connections still to be pinged, how many at a time, and how many slices are done. */
@@ -159,21 +177,21 @@ class Listener {
   #quota = 0
   #slice = 0
   #draining = false
-  /** The last answer of `/healthz`, and when a new one may be made. */
-  #looked = ""
-  #lookAgainAt = 0
-
-  constructor(host: Host, options: GatewayOptions<unknown>) {
+  constructor(
+    host: Host,
+    options: GatewayOptions<unknown, Principal, unknown, unknown>,
+    services: Context.Context<unknown>
+  ) {
     this.#host = host
     this.#limits = check(options)
     if (Options.list("gateway.agents", options.agents, "agents").length === 0) {
       throw new InvalidOption({ field: "gateway.agents", value: "an empty list", range: "a list of agents" })
     }
-    this.#port = Options.integer("gateway.port", options.port, 4000, 0, 65_535)
-    this.#address = options.host ?? "127.0.0.1"
-    if (typeof this.#address !== "string" || this.#address === "") {
-      throw new InvalidOption({ field: "gateway.host", value: String(this.#address), range: "a name or an address" })
-    }
+    this.#place = Listen.place("gateway", options, 4000)
+    Options.known("gateway.admin", options.admin, ["port", "host"])
+    this.#adminPlace = options.admin && Listen.place("gateway.admin", options.admin, 0)
+    Options.known("gateway.tls", options.tls, Object.keys(options.tls ?? {}))
+    this.#secure = options.tls !== undefined
     this.#beatMillis = Math.max(1, this.#limits.heartbeatMillis / slices)
     const { system } = host
     this.#house = {
@@ -187,24 +205,70 @@ class Listener {
         system.log(Effect.logWarning(`${text} (incident ${incident})`))
         return incident
       },
-      left: (connection) => void this.#connections.delete(connection)
+      brake: new Brake(system.timers),
+      renew: (connection, token, done) =>
+        this.#admission.renew(connection.pass, token, (renewal) => {
+          if (renewal.ok) this.#expiry.set(connection, renewal.expiresAt)
+          done(renewal)
+        }),
+      left: (connection, kept) => {
+        this.#connections.delete(connection)
+        this.#expiry.delete(connection)
+        if (!kept) this.#admission.leave(connection.pass)
+      }
     }
-    this.#sessions = new Sessions.Sessions(this.#house)
-    // sockets that have not become connections are bounded too: in number, and in the time they may take for it
-    this.#server = createServer(
-      { headersTimeout: handshakeMillis, requestTimeout: handshakeMillis, connectionsCheckingInterval: 1000 },
-      (request, response) => this.#respond(request, response)
+    this.#sessions = new Sessions(this.#house, (pass) => this.#admission.leave(pass))
+    const clock = Context.get(system.services, Clock.Clock)
+    const wall = (): number => clock.currentTimeMillisUnsafe()
+    const closed = (returns: boolean): string | undefined => this.#closed(returns)
+    this.#expiry = new Expiry(system.timers, wall)
+    this.#admission = new Admission(
+      {
+        system,
+        codecs: this.#codecs,
+        wall,
+        closed,
+        returns: (asked) => this.#sessions.returns(asked),
+        populated: () => this.#populated
+      },
+      rules(options, this.#limits, services)
     )
-    // nor may one hold its slot by not reading, or queue requests behind one another
-    this.#server.timeout = handshakeMillis
-    this.#server.maxRequestsPerSocket = 1
-    this.#server.maxConnections = this.#limits.maxConnections + maxHandshakes
+    this.#http = new Http({
+      host,
+      admission: this.#admission,
+      house: this.#house,
+      types: this.#codecs,
+      stats: () => this.#stats(),
+      closed: () => closed(false),
+      draining: () => this.#draining
+    })
+    this.#metrics = new Metrics(
+      services as Context.Context<never>,
+      `${this.#place.host}:${this.#place.port}`,
+      this.#http.look
+    )
+    this.#http.metrics = this.#metrics
+    const { handshakeMillis, maxConnections } = this.#limits
+    const apart = this.#adminPlace !== undefined
+    this.#server = Listen.serve(
+      (request, response) => this.#http.answer(request, response, !apart, true),
+      handshakeMillis,
+      maxConnections,
+      options.tls
+    )
+    if (apart) {
+      this.#adminServer = Listen.serve(
+        (request, response) => this.#http.answer(request, response, true, false),
+        handshakeMillis,
+        0
+      )
+    }
     this.#sockets = new WebSocketServer({
       noServer: true,
       perMessageDeflate: false,
       clientTracking: false,
-      // plain JSON-RPC has no subprotocol: to agree to one would be to speak it
-      handleProtocols: () => false,
+      // to agree to any other would be to speak it
+      handleProtocols: (offered) => offered.has(Handshake.protocol) && Handshake.protocol,
       maxFragments: maxPieces,
       maxBufferedChunks: maxPieces,
       maxPayload: this.#limits.maxFrameBytes
@@ -213,7 +277,7 @@ class Listener {
   }
 
   get name(): string {
-    return `gateway on ${this.#address}:${this.#port}`
+    return `gateway on ${this.#place.host}:${this.#place.port}`
   }
 
   host(agent: AnyAgent, services: Context.Context<unknown>): Effect.Effect<void> {
@@ -236,21 +300,31 @@ class Listener {
     })
   }
 
-  readonly listen: Effect.Effect<OpenGateway, ListenError> = Effect.callback((resume) => {
-    const server = this.#server
-    const failed = (error: Error): void =>
-      resume(Effect.fail(new ListenError({ host: this.#address, port: this.#port, reason: error.message })))
-    server.once("error", failed)
-    server.listen({ port: this.#port, host: this.#address, backlog: 4096 }, () => {
-      server.off("error", failed)
-      server.on("error", (error) => this.#host.system.log(Effect.logError("gateway", error)))
+  get listen(): Effect.Effect<OpenGateway, Listen.ListenError> {
+    return Effect.gen({ self: this }, function* () {
+      const port = yield* this.#open(this.#server, this.#place)
+      const adminServer = this.#adminServer
+      const adminPlace = this.#adminPlace!
+      const adminPort = adminServer && (yield* this.#open(adminServer, adminPlace))
       const { timers } = this.#host.system
       timers.arm(this.#beat, this.#beatMillis)
-      const { port } = server.address() as AddressInfo
-      const name = this.#address.includes(":") ? `[${this.#address}]` : this.#address
-      resume(Effect.succeed({ host: this.#address, port, url: `ws://${name}:${port}`, stats: () => this.#stats() }))
-    })
-  })
+      this.#metrics.open()
+      const { host } = this.#place
+      return {
+        host,
+        port,
+        url: Listen.urlOf(this.#secure ? "wss" : "ws", host, port),
+        adminUrl: adminPort === undefined ? undefined : Listen.urlOf("http", adminPlace.host, adminPort),
+        stats: () => this.#stats()
+      }
+    }).pipe(Effect.onError(() => Effect.sync(() => this.#server.close())))
+  }
+
+  #open(server: Listen.AnyServer, place: Listen.Place): Effect.Effect<number, Listen.ListenError> {
+    return Effect.tap(Listen.listen(server, place), () =>
+      Effect.sync(() => server.on("error", (error) => this.#host.system.log(Effect.logError("gateway", error))))
+    )
+  }
 
   /** Closes the edge: see the header. Within `drainTimeout`; then the rest is cut. */
   get drain(): Effect.Effect<void> {
@@ -264,117 +338,87 @@ class Listener {
       const until = system.timers.now() + this.#limits.drainMillis
       const patience = until - this.#limits.drainMillis * (1 - streamShare)
       let streaming = true
-      while (this.#connections.size > 0 && system.timers.now() < until) {
+      while (this.#connections.size + this.#http.posts.size > 0 && system.timers.now() < until) {
         yield* Effect.sleep(1)
         if (!streaming || system.timers.now() < patience) continue
         streaming = false
         for (const connection of this.#connections) connection.endStreams()
       }
       for (const connection of this.#connections) connection.terminate()
-      this.#sessions.endAll(1012, "service restart")
+      this.#sessions.endAll(RESTART, "service restart")
       this.#server.closeAllConnections()
+      this.#metrics.close()
+      this.#adminServer?.close()
+      this.#adminServer?.closeAllConnections()
     })
   }
 
   #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
     socket.on("error", destroy)
-    const refuse = (status: string, why: string): void => {
-      // a peer that never hangs up itself must not hold a half-open socket
-      socket.once("finish", destroy)
-      const head = `Connection: close\r\nContent-Type: text/plain\r\nContent-Length: ${why.length + 1}`
-      socket.end(`HTTP/1.1 ${status}\r\n${head}\r\n\r\n${why}\n`)
-    }
-    if (this.#draining) return refuse("503 Service Unavailable", "this host is closing")
-    const [codec, encodedKey] = this.#routed(request)
-    if (codec === undefined || encodedKey === undefined) return refuse("404 Not Found", noSuchPath)
-    let key: string
-    try {
-      key = Address.checkKey(decodeURIComponent(encodedKey))
-    } catch {
-      return refuse("400 Bad Request", "the key is not URL-encoded text of 1 to 256 UTF-16 units")
-    }
-    const wish = Sessions.wish(request.url ?? "")
-    if (wish._tag === "Malformed") return refuse("400 Bad Request", wish.why)
-    const former = wish._tag === "Resume" ? this.#sessions.find(wish.token, codec, key, undefined) : undefined
-    const full = former === undefined && (this.#crowded || this.#populated(codec, key))
-    if (full) return refuse("503 Service Unavailable", "this host is full")
-    this.#sockets.handleUpgrade(request, socket, head, (webSocket) => {
-      if (former !== undefined) {
-        const connection = new Connection(webSocket, socket, former, this.#house)
-        this.#connections.add(connection)
-        former.resume(connection, (wish as Sessions.Resume).after)
-        return connection.open()
-      }
-      this.#begin(webSocket, socket, codec, key, wish)
+    let vetting = true
+    const giveUp = this.#admission.admit(request, (verdict) => {
+      vetting = false
+      if (verdict instanceof Refusal) Listen.refuse(socket, verdict)
+      else this.#connect(request, socket, head, verdict)
+    })
+    if (!vetting) return
+    // nobody reads it yet: half-closed is gone, too
+    socket.once("close", giveUp)
+    socket.once("end", () => {
+      giveUp()
+      if (vetting) socket.destroy()
     })
   }
 
-  /** A new client of an agent. */
-  #begin(webSocket: WebSocket, socket: Duplex, codec: Codec.Codec, key: string, wish: Sessions.Wish): void {
-    const session = wish._tag === "None" ? undefined : this.#sessions.make(codec, key, undefined)
-    const conversation = session ?? new Conversation(codec, this.#house)
-    const connection = new Connection(webSocket, socket, conversation, this.#house)
-    const line = Edge.connect(this.#host.system, new ActorRef(codec.protocol, key, undefined), conversation)
-    this.#connections.add(connection)
-    if (line instanceof Edge.Line) {
-      conversation.begin(line)
-      if (wish._tag === "Resume") session!.replace(connection)
+  #connect(request: IncomingMessage, socket: Duplex, head: Buffer, pass: Pass): void {
+    let connection: Connection | undefined
+    this.#sockets.handleUpgrade(request, socket, head, (webSocket) => {
+      const asked = wish(request.url ?? "")
+      const former = this.#sessions.find(asked, pass)
+      const session = former ?? (asked._tag === "None" ? undefined : this.#sessions.make(pass))
+      const conversation = session ?? new Conversation(pass, this.#house)
+      connection = new Connection(webSocket, socket, pass, conversation, this.#house)
+      this.#connections.add(connection)
+      this.#expiry.set(connection, pass.principal?.expiresAt)
+      if (former !== undefined) former.resume(connection, (asked as Resume).after)
+      else if (!this.#begin(conversation, pass)) {
+        if (session !== undefined) this.#sessions.abandon(session)
+        return connection.hangUp(TRY_LATER, "agent unavailable")
+      } else if (asked._tag === "Resume") session!.replace(connection)
       else conversation.attach(connection)
-      return connection.open()
-    }
-    if (session !== undefined) this.#sessions.abandon(session)
-    this.#tally.refused++
-    connection.close(1013, "agent unavailable")
+      connection.open()
+    })
+    // no upgrade after all, as `ws` has told its sender
+    if (connection === undefined) this.#admission.leave(pass)
   }
 
-  /** No room for one more: connections, or four fifths of the bytes that all may hold. */
-  get #crowded(): boolean {
+  /** Brings the client to its agent; false when the agent does not take it. */
+  #begin(conversation: Conversation, pass: Pass): boolean {
+    const ref = new ActorRef(pass.codec.protocol, pass.key, undefined)
+    const line = Edge.connect(this.#host.system, ref, conversation)
+    if (line instanceof Edge.Line) conversation.begin(line)
+    else this.#tally.refused++
+    return line instanceof Edge.Line
+  }
+
+  /**
+   * Why nobody may come in: it closes; connections, or four fifths of the bytes that all may hold, leave no room. Sessions that
+   * are away count as connections, but for one whose client `returns`.
+   */
+  #closed(returns: boolean): string | undefined {
+    if (this.#draining) return "this host is closing"
     const { maxConnections, maxHeldBytes } = this.#limits
-    return this.#connections.size + this.#sessions.away >= maxConnections || this.#house.held >= 0.8 * maxHeldBytes
+    const places = this.#connections.size + this.#sessions.away - (returns ? 1 : 0)
+    const full = places >= maxConnections || (!returns && this.#house.held >= 0.8 * maxHeldBytes)
+    return full ? "this host is full" : undefined
   }
 
-  /** As many agents live as may, and this key would make one more. */
-  #populated(codec: Codec.Codec, key: string): boolean {
+  /** As many agents live as may. */
+  get #populated(): boolean {
     const { registry } = this.#host.system
     let living = 0
     for (const type of this.#codecs.keys()) living += registry.kind(type).living
-    return living >= this.#limits.maxAgents && !registry.kind(codec.protocol.type).cells.has(key)
-  }
-
-  /** The agent type and the key, still encoded, that a path names. */
-  #routed(request: IncomingMessage): readonly [codec: Codec.Codec | undefined, key: string | undefined] {
-    const [, type, key] = route.exec((request.url ?? "").split("?", 1)[0]!) ?? []
-    return [type === undefined ? undefined : this.#codecs.get(type), key]
-  }
-
-  #respond(request: IncomingMessage, response: ServerResponse): void {
-    response.setHeader("connection", "close")
-    if (request.method !== "GET" || request.url !== "/healthz") {
-      const agent = this.#routed(request)[0] !== undefined
-      if (agent) response.setHeader("upgrade", "websocket")
-      response.writeHead(agent ? 426 : 404, { "content-type": "text/plain" })
-      response.end(agent ? "an agent speaks WebSocket here\n" : `${noSuchPath}\n`)
-      return
-    }
-    response.writeHead(200, { "content-type": "application/json", "cache-control": "no-store" }).end(this.#health())
-  }
-
-  /** Looking at every actor takes a while where there are many: asked more often, the last look is told again. */
-  #health(): string {
-    const { system } = this.#host
-    const began = performance.now()
-    if (began < this.#lookAgainAt) return this.#looked
-    this.#looked = JSON.stringify({
-      status: this.#draining ? "draining" : "ok",
-      balanced: this.#host.imbalances().length === 0,
-      gateway: this.#stats(),
-      system: this.#host.snapshot(),
-      memory: process.memoryUsage(),
-      now: system.timers.now()
-    })
-    const ended = performance.now()
-    this.#lookAgainAt = ended + lookShare * (ended - began)
-    return this.#looked
+    return living >= this.#limits.maxAgents
   }
 
   /** A slice of the connections, so that ten thousand pings do not hold the loop at once. */
@@ -405,11 +449,14 @@ class Listener {
     return {
       connections: this.#connections.size,
       paused,
+      slowed: this.#house.brake.size,
       sessions: this.#sessions.size,
       away: this.#sessions.away,
       heldBytes: this.#house.held,
       keptBytes: this.#house.keptBytes,
       queuedBytes,
+      posts: this.#http.posts.size,
+      notAdmitted: { ...this.#admission.refused },
       ...this.#tally,
       closed: { ...this.#tally.closed }
     }

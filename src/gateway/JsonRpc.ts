@@ -5,7 +5,7 @@
  * Source: the JSON-RPC 2.0 specification. Law 12: bad input is refused by name; internals never cross the wire.
  *
  *   -32700  parse error            the frame is no JSON
- *   -32600  invalid request        JSON, but no request; an empty or too long batch; an id that is in use
+ *   -32600  invalid request        JSON, but no request; an empty or too long batch; nested too deep; an id in use
  *   -32601  method not found       also for what only actors may send
  *   -32602  invalid params         refused by the payload's Schema: `data` says where and what
  *   -32603  internal error         the handler failed: `data.incident` names the report in the log
@@ -16,7 +16,14 @@
  *   -32004  cancelled              by `$/cancel`
  *   -32005  outcome lost           a request sent again under its `requestKey` was handled; what came of it is not kept any more
  */
+import * as Depth from "./Depth.ts"
+
 export type Id = string | number | null
+
+/** The method that cancels a request: `$/cancel { id }`. */
+export const CANCEL = "$/cancel"
+/** The one that renews the principal: `$/auth { token }`. */
+export const AUTH = "$/auth"
 
 /** A request, or without an id a notification. */
 export interface Call {
@@ -67,8 +74,11 @@ export const outcomeLost: Failure = { code: -32005, message: "Outcome lost" }
 
 const isRecord = (u: unknown): u is Record<string, unknown> => typeof u === "object" && u !== null && !Array.isArray(u)
 
+/** A number past 2^53 would be answered with another one: JSON.parse has rounded it. */
+const isExact = (n: number): boolean => Math.abs(n) <= Number.MAX_SAFE_INTEGER
+
 export const isId = (u: unknown): u is Id =>
-  typeof u === "string" || u === null || (typeof u === "number" && Number.isFinite(u))
+  typeof u === "string" || u === null || (typeof u === "number" && isExact(u))
 
 const maxRequestKeyLength = 128
 
@@ -82,7 +92,7 @@ const message = (u: unknown): Call | Invalid => {
   const { id, method, params } = u
   if (u["jsonrpc"] !== "2.0") return invalid(id, 'jsonrpc is not "2.0"')
   if (typeof method !== "string") return invalid(id, "method is not a string")
-  if (id !== undefined && !isId(id)) return invalid(null, "id is not a string, a number or null")
+  if (id !== undefined && !isId(id)) return invalid(null, "id is not a string, a number up to 2^53 or null")
   if (params !== undefined && (typeof params !== "object" || params === null)) {
     return invalid(id, "params is not an object or an array")
   }
@@ -95,8 +105,11 @@ const message = (u: unknown): Call | Invalid => {
   return { id, method, params, requestKey }
 }
 
-/** Reads one frame. `maxBatch`: messages in a batch at the most. */
-export const parse = (text: string, maxBatch: number): Frame => {
+/** Reads one frame. At the most: `maxBatch` messages in a batch; lists and records `maxDepth` in each other. */
+export const parse = (text: string, maxBatch: number, maxDepth: number): Frame => {
+  if (Depth.over(text, maxDepth)) {
+    return { batch: false, messages: [invalid(null, `lists and records over ${maxDepth} deep`)] }
+  }
   let json: unknown
   try {
     json = JSON.parse(text)

@@ -7,10 +7,24 @@
  */
 import type { Duration } from "effect"
 import * as Options from "../kernel/Options.ts"
+import type { RateLimits } from "./RateLimit.ts"
 
 export interface LimitOptions {
   /** Open connections; one more gets HTTP 503. 1-1,000,000, default 16,384. */
   readonly maxConnections?: number
+  /**
+   * Connections of one address, POSTs under way among them, IPv6 by its first 64 bits; one more gets HTTP 429. 1-1,000,000,
+   * default 256; addresses of this host itself are counted only where it is given.
+   */
+  readonly maxConnectionsPerAddress?: number
+  /** Connections of one principal; one more gets HTTP 429. 1-1,000,000, default 64. */
+  readonly maxConnectionsPerPrincipal?: number
+  /** Living agents that the connections of one principal have made; one more gets HTTP 429. 1-1,000,000, default 1,024. */
+  readonly maxAgentsPerPrincipal?: number
+  /** Proxies of your own before this host: so many of the last entries in X-Forwarded-For are true. 0-16, default 0. */
+  readonly trustProxy?: number
+  /** A request that is not let in after this gets HTTP 503 or 408, or is cut; TLS included. Default 10 seconds. */
+  readonly handshakeTimeout?: Duration.Input
   /** Living agents that connections may make; with that many, a connection to a new key gets 503. Default 262,144. */
   readonly maxAgents?: number
   /** Bytes of a frame; a larger one closes 1009. 64-16,777,216, default 65,536. */
@@ -25,6 +39,15 @@ export interface LimitOptions {
   readonly maxBacklogBytes?: number
   /** Invalid messages of a connection from one heartbeat to the next; one more closes 1008. 0-1,000,000, default 100. */
   readonly maxInvalid?: number
+  /** Lists and records that lie in each other in a message, itself counted; a deeper one gets -32600. 4-1,000, default 64. */
+  readonly maxDepth?: number
+  /**
+   * Messages a second of a connection, a batch as its messages; at once at most those of two seconds. Past it, it is not read
+   * for a while. 1-1,000,000, default 1,000.
+   */
+  readonly maxMessageRate?: number
+  /** Who is slowed again and again for so long, without a second's rest, is closed 1008. Default 30 seconds. */
+  readonly floodTimeout?: Duration.Input
   /** Bytes not yet taken by the socket; then events close 1013 and nothing is read. Default 1,048,576. */
   readonly maxOutboxBytes?: number
   /** The same in frames. Default 256. */
@@ -50,7 +73,8 @@ export interface LimitOptions {
   readonly drainTimeout?: Duration.Input
 }
 
-export interface ConnectionLimits {
+export interface ConnectionLimits extends RateLimits {
+  readonly maxDepth: number
   readonly maxBatch: number
   readonly maxUnfinished: number
   readonly maxUnfinishedBytes: number
@@ -65,7 +89,16 @@ export interface ConnectionLimits {
   readonly requestMillis: number
 }
 
-export interface Limits extends ConnectionLimits {
+export interface AdmissionLimits {
+  /** Undefined: 256, and this host's own addresses are not counted. */
+  readonly maxConnectionsPerAddress: number | undefined
+  readonly maxConnectionsPerPrincipal: number
+  readonly maxAgentsPerPrincipal: number
+  readonly trustProxy: number
+  readonly handshakeMillis: number
+}
+
+export interface Limits extends ConnectionLimits, AdmissionLimits {
   readonly maxConnections: number
   readonly maxAgents: number
   readonly maxFrameBytes: number
@@ -78,8 +111,16 @@ export interface Limits extends ConnectionLimits {
 const CHUNK = 65_536 + 14
 const GIB = 1_073_741_824
 
+/** Options of the gateway that are no limits. */
+const others = ["port", "host", "agents", "authenticate", "authorize", "origins", "tls", "admin"]
+
 const names: ReadonlyArray<keyof LimitOptions> = [
   "maxConnections",
+  "maxConnectionsPerAddress",
+  "maxConnectionsPerPrincipal",
+  "maxAgentsPerPrincipal",
+  "trustProxy",
+  "handshakeTimeout",
   "maxAgents",
   "maxFrameBytes",
   "maxBatch",
@@ -87,6 +128,9 @@ const names: ReadonlyArray<keyof LimitOptions> = [
   "maxUnfinishedBytes",
   "maxBacklogBytes",
   "maxInvalid",
+  "maxDepth",
+  "maxMessageRate",
+  "floodTimeout",
   "maxOutboxBytes",
   "maxOutboxFrames",
   "maxHeldBytes",
@@ -99,11 +143,22 @@ const names: ReadonlyArray<keyof LimitOptions> = [
   "drainTimeout"
 ]
 
+const thousands = (field: string, value: unknown, fallback: number): number =>
+  Options.integer(field, value, fallback, 1, 1_000_000)
+
+const optional = (field: string, value: unknown): number | undefined =>
+  value === undefined ? undefined : thousands(field, value, 1)
+
 export const check = (o: LimitOptions): Limits => {
-  Options.known("gateway", o, ["port", "host", "agents", ...names])
+  Options.known("gateway", o, [...others, ...names])
   const maxFrameBytes = Options.integer("gateway.maxFrameBytes", o.maxFrameBytes, 65_536, 64, 16_777_216)
   return {
     maxConnections: Options.integer("gateway.maxConnections", o.maxConnections, 16_384, 1, 1_000_000),
+    maxConnectionsPerAddress: optional("gateway.maxConnectionsPerAddress", o.maxConnectionsPerAddress),
+    maxConnectionsPerPrincipal: thousands("gateway.maxConnectionsPerPrincipal", o.maxConnectionsPerPrincipal, 64),
+    maxAgentsPerPrincipal: thousands("gateway.maxAgentsPerPrincipal", o.maxAgentsPerPrincipal, 1024),
+    trustProxy: Options.integer("gateway.trustProxy", o.trustProxy, 0, 0, 16),
+    handshakeMillis: Options.millis("gateway.handshakeTimeout", o.handshakeTimeout, 10_000),
     maxAgents: Options.integer("gateway.maxAgents", o.maxAgents, 262_144, 1, 1_000_000_000),
     maxFrameBytes,
     maxBatch: Options.integer("gateway.maxBatch", o.maxBatch, 32, 1, 1000),
@@ -111,6 +166,9 @@ export const check = (o: LimitOptions): Limits => {
     maxUnfinishedBytes: Options.integer("gateway.maxUnfinishedBytes", o.maxUnfinishedBytes, 262_144, 64, GIB),
     maxBacklogBytes: Options.integer("gateway.maxBacklogBytes", o.maxBacklogBytes, maxFrameBytes + CHUNK, 64, GIB),
     maxInvalid: Options.integer("gateway.maxInvalid", o.maxInvalid, 100, 0, 1_000_000),
+    maxDepth: Options.integer("gateway.maxDepth", o.maxDepth, 64, 4, 1000),
+    perMilli: Options.integer("gateway.maxMessageRate", o.maxMessageRate, 1000, 1, 1_000_000) / 1000,
+    floodMillis: Options.millis("gateway.floodTimeout", o.floodTimeout, 30_000),
     maxBytes: Options.integer("gateway.maxOutboxBytes", o.maxOutboxBytes, 1_048_576, 64, GIB),
     maxFrames: Options.integer("gateway.maxOutboxFrames", o.maxOutboxFrames, 256, 1, 1_000_000),
     maxHeldBytes: Options.integer("gateway.maxHeldBytes", o.maxHeldBytes, GIB / 4, 65_536, GIB * 1024),

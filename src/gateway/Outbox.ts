@@ -5,7 +5,7 @@
  *
  * Floor 3; owned by Connection, which owns the socket. Law 3: bytes and frames that the socket has not taken are bounded:
  * an event past the budget is refused (the caller closes 1013), a reply never is, and while the budget is exceeded the
- * connection reads nothing, so that replies cannot pile up either.
+ * connection reads nothing, so that replies cannot pile up either. Events that may be dropped wait in `Late` instead.
  * Counting by what the raw socket keeps back after a write (`writableLength`) and by the callback of that write: `ws` gives no drain signal, and `bufferedAmount` alone is not to be trusted.
  * It writes frames to the raw socket itself: server frames are unmasked (RFC 6455, 5.2), deflate is off and no Blob is ever
  * sent, so `ws` keeps none back, and its own pings and close frames go between whole frames of ours. `flush` before a close.
@@ -13,6 +13,7 @@
  * connections. A frame that a broadcast shares is not copied: a thousand slow clients hold it once.
  */
 import type { Duplex } from "node:stream"
+import { Late } from "./Late.ts"
 
 export interface OutboxLimits {
   readonly maxBytes: number
@@ -70,6 +71,7 @@ export class Outbox {
   readonly #owner: OutboxOwner
   readonly #raw: Duplex
   readonly #limits: OutboxLimits
+  #late: Late | undefined = undefined
   #unwritten: Array<string | Buffer> | undefined = undefined
   #unwrittenBytes = 0
 
@@ -84,8 +86,59 @@ export class Outbox {
     return this.bytes >= this.#limits.maxBytes || this.frames >= this.#limits.maxFrames
   }
 
+  /** Whether what is sent now would have to wait. */
+  get behind(): boolean {
+    return this.#late !== undefined || this.full
+  }
+
   /** Sends a text frame with what else this turn sends. */
   send(frame: string | Buffer): void {
+    if (this.#late === undefined) this.#send(frame)
+    else this.#wait(this.#late, frame, false, undefined)
+  }
+
+  /**
+   * Keeps an event until there is room, within the same bounds again; the oldest gives way. With a `key`, those of the same
+   * key do. Answers with how many gave way: dropped, superseded.
+   */
+  delay(frame: Buffer | string, key: string | undefined): readonly [dropped: number, superseded: number] {
+    const late = (this.#late ??= new Late())
+    const before = late.bytes
+    const superseded = key !== undefined && late.supersede(key) ? 1 : 0
+    this.#owner.weigh(late.bytes - before)
+    return [this.#wait(late, frame, true, key), superseded]
+  }
+
+  #wait(late: Late, frame: string | Buffer, event: boolean, key: string | undefined): number {
+    const before = late.bytes
+    late.push(frame, event, key)
+    let dropped = 0
+    const { maxFrames, maxBytes } = this.#limits
+    while ((late.size > maxFrames || late.bytes > maxBytes) && late.dropOldest()) dropped++
+    this.#owner.weigh(late.bytes - before)
+    return dropped
+  }
+
+  /** Sends what waits, while there is room; all of it when the connection closes. */
+  #catchUp(all: boolean): void {
+    const late = this.#late
+    if (late === undefined) return
+    while (late.size > 0 && (all || !this.full)) {
+      const before = late.bytes
+      const frame = late.take()!
+      this.#owner.weigh(late.bytes - before)
+      this.#send(frame)
+    }
+    if (late.size === 0) this.#late = undefined
+  }
+
+  /** Writes all there is, whether there is room or not: a close frame comes next. */
+  finish(): void {
+    this.#catchUp(true)
+    this.flush()
+  }
+
+  #send(frame: string | Buffer): void {
     const bytes = typeof frame === "string" ? Buffer.byteLength(frame) : frame.length
     this.bytes += bytes
     this.#owner.weigh(bytes)
@@ -114,7 +167,9 @@ export class Outbox {
       this.bytes -= bytes
       this.#owner.weigh(-bytes)
       this.frames -= count
-      if (!this.full) this.#owner.drained()
+      if (this.full) return
+      this.#catchUp(false)
+      this.#owner.drained()
     }
     // the peer has begun to close: RFC 6455, 5.5.1, allows no more data
     if (this.#owner.writable) write(this.#raw, frames, taken)

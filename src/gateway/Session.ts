@@ -14,21 +14,19 @@
  * cancelled when the session ends. A second socket with the token takes it over: the first is closed 4001.
  */
 import { checkClose, type Disconnected, type Encoded } from "../actor/Client.ts"
-import type { Codec } from "./Codec.ts"
+import type { Pass } from "./Admission.ts"
+import { NORMAL, TAKEN_OVER } from "./CloseCode.ts"
 import type { Connection, House, Pending } from "./Connection.ts"
 import { Conversation } from "./Conversation.ts"
 import * as JsonRpc from "./JsonRpc.ts"
 import { RequestKeys } from "./RequestKeys.ts"
 import type { Kept, Reader, Ring } from "./Ring.ts"
 
-/** RFC 6455, 7.4.1; 4000-4999 are the application's. */
-const NORMAL = 1000
-const TAKEN_OVER = 4001
-
 /** Who keeps the sessions of a gateway. */
 export interface Keeper {
   readonly away: (session: Session) => void
-  readonly back: (session: Session) => void
+  /** `seat`: what it kept while it was away. */
+  readonly back: (session: Session, seat: Pass) => void
   readonly ended: (session: Session) => void
 }
 
@@ -51,8 +49,8 @@ export class Session extends Conversation implements Reader {
   #closing = false
   #ended = false
 
-  constructor(codec: Codec, house: House, token: string, ring: Ring, keeper: Keeper) {
-    super(codec, house)
+  constructor(pass: Pass, house: House, token: string, ring: Ring, keeper: Keeper) {
+    super(pass, house)
     this.token = token
     this.ring = ring
     this.#keys = new RequestKeys(house)
@@ -66,6 +64,15 @@ export class Session extends Conversation implements Reader {
 
   override get stuffed(): boolean {
     return this.underway >= this.house.limits.maxUnfinished
+  }
+
+  get agent(): string {
+    return this.pass.agent
+  }
+
+  /** Whether somebody let in so may come back to it. */
+  belongsTo({ agent, principal }: Pass): boolean {
+    return agent === this.agent && principal?.id === this.principal?.id
   }
 
   // ---- sockets
@@ -86,33 +93,40 @@ export class Session extends Conversation implements Reader {
 
   #attach(connection: Connection, seq: number, gap: boolean): void {
     const former = this.connection
+    const seat = this.pass
     const replay = this.ring.after(this, seq)
     this.connection = connection
-    former?.close(TAKEN_OVER, "the session was taken over")
+    this.pass = connection.pass
+    former?.hangUp(TAKEN_OVER, "the session was taken over")
     connection.send(JsonRpc.notification("$/session", { token: this.token, seq, gap, behind: replay.length }))
     for (const { frame } of replay) connection.send(frame)
-    if (former === undefined) this.#back()
+    if (this.#left) {
+      this.#left = false
+      this.#keeper.back(this, seat)
+      this.line.presence()
+    }
     this.flow()
   }
 
-  #back(): void {
-    if (!this.#left) return
-    this.#left = false
-    this.#keeper.back(this)
-    this.line.presence()
+  /** What it keeps while it is away. */
+  get seat(): Pass | undefined {
+    return this.#left ? this.pass : undefined
   }
 
-  override gone(connection: Connection, why: Disconnected): void {
-    if (connection !== this.connection) return
+  override gone(connection: Connection, why: Disconnected): boolean {
+    if (connection !== this.connection) return false
     this.connection = undefined
-    if (this.#closing) return this.end(this.#why)
-    this.#why = why
+    if (!this.#closing) this.#why = why
     const left = why.code === NORMAL && connection.closeCode === undefined
-    if (left || !this.line.open) return this.end(why)
+    if (this.#closing || left || !this.line.open) {
+      this.end()
+      return false
+    }
     this.#left = true
     this.awaySince = this.house.now()
     this.#keeper.away(this)
     this.line.presence()
+    return true
   }
 
   /** Ends it: by its client, its agent, or `sessionGrace`. */
@@ -132,7 +146,7 @@ export class Session extends Conversation implements Reader {
     this.#closing = true
     this.#why = { code, reason }
     if (this.connection === undefined) this.end()
-    else this.connection.close(code, reason)
+    else this.connection.hangUp(code, reason)
   }
 
   /** Forgets what is older. */
@@ -208,7 +222,8 @@ export class Session extends Conversation implements Reader {
     if (this.#ended || this.#closing) return false
     const kept = this.#kept(event, payload, shared)
     // one that is too slow is closed, and gets it when it is back
-    if (this.connection?.takesEvents() === true) this.connection.send(kept.frame)
+    const { connection } = this
+    if (connection?.hears === true) connection.sendEvent(kept.frame, this.codec.protocol.lossy.get(event), payload)
     return true
   }
 

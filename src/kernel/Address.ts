@@ -2,7 +2,7 @@
  * Where an actor lives: a path of type and key, `Type/key` or `Type/key/ChildType/childKey`.
  *
  * Floor 0; used by refs, errors, the registry and the wire; knows no actor.
- * A key is any text of 1 to 256 UTF-16 units; `/`, `%` and control characters are percent-encoded in the path, so a path
+ * A key is any text of 1 to 256 UTF-16 units but "." and "..", which no URL can name (WHATWG URL, 4.4: dot segments); `/`, `%` and control characters are percent-encoded in the path, so a path
  * reads back into exactly the segments it was made of (a property test). An actor spawned without a key has a number
  * for one, written `~12`; a key given as text that begins with `~` is written `%7E...`, so the two never meet.
  * A node is chosen by the hash of the root segment alone, so a whole tree lives together.
@@ -39,11 +39,19 @@ export const checkType = (type: string): string => {
   })
 }
 
-/** Refuses a key that is no text, empty or too long. */
+/** Refuses a key that is no text, empty, too long, or a dot segment. */
 export const checkKey = (key: string): string => {
-  if (typeof key === "string" && key.length > 0 && key.length <= maxKeyLength) return key
-  const value = typeof key === "string" ? (key === "" ? "empty text" : `text of ${key.length} units`) : String(key)
-  throw new InvalidOption({ field: "key", value, range: `text of 1 to ${maxKeyLength} UTF-16 units` })
+  if (typeof key === "string" && key.length > 0 && key.length <= maxKeyLength && key !== "." && key !== "..") return key
+  const value =
+    typeof key !== "string"
+      ? String(key)
+      : key.length < 3
+        ? key === ""
+          ? "empty text"
+          : `"${key}"`
+        : `text of ${key.length} units`
+  const range = `text of 1 to ${maxKeyLength} UTF-16 units, and not "." or ".."`
+  throw new InvalidOption({ field: "key", value, range })
 }
 
 /** `child("Room/a", "Worker", "w1")  // => "Room/a/Worker/w1"` */

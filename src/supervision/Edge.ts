@@ -107,6 +107,11 @@ export class Line {
     this.#system.dead(this.#cell.address, this.#cell.tagName(position), payload, reason)
   }
 
+  /** The client has come. */
+  connect(): void {
+    this.#cell.deliver(CONNECTED, this.#client, "connected")
+  }
+
   /** The client is gone. */
   disconnect(why: Disconnected): void {
     this.#tell(DISCONNECTED, why)
@@ -128,10 +133,16 @@ export class Line {
   }
 }
 
-/** Connects a client to the agent that `ref` names, made if its type is hosted; or says why not. */
-export const connect = (system: System, ref: ActorRef<never>, client: Client): Line | TellError => {
+/** The agent that `ref` names, for a client that asks and is not connected: no hook runs, no broadcast reaches it. */
+export const visit = (system: System, ref: ActorRef<never>, client: Client): Line | TellError => {
   const cell = ref.locate(() => system)
   if (cell === undefined || !cell.open) return Refusal.closed(ref, system)
-  cell.deliver(CONNECTED, client, "connected")
   return new Line(system, cell, client)
+}
+
+/** Connects a client to the agent that `ref` names, made if its type is hosted; or says why not. */
+export const connect = (system: System, ref: ActorRef<never>, client: Client): Line | TellError => {
+  const line = visit(system, ref, client)
+  if (line instanceof Line) line.connect()
+  return line
 }

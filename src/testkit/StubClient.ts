@@ -6,7 +6,7 @@
  * runtime then reports it, as it would there.
  * Order: events lie in `events` in the order the agent's turns released them.
  */
-import type { Client, Disconnected } from "../actor/Client.ts"
+import type { Client, Disconnected, Principal } from "../actor/Client.ts"
 import { checkClose } from "../actor/Client.ts"
 import type { Protocol } from "../actor/Protocol.ts"
 import { InvalidUse } from "../kernel/Errors.ts"
@@ -14,7 +14,7 @@ import * as Codec from "../gateway/Codec.ts"
 
 export interface StubClientOptions {
   readonly id?: string
-  readonly principal?: unknown
+  readonly principal?: Principal
   readonly session?: string
 }
 
@@ -28,7 +28,7 @@ let clients = 0
 
 export class StubClient implements Client {
   readonly id: string
-  readonly principal: unknown
+  readonly principal: Principal | undefined
   readonly session: string | undefined
   away = false
   readonly events: Array<SentEvent> = []

@@ -131,6 +131,47 @@ describe("Outbox", () => {
     }
   )
 
+  it("what may wait does, in order, within the bounds once more; the oldest event gives way", async () => {
+    const { box, owner, wire } = outbox({ maxFrames: 3 })
+    for (const text of ["a", "b", "c"]) box.send(text)
+    expect(box.delay("e1", undefined)).toEqual([0, 0])
+    box.send("a reply")
+    expect(box.delay("e2", undefined)).toEqual([0, 0])
+    expect(box.delay("e3", undefined)).toEqual([1, 0])
+    expect(box.behind).toBe(true)
+    expect(owner.held).toBe(3 + 7 + 4)
+    for (let i = 0; i < 4; i++) {
+      await turn()
+      await wire.accept()
+    }
+    expect(wire.texts()).toEqual(["a", "b", "c", "a reply", "e2", "e3"])
+    expect([box.behind, box.bytes, box.frames, owner.held]).toEqual([false, 0, 0, 0])
+  })
+
+  it("of events that wait under one key the latest is sent", async () => {
+    const { box, owner, wire } = outbox({ maxFrames: 1 })
+    box.send("a")
+    expect(box.delay("k1", "k")).toEqual([0, 0])
+    expect(box.delay("k2", "k")).toEqual([0, 1])
+    for (let i = 0; i < 3; i++) {
+      await turn()
+      await wire.accept()
+    }
+    expect(wire.texts()).toEqual(["a", "k2"])
+    expect(owner.held).toBe(0)
+  })
+
+  it("finish writes what waits too", async () => {
+    const { box, owner, wire } = outbox({ maxFrames: 2 })
+    box.send("a")
+    box.delay("e", undefined)
+    box.send("a reply")
+    box.finish()
+    for (let i = 0; i < 3; i++) await wire.accept()
+    expect(wire.texts()).toEqual(["a", "e", "a reply"])
+    expect(owner.held).toBe(0)
+  })
+
   it("writes nothing once the peer has begun to close, and counts it off", async () => {
     const { box, owner, wire } = outbox()
     box.send("too late")

@@ -34,6 +34,7 @@ describe("Address", () => {
 
   it("a key has 1 to 256 UTF-16 units", () => {
     expect(Address.checkKey("x".repeat(256))).toHaveLength(256)
-    for (const bad of ["", "x".repeat(257)]) expect(() => Address.checkKey(bad)).toThrow("1 to 256")
+    for (const bad of ["", "x".repeat(257), ".", ".."]) expect(() => Address.checkKey(bad)).toThrow("1 to 256")
+    expect(Address.checkKey("...")).toBe("...")
   })
 })

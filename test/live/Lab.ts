@@ -18,6 +18,8 @@ const Touchy = Schema.String.check(
   })
 )
 
+const Beat = Schema.Struct({ who: Schema.String, n: Schema.Int, padding: Schema.String })
+
 export const Lab = Agent.make("Lab", {
   state: Schema.Struct({ kept: Schema.Int, deep: Schema.optional(Schema.Unknown) }),
   clients: [
@@ -31,6 +33,15 @@ export const Lab = Agent.make("Lab", {
     Rpc.make("Touch", { payload: { text: Touchy } }),
     Rpc.make("Flood", { payload: { frames: Schema.Int, bytes: Schema.Int } }),
     Rpc.make("WrongEvent"),
+    Rpc.make("Emit", {
+      payload: {
+        event: Schema.Literals(["Tick", "Moved"]),
+        who: Schema.String,
+        from: Schema.Int,
+        to: Schema.Int,
+        bytes: Schema.Int
+      }
+    }),
     Rpc.make("Others", { payload: { text: Schema.String } }),
     Rpc.make("Deep", { payload: { value: Schema.Unknown }, success: Schema.Unknown }),
     Rpc.make("Stop"),
@@ -42,7 +53,14 @@ export const Lab = Agent.make("Lab", {
     }),
     Rpc.make("HangUp", { payload: { code: Schema.Int, reason: Schema.String } })
   ],
-  events: [Rpc.make("Filler", { payload: { text: Schema.String } })]
+  events: [
+    Rpc.make("Filler", { payload: { text: Schema.String } }),
+    Rpc.make("Tick", { payload: Beat }).annotate(Agent.Overflow, "dropOldest"),
+    Rpc.make("Moved", { payload: Beat }).annotate(
+      Agent.Overflow,
+      Agent.coalesce((beat: typeof Beat.Type) => beat.who)
+    )
+  ]
 })
 
 type State = typeof Lab.state.Type
@@ -101,6 +119,12 @@ export const behavior = (gate: Gate, limits: Limits = {}) =>
       Touch: (state) => state,
       Flood: (state, { frames, bytes }, self) => {
         for (let i = 0; i < frames; i++) self.broadcast("Filler", { text: "x".repeat(bytes) })
+        return state
+      },
+      Emit: (state, { event, who, from, to, bytes }, self) => {
+        for (let n = from; n <= to; n++) {
+          self.broadcast(event, { who, n, padding: "x".repeat(bytes) }, { except: self.caller })
+        }
         return state
       },
       Others: (state, { text }, self) => {

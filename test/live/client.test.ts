@@ -226,7 +226,7 @@ describe.each(kinds)("a client %s", (_, options) => {
     expect(live!.gateway.stats().closed).toEqual({ 1001: 1 })
   })
 
-  it.each([1000, 4401])("stays away when an agent hangs up with %i", async (code) => {
+  it.each([1000, 4403])("stays away when an agent hangs up with %i", async (code) => {
     const { url } = await lab()
     const one = client(`${url}/a`, options)
     one.notify("HangUp", { code, reason: "go" })

@@ -102,6 +102,68 @@ describe("the window", () => {
   })
 })
 
+describe("events for a client that is too slow", () => {
+  /** A client that does not read, one that talks, and what the slow one is sent after the system's buffers are full. */
+  const stalled = async (options: Parameters<typeof lab>[0] = {}): Promise<readonly [slow: Raw, other: Raw]> => {
+    await lab({ maxOutboxFrames: 4, ...options })
+    const slow = await client("s")
+    const other = await client("s")
+    slow.socket.pause()
+    for (let n = 1; live!.gateway.stats().queuedBytes === 0; n++) {
+      other.send(call(n, "Emit", { event: "Tick", who: "fill", from: n, to: n, bytes: 60_000 }))
+      await other.answer(n)
+    }
+    return [slow, other]
+  }
+  const emit = async (other: Raw, id: string, event: string, who: string, to: number): Promise<void> => {
+    other.send(call(id, "Emit", { event, who, from: 1, to, bytes: 1 }))
+    await other.answer(id)
+  }
+  const heard = (raw: Raw, who: string): ReadonlyArray<unknown> =>
+    (raw.frames as ReadonlyArray<Frame>)
+      .map(({ params }) => params as { readonly who?: string; readonly n: number } | undefined)
+      .filter((beat) => beat?.who === who)
+      .map((beat) => beat?.n)
+
+  it("dropOldest: it is sent the newest that fit, in order, and stays; what was dropped is counted", async () => {
+    const [slow, other] = await stalled()
+    await emit(other, "a", "Tick", "tick", 100)
+    const dropped = live!.gateway.stats().droppedEvents
+    expect(dropped).toBeGreaterThanOrEqual(92)
+    slow.socket.resume()
+    await until("the last has come", () => heard(slow, "tick").at(-1) === 100)
+    const numbers = heard(slow, "tick")
+    // the room that was left took the first
+    expect(numbers.slice(-4)).toEqual([97, 98, 99, 100])
+    expect(numbers).toEqual([...(numbers as ReadonlyArray<number>)].toSorted((a, b) => a - b))
+    expect(numbers).toHaveLength(100 - dropped)
+    slow.send(call("there", "Kept"))
+    expect((await slow.answer("there")).result).toBe(0)
+  })
+
+  it("coalesce: it is sent the latest of each key, and stays; what was superseded is counted", async () => {
+    const [slow, other] = await stalled()
+    // one each to fill the room that may be left
+    for (const who of ["x", "y"]) await emit(other, who, "Moved", who, 100)
+    expect(live!.gateway.stats().coalescedEvents).toBeGreaterThanOrEqual(180)
+    slow.socket.resume()
+    await until("the last of both has come", () => heard(slow, "x").at(-1) === 100 && heard(slow, "y").at(-1) === 100)
+    expect(heard(slow, "x").length + heard(slow, "y").length).toBeLessThanOrEqual(8)
+    expect(live!.gateway.stats().closed[1013]).toBeUndefined()
+  })
+
+  it("what waits goes out before the close frame of a drain", async () => {
+    const [slow, other] = await stalled()
+    await emit(other, "a", "Tick", "tick", 3)
+    const closing = live!.close()
+    slow.socket.resume()
+    expect(await slow.closed).toBe(1012)
+    expect(heard(slow, "tick")).toEqual([1, 2, 3])
+    await closing
+    live = undefined
+  })
+})
+
 describe("a full mailbox", () => {
   it("answers a request -32001, retryable, and makes a notification a dead letter", async () => {
     await lab({}, { mailbox: { capacity: 1 } })
@@ -132,6 +194,22 @@ describe("how a request ends", () => {
     expect(gate.interrupted).toEqual([7])
     for (const n of [8, 9]) raw.send(call(n, "Kept"))
     expect((await raw.answer(9)).result).toBe(0)
+  })
+
+  it("$/cancel does not wait behind a full window, whatever waits there, and overtakes nothing else", async () => {
+    await lab({ maxUnfinished: 2 })
+    const raw = await client("c")
+    for (const n of [1, 2, 3]) raw.send(call(n, "Hold", { n }))
+    await until("the first handler waits", () => gate.held.length === 1)
+    // of a request that waits itself: it keeps its place
+    raw.send(notice("$/cancel", { id: 3 }))
+    raw.send(notice("$/cancel", { id: 2 }))
+    expect((await raw.answer(2)).error?.code).toBe(-32004)
+    await until("the third is begun, and cancelled in its turn", () => raw.frames.length === 2)
+    expect((await raw.answer(3)).error?.code).toBe(-32004)
+    gate.stayOpen()
+    expect((await raw.answer(1)).result).toBe(1)
+    expect(gate.held).toEqual([1])
   })
 
   it("$/cancel without an id is refused, and cancels nothing", async () => {
@@ -188,16 +266,19 @@ describe("how a request ends", () => {
     expect((await raw.answer(2)).result).toBeNull()
   })
 
-  it("params nested thirty thousand deep get an answer, and their connection goes on", async () => {
-    await lab()
+  it("a message nested over maxDepth is refused by name before it is parsed, and its connection goes on", async () => {
+    await lab({ maxDepth: 10 })
     const raw = await client("deep")
-    const value = `${"[".repeat(30_000)}${"]".repeat(30_000)}`
-    raw.send(`{"jsonrpc":"2.0","id":1,"method":"Deep","params":{"value":${value}}}`)
-    await raw.answer(1)
-    raw.send(`{"jsonrpc":"2.0","id":2,"method":"Note","params":{"n":1,"more":${value}}}`)
+    const nested = (depth: number) => `${"[".repeat(depth)}${"]".repeat(depth)}`
+    const deep = (id: number, depth: number) =>
+      raw.send(`{"jsonrpc":"2.0","id":${id},"method":"Deep","params":{"value":${nested(depth)}}}`)
+    deep(1, 30_000)
+    expect((await raw.answer(null)).error).toMatchObject({ code: -32600, data: "lists and records over 10 deep" })
+    deep(2, 8)
     expect((await raw.answer(2)).error).toBeUndefined()
-    raw.send(call(3, "Kept"))
-    expect((await raw.answer(3)).error).toBeUndefined()
+    deep(3, 9)
+    await until("the third is refused", () => raw.frames.length === 3)
+    expect(raw.frames[2]).toMatchObject({ id: null, error: { code: -32600 } })
   })
 
   it("an event that its Schema refuses is reported, and the connection goes on", async () => {
@@ -360,24 +441,47 @@ describe("a client", () => {
   it("gets the answer to the call that hangs up, then the close code of the agent's", async () => {
     await lab()
     const raw = await client("k")
-    raw.send(call(1, "HangUp", { code: 4001, reason: "enough" }))
-    expect(await raw.closed).toBe(4001)
+    raw.send(call(1, "HangUp", { code: 4000, reason: "enough" }))
+    expect(await raw.closed).toBe(4000)
     expect((await raw.answer(1)).result).toBeNull()
   })
 
   it.each([
     ["a code that no endpoint may send", { code: 1006, reason: "" }],
+    ["1012, which says that nothing of it was taken", { code: 1012, reason: "" }],
+    ["4001, which says that another has its session", { code: 4001, reason: "" }],
+    ["4401, which says that its principal expired", { code: 4401, reason: "" }],
     ["a reason over 123 bytes", { code: 4000, reason: "ü".repeat(100) }]
   ])("is not held by %s", async (_name, params) => {
     await lab()
     const raw = await client("k")
     raw.send(call(1, "HangUp", params))
-    await raw.answer(1)
+    expect((await raw.answer(1)).error?.code).toBe(-32603)
     raw.send(call(2, "Kept"))
     await Promise.race([raw.answer(2).catch(() => {}), raw.closed])
     const other = await client("k")
     other.send(call(1, "Kept"))
     expect((await other.answer(1)).result).toBe(0)
+  })
+})
+
+describe("messages a second", () => {
+  it("past maxMessageRate are not read until there are tokens again, and none is lost", async () => {
+    await lab({ maxMessageRate: 100 })
+    const raw = await client("fast")
+    for (let n = 0; n < 260; n++) raw.send(call(n, "Kept"))
+    await until("it is paused", () => live!.gateway.stats().slowed === 1)
+    expect(live!.gateway.stats().paused).toBe(1)
+    for (let n = 0; n < 260; n++) expect((await raw.answer(n)).error).toBeUndefined()
+    await until("it reads again", () => live!.gateway.stats().paused + live!.gateway.stats().slowed === 0)
+  })
+
+  it("close 1008 who keeps pressing for floodTimeout", async () => {
+    await lab({ maxMessageRate: 100, floodTimeout: 1 })
+    const raw = await client("flood")
+    for (let n = 0; n < 2000; n++) raw.send(notice("Note", { n }))
+    expect(await raw.closed).toBe(1008)
+    await until("it is gone", () => live!.gateway.stats().connections + live!.gateway.stats().slowed === 0)
   })
 })
 

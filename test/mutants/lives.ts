@@ -338,7 +338,7 @@ export const lives: ReadonlyArray<Fault> = [
   one(
     "internals-on-the-wire",
     "12: internals never cross the wire",
-    "gateway/Conversation.ts",
+    "gateway/Answer.ts",
     "return JsonRpc.internalError(error instanceof CalleeFailed ? error.incident : undefined)",
     "return { ...JsonRpc.internalError(error instanceof CalleeFailed ? error.incident : undefined), message: String(error) + new Error().stack }"
   ),

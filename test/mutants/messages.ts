@@ -122,8 +122,8 @@ export const messages: ReadonlyArray<Fault> = [
     "unbounded-outbox",
     "3: outboxes are bounded",
     "gateway/Connection.ts",
-    "    if (this.roomy) return true\n",
-    "    if (this.roomy || this.missed >= 0) return true\n"
+    "    if (this.roomy) {\n",
+    "    if (this.roomy || this.missed >= 0) {\n"
   ),
   one(
     "unbounded-window",

@@ -115,22 +115,22 @@ export const sessions: ReadonlyArray<Fault> = [
     "session-two-sockets",
     "a session taken over keeps its first socket",
     "Session.ts",
-    'former?.close(TAKEN_OVER, "the session was taken over")',
-    "former?.takesEvents()"
+    'former?.hangUp(TAKEN_OVER, "the session was taken over")',
+    "former?.goOn()"
   ),
   one(
     "session-takeover-ends-it",
     "the first socket's end is the session's",
     "Session.ts",
-    "if (connection !== this.connection) return\n",
+    "if (connection !== this.connection) return false\n",
     ""
   ),
   one(
     "session-any-agent",
     "a token opens a session with another agent",
-    "Sessions.ts",
-    " || place.codec !== codec || place.key !== key",
-    ""
+    "Session.ts",
+    "return agent === this.agent && ",
+    "return "
   ),
   one(
     "session-for-ever",
@@ -143,8 +143,8 @@ export const sessions: ReadonlyArray<Fault> = [
     "session-normal-close-stays",
     "a client that said goodbye is waited for",
     "Session.ts",
-    "if (left || !this.line.open)",
-    "if (!this.line.open)"
+    "if (this.#closing || left || !this.line.open)",
+    "if (this.#closing || !this.line.open)"
   ),
   one(
     "session-window-anew",
@@ -164,7 +164,7 @@ export const sessions: ReadonlyArray<Fault> = [
     "session-away-uncounted",
     "3: sessions that are away are no connections",
     "Gateway.ts",
-    "this.#connections.size + this.#sessions.away >= maxConnections",
-    "this.#connections.size >= maxConnections"
+    "this.#connections.size + this.#sessions.away -",
+    "this.#connections.size -"
   )
 ]

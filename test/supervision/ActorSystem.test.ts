@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@effect/vitest"
-import { Effect, Fiber, Schema, Stream } from "effect"
+import { Effect, Fiber, Random, Schema, Stream } from "effect"
 import { Rpc } from "effect/rpc"
 import { TestClock } from "effect/testing"
 import { Actor, type ActorRef, ActorSystem, Agent, type Client, NameTaken, Quarantined } from "troupe"
@@ -50,6 +50,31 @@ describe("ActorSystem", () => {
         expect(host.snapshot().queued).toBe(1)
         expect(host.quiet).toBe(true)
       }).pipe(Effect.provide(TestSystem.layer))
+  )
+
+  it.effect("Law 11: the jitter of a backoff is drawn from Effect's Random", () =>
+    Effect.gen(function* () {
+      const host = yield* ActorSystem
+      const late = Counter.behavior({
+        initial: 0,
+        supervision: { backoff: { min: "1 second" } },
+        on: {
+          Add: (state) => Actor.reply(state),
+          Fail: () => Effect.die("asked to"),
+          Adopt: (state) => Actor.reply("", state)
+        }
+      })
+      const ref = yield* ActorSystem.spawn(late, "a")
+      ref.tellUnsafe("Fail")
+      yield* waitUntil(() => host.state(ref) === "connecting", "it has failed")
+      yield* TestClock.adjust(249)
+      expect(host.state(ref)).toBe("connecting")
+      yield* TestClock.adjust(1)
+      yield* waitUntil(() => host.state(ref) === "active", "it is back")
+    }).pipe(
+      Effect.provide(TestSystem.layer),
+      Effect.provideService(Random.Random, { nextDoubleUnsafe: () => 0.25, nextIntUnsafe: () => 0 })
+    )
   )
 
   it.effect("host makes an actor on its first message, and never for a question about it", () =>

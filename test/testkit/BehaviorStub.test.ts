@@ -424,7 +424,7 @@ const room = Room.behavior({
 describe("clients", () => {
   it("connect and disconnect run the hooks; events reach the clients", () => {
     const stub = BehaviorStub.make(room)
-    const [ann, bob] = [stub.connect({ id: "ann" }), stub.connect({ id: "bob", principal: "b" })]
+    const [ann, bob] = [stub.connect({ id: "ann" }), stub.connect({ id: "bob", principal: { id: "b" } })]
     expect(stub.send("Say", { text: "hi" }, { client: ann })).toEqual(Exit.succeed("ann"))
     expect(stub.effects).toEqual([
       { _tag: "Broadcast", tag: "Said", payload: { text: "hi" }, except: [ann] },

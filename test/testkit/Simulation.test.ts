@@ -314,7 +314,7 @@ describe("sim, the handle", () => {
   const Room = Agent.make("Room", {
     state: Schema.Array(Schema.String),
     clients: [
-      Rpc.make("Say", { payload: Schema.String, success: Schema.Int }),
+      Rpc.make("Say", { payload: { text: Schema.String }, success: Schema.Int }),
       Rpc.make("Think", { success: Schema.Int })
     ],
     events: [Rpc.make("Said", { payload: Schema.String })],
@@ -327,7 +327,7 @@ describe("sim, the handle", () => {
       return []
     },
     on: {
-      Say: (lines, text, self) => {
+      Say: (lines, { text }, self) => {
         self.broadcast("Said", text, { except: self.client })
         return Actor.reply(lines.length + 1, [...lines, text])
       },
@@ -336,7 +336,7 @@ describe("sim, the handle", () => {
         return Actor.reply(42)
       },
       Hush: (_, __, self) => {
-        for (const client of self.clients) self.close(client, 4001, "hush")
+        for (const client of self.clients) self.close(client, 4000, "hush")
         return []
       }
     },
@@ -351,8 +351,8 @@ describe("sim, the handle", () => {
           const ref = yield* ActorSystem.spawn(room, "lobby")
           const one = yield* sim.client(ref)
           const other = yield* sim.client(ref)
-          const first = yield* one.request("Say", "hi")
-          expect(one.notify("Say", "again")).toBe(true)
+          const first = yield* one.request("Say", { text: "hi" })
+          expect(one.notify("Say", { text: "again" })).toBe(true)
           yield* sim.settled
           expect(() => one.notify("Hush")).toThrow(/nothing that clients may call/)
           return { first, one: one.events.length, other: other.events }
@@ -380,7 +380,7 @@ describe("sim, the handle", () => {
           expect([client.cut(), client.cut()]).toEqual([true, false])
           const exit = yield* Fiber.await(thinking)
           yield* sim.settled
-          expect(client.notify("Say", "gone")).toBe(false)
+          expect(client.notify("Say", { text: "gone" })).toBe(false)
           return { interrupted: Exit.hasInterrupts(exit), heard: [...heard] }
         })
       )
@@ -403,7 +403,7 @@ describe("sim, the handle", () => {
           return [one.closed?.code, other.closed?.code, late._tag]
         })
       )
-      expect(value).toEqual([4001, 1001, "ActorStopped"])
+      expect(value).toEqual([4000, 1001, "ActorStopped"])
     })
   )
 

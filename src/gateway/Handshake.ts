@@ -1,0 +1,89 @@
+/**
+ * A request as `authenticate` sees it: a small plain value, and the token apart.
+ *
+ *   token from   Authorization: Bearer <token>   |   subprotocol bearer.<token>   |   ?token=<token>      the first there is
+ *
+ * Floor 3; pure. A browser cannot set headers on a WebSocket, so it offers subprotocols; a query is for what can do neither, and
+ * lands in the logs of proxies. The token is taken out of url, query, headers and protocols, and is `Redacted`: a handshake
+ * that is printed does not show it.
+ * Subprotocols: who offers some and is answered none must go on by RFC 6455, 4.1, but fails by the WHATWG's standard, and so in
+ * every browser and in `ws`. The token itself is not answered: headers of answers are logged by proxies, too. So a browser offers
+ * `["troupe", "bearer.<token>"]` and is answered `troupe`, which means plain JSON-RPC; a token alone is refused by name.
+ */
+import { Redacted } from "effect"
+import type { IncomingMessage } from "node:http"
+
+/** A request before it is let in. */
+export interface Handshake {
+  /** Path and query, without the token. */
+  readonly url: string
+  readonly path: string
+  /** The last of each name, without the token. */
+  readonly query: Readonly<Record<string, string>>
+  /** As Node has them, lower-case; without what bears the token. */
+  readonly headers: Readonly<Record<string, string | ReadonlyArray<string> | undefined>>
+  /** Subprotocols offered, without the token. */
+  readonly protocols: ReadonlyArray<string>
+  /** The peer's, or as the trusted proxy says. */
+  readonly address: string
+  readonly token: Redacted.Redacted<string> | undefined
+}
+
+/** The subprotocol that is agreed to: JSON-RPC 2.0, as without one. */
+export const protocol = "troupe"
+
+const prefix = "bearer."
+const scheme = /^Bearer +([^ ]+) *$/i
+
+const offered = (request: IncomingMessage): ReadonlyArray<string> =>
+  (request.headers["sec-websocket-protocol"] ?? "").split(",").flatMap((item) => item.trim() || [])
+
+/** Whether it offers a token and nothing that could be answered. */
+export const isMute = (request: IncomingMessage): boolean => {
+  const items = offered(request)
+  return items.some((item) => item.startsWith(prefix)) && !items.includes(protocol)
+}
+
+/** A name that is written in escapes is the same name. */
+const isToken = (pair: string): boolean => new URLSearchParams(pair).has("token")
+
+const withoutToken = (path: string, query: string): string => {
+  const kept = query.split("&").filter((pair) => pair !== "" && !isToken(pair))
+  return kept.length === 0 ? path : `${path}?${kept.join("&")}`
+}
+
+export const read = (request: IncomingMessage, address: string): Handshake => {
+  const { authorization, "sec-websocket-protocol": _, ...headers } = request.headers
+  const url = request.url ?? "/"
+  const path = url.split("?", 1)[0]!
+  const items = offered(request)
+  const query: Record<string, string> = Object.create(null) as Record<string, string>
+  const search = url.slice(path.length + 1)
+  for (const [name, value] of new URLSearchParams(search)) query[name] = value
+  const { token: inQuery, ...others } = query
+  const bearer = scheme.exec(authorization ?? "")?.[1]
+  const inProtocol = items.find((item) => item.startsWith(prefix))?.slice(prefix.length)
+  const token = bearer ?? inProtocol ?? inQuery
+  return {
+    url: withoutToken(path, search),
+    path,
+    query: Object.assign(Object.create(null) as Record<string, string>, others),
+    headers: bearer === undefined && authorization !== undefined ? { ...headers, authorization } : headers,
+    protocols: items.filter((item) => !item.startsWith(prefix)),
+    address,
+    token: token === undefined || token === "" ? undefined : Redacted.make(token, { label: "token" })
+  }
+}
+
+/** The same with a newer token. */
+export const renewed = (handshake: Handshake, token: string): Handshake => ({
+  ...handshake,
+  token: Redacted.make(token, { label: "token" })
+})
+
+/** A text of a log without the token. */
+export const hush = (text: string, handshake: Handshake): string => {
+  if (handshake.token === undefined) return text
+  const token = Redacted.value(handshake.token)
+  return text.replaceAll(token, "<token>").replaceAll(encodeURIComponent(token), "<token>")
+}
