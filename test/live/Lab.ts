@@ -7,7 +7,7 @@
 import { Context, Effect, Exit, Layer, Logger, Schema, Scope, Stream } from "effect"
 import { Rpc } from "effect/rpc"
 import { Actor, ActorSystem, Agent, type Host, type Limits } from "troupe"
-import { Gateway, type LimitOptions, type OpenGateway } from "troupe/gateway"
+import { Gateway, type GatewayOptions, type LimitOptions, type OpenGateway, type Principal } from "troupe/gateway"
 
 export class Muted extends Schema.TaggedError<Muted>()("Muted", { until: Schema.Date }) {}
 
@@ -178,8 +178,10 @@ export interface Live {
   readonly close: () => Promise<void>
 }
 
+export type LabOptions = LimitOptions & Pick<GatewayOptions<never, Principal, never, never>, "authenticate">
+
 /** Opens a gateway for the lab on a free port, without a log. */
-export const open = async (gate: Gate, options: LimitOptions = {}, limits: Limits = {}): Promise<Live> => {
+export const open = async (gate: Gate, options: LabOptions = {}, limits: Limits = {}): Promise<Live> => {
   const scope = Scope.makeUnsafe()
   const layer = Gateway.layer({ port: 0, agents: [behavior(gate, limits)], ...options }).pipe(
     Layer.provideMerge(ActorSystem.layer),

@@ -1,4 +1,6 @@
+import { Effect, Redacted } from "effect"
 import { type Client, type ClientOptions, connect, type Gap, type SocketConstructor, TakenOver } from "troupe/client"
+import { Unauthorized } from "troupe/gateway"
 import { afterEach, describe, expect, it } from "vitest"
 import { WebSocket } from "ws"
 import { Cable } from "./Cable.ts"
@@ -249,4 +251,35 @@ describe("a client with a session", () => {
     expect(gate.noted).toEqual([1, 2, 3])
     expect(one.uncertain).toBe(1)
   })
+
+  it.each([
+    ["the platform's WebSocket", {}],
+    ["ws", { WebSocket }]
+  ])(
+    "over %s comes back with a new credential when the old one has expired: the session goes on",
+    async (_, options) => {
+      const first = Date.now() + 200
+      const expiries = new Map([
+        ["one", first],
+        ["two", first + 3_600_000],
+        ["three", first + 7_200_000]
+      ])
+      await lab({
+        authenticate: ({ token }) => {
+          const expiresAt = token === undefined ? undefined : expiries.get(Redacted.value(token))
+          return expiresAt === undefined ? Effect.fail(new Unauthorized({})) : Effect.succeed({ id: "user", expiresAt })
+        }
+      })
+      const tokens = ["one", "two"]
+      const { one, gaps } = await begin({ ...options, credential: async () => tokens.shift()! })
+      const held = one.ask("Hold", { n: 1 })
+      await until("the first has expired", () => live!.gateway.stats().closed[4401] === 1)
+      await until("it is back", () => live!.gateway.stats().connections === 1 && one.status.state === "open")
+      gate.open()
+      expect(await held).toBe(1)
+      expect([tokens, gaps, gate.held, gate.interrupted]).toEqual([[], [], [1], []])
+      expect(await one.authenticate("three")).toEqual({ expiresAt: first + 7_200_000 })
+      expect(await ended(one.authenticate("four"))).toMatchObject({ _tag: "RpcError" })
+    }
+  )
 })
