@@ -3,7 +3,8 @@
  *
  * Used by `connect`; pure. Law 12: what cannot be an address is refused when given, not by a socket later. The type is free
  * text here: the client knows the agent's definition as a type only, and the gateway answers 404 to one it does not host.
- * http and https are taken for ws and wss, so that a page may say `location.origin`.
+ * http and https are taken for ws and wss, so that a page may say `location.origin`. A token is no part of an address: it is
+ * added when a socket is opened.
  */
 import { InvalidOption } from "./Errors.ts"
 
@@ -53,4 +54,15 @@ export const resolve = (address: string | URL | AgentAddress): string => {
   const base = url.pathname.replace(/\/$/, "")
   url.pathname = `${base}/agents/${segment("type", address.type)}/${segment("key", address.key)}`
   return url.href
+}
+
+/** What a subprotocol may consist of (RFC 9110, 5.6.2). */
+const protocolPattern = /^[\w!#$%&'*+.^`|~-]+$/
+
+/** Adds a token to what is opened: to the subprotocols, which proxies do not log, where they can bear it. */
+export const authorize = (query: URLSearchParams, token: string): Array<string> | undefined => {
+  // the token itself is never answered, and a browser wants one of its subprotocols answered: hence the first
+  if (protocolPattern.test(token)) return ["troupe", `bearer.${token}`]
+  query.set("token", token)
+  return undefined
 }

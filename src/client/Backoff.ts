@@ -8,7 +8,8 @@
  *   1013 try again later                     later: from the sixth bound (1.6 s)
  *   1006 and what else networks do           again: the bound goes on doubling, up to 30 s
  *   1000, 1003, 1007, 1008, 1009, 1010       stop: a farewell, or this client's fault: coming back would repeat it
- *   3000-4999, such as 4401                  stop: the application's, for the application to judge
+ *   4401 the credential has expired          again, if there is a way to another one
+ *   3000-4999, such as 4001                  stop: the application's, for the application to judge
  * The bound starts anew after a connection that was open for `stableMillis`. A refused upgrade (HTTP 404, 503) is not told
  * apart by the WebSocket API: it counts as lost before it was open, and backs off.
  * Source: RFC 6455, 7.2.3 and 7.4; Brooker, "Exponential Backoff And Jitter".
@@ -19,12 +20,17 @@ export type Verdict = "again" | "later" | "stop"
 /** The host restarts: all that it read before this close frame, it answered. */
 export const RESTART = 1012
 const TRY_LATER = 1013
+/** Another socket has come with this one's session. */
+export const TAKEN_OVER = 4001
+const EXPIRED = 4401
 
 const stops: ReadonlySet<number> = new Set([1000, 1003, 1007, 1008, 1009, 1010])
 
-/** What to do after a close with `code`. */
-export const verdict = (code: number): Verdict =>
-  stops.has(code) || code >= 3000 ? "stop" : code === TRY_LATER ? "later" : "again"
+/** What to do after a close with `code`. `renewable`: another credential can be had. */
+export const verdict = (code: number, renewable: boolean): Verdict => {
+  if (code === EXPIRED && renewable) return "again"
+  return stops.has(code) || code >= 3000 ? "stop" : code === TRY_LATER ? "later" : "again"
+}
 
 /** What a "later" begins with at least. */
 const laterStep = 5

@@ -11,30 +11,56 @@
  * ```
  *
  * The whole of `troupe/client` runs in browsers and in Node, and imports nothing but types. It speaks the gateway's JSON-RPC
- * 2.0: frame -> answer (`Calls`), `$/` (the protocol's own, ignored where it is news), or event (`Events`).
+ * 2.0: frame -> answer or elements (`Calls`), `$/` (the protocol's own, ignored where it is news), or event (`Events`).
  * Law 12, the other way round: a server that speaks otherwise is left, by name (close 1002, or 1003 for a binary frame).
- * Sessions are not spoken yet: a reconnection is a new connection of the agent's, and events in between are missed.
+ * A reconnection resumes the session: $/session -> gap told -> replay -> unanswered requests again -> what waited. Without
+ * sessions it is a new connection of the agent's, and events in between are missed.
  */
 import * as Address from "./Address.ts"
-import { Calls, probe, probeId } from "./Calls.ts"
-import { Closed, InvalidOption, RpcCode, RpcError, TimedOut } from "./Errors.ts"
-import { Events, type Reader, type ReaderOptions } from "./Events.ts"
+import { TAKEN_OVER } from "./Backoff.ts"
+import { type Asker, Calls, probeId, type Sending } from "./Calls.ts"
+import { Closed, InvalidOption, RpcCode, RpcError, TakenOver, TimedOut } from "./Errors.ts"
+import { Events, Reader, type ReaderOptions } from "./Events.ts"
 import { Heartbeat } from "./Heartbeat.ts"
-import { Link, type Status } from "./Link.ts"
+import { Link, type Status, type Target } from "./Link.ts"
+import { Listeners } from "./Listeners.ts"
+import { type Gap, Session } from "./Session.ts"
 import * as Settings from "./Settings.ts"
-import type { AnyAgent, Answer, Args, EventName, Failure, Method, Params, Payload, Untyped } from "./Wire.ts"
+import type {
+  AnyAgent,
+  Answer,
+  Args,
+  Element,
+  EventName,
+  Failure,
+  Method,
+  Params,
+  Payload,
+  StreamMethod,
+  StreamParams,
+  Untyped
+} from "./Wire.ts"
 
-export interface AskOptions {
+interface Abortable {
   /** Gives the request up: it leaves the queue, or the server is told by `$/cancel`. Rejects with the signal's reason. */
   readonly signal?: AbortSignal
-  /** Instead of the client's own. */
-  readonly timeoutMillis?: number
 }
+
+export interface AskOptions extends Abortable {
+  /** Instead of the client's own. It goes on counting while the connection is away. */
+  readonly timeoutMillis?: number
+  /** Instead of the client's own: false for what must not be handled twice. */
+  readonly resend?: boolean
+}
+
+/** `buffer`: elements that wait to be read, default 16,384; a stream cannot be held up, so more than that end it. */
+export interface StreamOptions extends ReaderOptions, Abortable {}
 
 /** Bytes that a close frame has left for its reason (RFC 6455, 5.5). */
 const maxReasonBytes = 123
 
 interface Message {
+  readonly seq?: unknown
   readonly id?: unknown
   readonly method?: unknown
   readonly params?: unknown
@@ -49,7 +75,9 @@ export class Client<D extends AnyAgent = Untyped> {
   readonly #calls: Calls
   readonly #events: Events
   readonly #heartbeat: Heartbeat
-  readonly #status = new Set<{ readonly listener: (status: Status) => void }>()
+  readonly #session: Session | undefined
+  readonly #status: Listeners<Status>
+  readonly #gaps: Listeners<Gap>
   #closed: Closed | undefined = undefined
 
   /** Internal: `connect` makes it. */
@@ -57,15 +85,18 @@ export class Client<D extends AnyAgent = Untyped> {
     this.url = url
     this.#settings = settings
     this.#events = new Events(settings.report)
-    this.#link = new Link(url, settings, {
-      opened: () => {
-        this.#heartbeat.start()
-        this.#calls.flush()
+    this.#session = settings.session ? new Session() : undefined
+    this.#status = new Listeners(settings.report)
+    this.#gaps = new Listeners(settings.report)
+    this.#link = new Link(settings, {
+      target: (credential) => this.#target(credential),
+      connected: () => {
+        if (this.#session === undefined) this.#established(true)
       },
       received: (data) => this.#received(data),
-      lost: (code, reason) => {
+      lost: (code, reason, again) => {
         this.#heartbeat.stop()
-        this.#calls.lost(code, reason)
+        this.#calls.lost(code, reason, again)
       },
       changed: (status) => this.#changed(status)
     })
@@ -73,9 +104,7 @@ export class Client<D extends AnyAgent = Untyped> {
       settings.clock,
       settings.random,
       settings.heartbeatMillis,
-      () => {
-        if (this.#link.isOpen) this.#link.send(probe)
-      },
+      () => this.#calls.probe(),
       () => this.#link.drop("no answer to the heartbeat")
     )
     this.#calls = new Calls(settings, this.#link, this.#heartbeat)
@@ -89,9 +118,17 @@ export class Client<D extends AnyAgent = Untyped> {
 
   /** Hears each change of `status`. The answer ends it. */
   onStatus(listener: (status: Status) => void): () => void {
-    const registration = { listener }
-    this.#status.add(registration)
-    return () => void this.#status.delete(registration)
+    return this.#status.add(listener)
+  }
+
+  /** Hears that something the agent sent is gone for good: fetch anew what is shown. The answer ends it. */
+  onGap(listener: (gap: Gap) => void): () => void {
+    return this.#gaps.add(listener)
+  }
+
+  /** Notifications of which nobody knows whether they arrived: written, and the connection went before that was shown. */
+  get uncertain(): number {
+    return this.#calls.uncertain
   }
 
   /**
@@ -102,39 +139,98 @@ export class Client<D extends AnyAgent = Untyped> {
   ask<T extends Method<D>>(method: T, ...args: Args<Params<D, T>, [options?: AskOptions]>): Promise<Answer<D, T>>
   ask(method: string, params?: unknown, options: AskOptions = {}): Promise<unknown> {
     return new Promise((resolve, reject) => {
-      Settings.known("ask", options, ["signal", "timeoutMillis"])
-      const { signal } = options
-      const { clock } = this.#settings
+      Settings.known("ask", options, ["signal", "timeoutMillis", "resend"])
       const millis = Settings.millis("ask.timeoutMillis", options.timeoutMillis ?? this.#settings.timeoutMillis, true)
-      signal?.throwIfAborted()
-      if (this.#closed !== undefined) throw this.#closed
-      let timer: unknown
-      const settled = (): void => {
-        clock.clearTimeout(timer)
-        signal?.removeEventListener("abort", aborted)
-      }
-      const call = this.#calls.offer(method, params, {
+      const resend = Settings.flag("ask.resend", options.resend ?? this.#settings.resend)
+      this.#request(method, params, options, millis, { answered: resolve, failed: reject }, { resend })
+    })
+  }
+
+  /**
+   * Sends a request that a stream answers: its elements, from now on, with a bounded buffer. A reader that is left must
+   * `return()`, as `for await` does: that cancels it. Over a reconnection it goes on, unless elements were lost.
+   * Its `next` rejects as `ask` does, with `StreamBroken`, or with `EventsLost` when the buffer is full. Throws `QueueFull`,
+   * `FrameTooLarge`, `Closed`, `InvalidOption`.
+   */
+  stream<T extends StreamMethod<D>>(
+    method: T,
+    ...args: Args<StreamParams<D, T>, [options?: StreamOptions]>
+  ): Reader<Element<D, T>>
+  stream(method: string, params?: unknown, options: StreamOptions = {}): Reader<unknown> {
+    Settings.known("stream", options, ["signal", "buffer", "overflow"])
+    const { buffer = 16_384, overflow = "fail" } = options
+    let leave = (): void => {}
+    const reader = new Reader<unknown>("stream", method, { buffer, overflow }, () => leave())
+    leave = this.#request(method, params, options, Number.POSITIVE_INFINITY, {
+      elements: (values) => {
+        for (const value of values) reader.push(value)
+      },
+      answered: () => reader.end(undefined),
+      failed: (error) => reader.end(error)
+    })
+    return reader
+  }
+
+  /** Renews the credential of this connection, and of those to come where it was given as text. */
+  async authenticate(token: string): Promise<{ readonly expiresAt: number | null }> {
+    const { timeoutMillis } = this.#settings
+    const answer = await new Promise<unknown>((answered, failed) => {
+      this.#request("$/auth", { token }, {}, timeoutMillis, { answered, failed }, { keyed: false })
+    })
+    if (typeof this.#link.credential === "string") this.#link.credential = token
+    return answer as { readonly expiresAt: number | null }
+  }
+
+  /** Begins a request. The answer gives it up, unless it has ended. */
+  #request(
+    method: string,
+    params: unknown,
+    { signal }: Abortable,
+    millis: number,
+    asker: Asker,
+    sending?: Sending
+  ): () => void {
+    const { clock } = this.#settings
+    signal?.throwIfAborted()
+    if (this.#closed !== undefined) throw this.#closed
+    let timer: unknown
+    let ended = false
+    const end = (): void => {
+      ended = true
+      clock.clearTimeout(timer)
+      signal?.removeEventListener("abort", aborted)
+    }
+    const call = this.#calls.offer(
+      method,
+      params,
+      {
+        ...asker,
         answered: (value) => {
-          settled()
-          resolve(value)
+          end()
+          asker.answered(value)
         },
         failed: (error) => {
-          settled()
-          reject(error)
+          end()
+          asker.failed(error)
         }
-      })
-      const aborted = (): void => {
-        settled()
-        this.#calls.giveUp(call)
-        reject(signal!.reason as Error)
-      }
-      const late = (): void => {
-        settled()
-        reject(new TimedOut(method, millis, this.#calls.giveUp(call)))
-      }
-      signal?.addEventListener("abort", aborted)
-      if (millis !== Number.POSITIVE_INFINITY) timer = clock.setTimeout(late, millis)
-    })
+      },
+      sending
+    )
+    const giveUp = (): boolean => {
+      end()
+      return this.#calls.giveUp(call)
+    }
+    const aborted = (): void => {
+      giveUp()
+      asker.failed(signal!.reason as Error)
+    }
+    signal?.addEventListener("abort", aborted)
+    if (millis !== Number.POSITIVE_INFINITY) {
+      timer = clock.setTimeout(() => asker.failed(new TimedOut(method, millis, giveUp())), millis)
+    }
+    return () => {
+      if (!ended) giveUp()
+    }
   }
 
   /**
@@ -148,7 +244,7 @@ export class Client<D extends AnyAgent = Untyped> {
   }
 
   /** Whether `error` is the typed error of a method of this agent: then `error.data` is what its Schema encodes. */
-  failed<T extends Method<D>>(method: T, error: unknown): error is RpcError<Failure<D, T>> {
+  failed<T extends Method<D> | StreamMethod<D>>(method: T, error: unknown): error is RpcError<Failure<D, T>> {
     return error instanceof RpcError && error.method === method && error.code === RpcCode.application
   }
 
@@ -166,7 +262,7 @@ export class Client<D extends AnyAgent = Untyped> {
 
   /**
    * Closes for good: requests under way reject with `Disconnected`, waiting ones with `Closed`, readers end.
-   * `code` 1000 or 3000-4999; `reason` up to 123 bytes.
+   * `code` 1000, which ends the session at once, or 3000-4999, which leaves it to its grace; `reason` up to 123 bytes.
    */
   close(code: number = 1000, reason: string = ""): void {
     if (code !== 1000 && !(Number.isInteger(code) && code >= 3000 && code <= 4999)) {
@@ -181,17 +277,28 @@ export class Client<D extends AnyAgent = Untyped> {
   #changed(status: Status): void {
     if (status.state === "closed") {
       const { code, reason, local } = status
-      this.#closed = new Closed(code, reason, local, this.#calls.queued)
+      const Kind = code === TAKEN_OVER && !local && this.#session !== undefined ? TakenOver : Closed
+      this.#closed = new Kind(code, reason, local, this.#calls.queued)
       this.#calls.end(this.#closed)
       this.#events.end(this.#closed)
     }
-    for (const { listener } of Array.from(this.#status)) {
-      try {
-        listener(status)
-      } catch (error) {
-        this.#settings.report(error)
-      }
-    }
+    this.#status.tell(status)
+  }
+
+  #target(credential: string | undefined): Target {
+    if (this.#session === undefined && credential === undefined) return { url: this.url, protocols: undefined }
+    const url = new URL(this.url)
+    this.#session?.ask(url.searchParams)
+    const protocols = credential === undefined ? undefined : Address.authorize(url.searchParams, credential)
+    return { url: url.href, protocols }
+  }
+
+  /** The connection counts as open; `complete`: no replay comes first. */
+  #established(complete: boolean): void {
+    this.#link.establish(() => {
+      this.#heartbeat.start()
+      if (complete) this.#calls.opened()
+    })
   }
 
   #received(data: unknown): void {
@@ -203,25 +310,56 @@ export class Client<D extends AnyAgent = Untyped> {
     } catch {
       return this.#violated("no JSON")
     }
+    const session = this.#session
+    if (session?.begun === false) return this.#begin(session, json)
     for (const message of Array.isArray(json) ? (json as ReadonlyArray<unknown>) : [json]) this.#message(message)
+    if (session?.handled() === true) this.#calls.opened()
     this.#calls.flush()
+  }
+
+  /** The first frame of a connection with a session. */
+  #begin(session: Session, json: unknown): void {
+    const { method, params } = (json ?? {}) as Message
+    const beginning = method === "$/session" ? session.begin(params) : undefined
+    if (beginning === undefined) return this.#violated("no $/session first (session: false for a server that has none)")
+    const { gap, fresh } = beginning
+    if (gap) this.#calls.gap(fresh)
+    this.#established(!session.replaying)
+    if (gap && this.#closed === undefined) this.#gaps.tell({ fresh })
   }
 
   #message(json: unknown): void {
     // an earlier message of a batch may have closed this client
     if (this.#closed !== undefined) return
     if (typeof json !== "object" || json === null) return this.#violated("no message")
-    const { id, method, params, result, error } = json as Message
+    const { seq, id, method, params, result, error } = json as Message
+    const read = this.#session?.read(seq)
+    if (read === "wrong") return this.#violated(`seq: ${JSON.stringify(seq)}`)
+    if (read === "known") return
     if (typeof method === "string") {
-      if (!method.startsWith("$/")) this.#events.emit(method, params)
+      if (method === "$/chunk") this.#elements(params)
+      else if (!method.startsWith("$/")) this.#events.emit(method, params)
       return
     }
-    if (id === probeId) return this.#heartbeat.answered()
+    if (id === probeId) {
+      this.#calls.probeAnswered()
+      return this.#heartbeat.answered()
+    }
     const call = this.#calls.answered(id)
-    if (call === undefined) return this.#violated(`an answer to no request: ${JSON.stringify(error ?? result)}`)
+    if (call === undefined) {
+      // one that was sent again may be answered again
+      if (this.#calls.had(id)) return
+      return this.#violated(`an answer to no request: ${JSON.stringify(error ?? result)}`)
+    }
     if (error == null) return call.asker?.answered(result)
     const { code, message, data } = error
     call.asker?.failed(new RpcError(call.method, Number(code), String(message), data))
+  }
+
+  #elements(params: unknown): void {
+    const { id, values } = (params ?? {}) as { readonly id?: unknown; readonly values?: unknown }
+    if (!Array.isArray(values)) return this.#violated("$/chunk without values")
+    this.#calls.elements(id, values)
   }
 
   #violated(what: string): void {

@@ -5,11 +5,13 @@
  *
  *   RpcError       the server answered with an error
  *   Disconnected   written, no answer, and the connection is gone: whether it was handled is unknown
+ *   StreamBroken   elements of a stream can no longer be had
  *   TimedOut       no answer in time; `sent` says whether it was written
  *   QueueFull      refused at once: as much waits to be sent as may
  *   FrameTooLarge  refused at once: the server would close 1009
  *   Closed         never written, and the client is closed: by `close()`, or by a close code that forbids to come back
- *   EventsLost     a slow reader of `events()`
+ *   TakenOver      a Closed: another connection has taken the session over
+ *   EventsLost     a slow reader of `events()`, or of a stream
  *   InvalidOption  an option, with field, value and range (law 12)
  * An aborted request rejects with its signal's reason, as `fetch` does.
  */
@@ -30,7 +32,9 @@ export const RpcCode = {
   unavailable: -32002,
   /** No answer in the server's time; `data.started` says whether its handler had begun. */
   timeout: -32003,
-  cancelled: -32004
+  cancelled: -32004,
+  /** Sent again under its key: it was handled once, and what came of it is not kept any more. */
+  outcomeLost: -32005
 } as const
 
 /** The server answered a request with an error. `data` of an application error is the Rpc's error, encoded. */
@@ -66,6 +70,20 @@ export class Disconnected extends Error {
     this.method = method
     this.code = code
     this.reason = reason
+  }
+}
+
+/** The connection went in a stream, and its elements can no longer be had: ask anew for what is missing. */
+export class StreamBroken extends Error {
+  override readonly name = "StreamBroken"
+  readonly _tag = "StreamBroken"
+  readonly method: string
+  /** The session is lost as well. */
+  readonly fresh: boolean
+  constructor(method: string, fresh: boolean) {
+    super(`${method}: elements of the stream were lost ${fresh ? "with its session" : "in a gap"}`)
+    this.method = method
+    this.fresh = fresh
   }
 }
 
@@ -117,8 +135,8 @@ export class FrameTooLarge extends Error {
 
 /** The client is closed for good. What rejects with it was never sent. */
 export class Closed extends Error {
-  override readonly name = "Closed"
-  readonly _tag = "Closed"
+  override readonly name: string = "Closed"
+  readonly _tag: "Closed" | "TakenOver" = "Closed"
   readonly code: number
   readonly reason: string
   /** Closed by `close()`. */
@@ -132,6 +150,12 @@ export class Closed extends Error {
     this.local = local
     this.unsent = unsent
   }
+}
+
+/** The client is closed for good: another connection has come with its session (close code 4001). */
+export class TakenOver extends Closed {
+  override readonly name = "TakenOver"
+  override readonly _tag = "TakenOver"
 }
 
 /** A reader of `events()` was so slow that its buffer was full: what came then is lost to it, and it ends. */

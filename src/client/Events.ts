@@ -2,16 +2,15 @@
  * Who hears what the agent sends: listeners, and readers that take it at their own pace.
  *
  * Used by Client; knows names and payloads only. Order: each hears events in the order received, a listener before the next
- * frame is read, a reader when it asks. A listener that throws costs nobody else the event: what it threw is reported.
+ * frame is read, a reader when it asks.
  * Law 3: a reader's buffer is bounded. Law 5: what happens then was chosen: `fail` (default: what is buffered can still be
  * read, then it ends with `EventsLost`), `dropOldest`, `dropNewest` (`lost` counts).
  * A reader listens from `events()` on, not from its first `next`, and until it is returned from or the client closes; over a
- * reconnection it goes on, and what the agent sent meanwhile it has missed.
+ * reconnection it goes on; what the agent sent meanwhile is replayed by the session, or a gap is told (`onGap`).
  */
 import { type Closed, EventsLost, InvalidOption } from "./Errors.ts"
+import { Listeners } from "./Listeners.ts"
 import * as Settings from "./Settings.ts"
-
-export type Listener = (payload: unknown) => void
 
 export interface ReaderOptions {
   /** Events that wait to be read. 1-1,000,000, default 256. */
@@ -19,20 +18,16 @@ export interface ReaderOptions {
   readonly overflow?: "fail" | "dropOldest" | "dropNewest"
 }
 
-interface Registration {
-  readonly listener: Listener
-}
-
 interface Waiting<in A> {
   resolve(result: IteratorResult<A, undefined>): void
   reject(error: Error): void
 }
 
-/** The events of one name, one after the other. Several `next` may wait. */
+/** The events of one name, or the elements of one stream, one after the other. Several `next` may wait. */
 export class Reader<out A> implements AsyncIterableIterator<A, undefined> {
   /** Events that overflow has dropped. */
   lost = 0
-  readonly #event: string
+  readonly #name: string
   readonly #buffer: number
   readonly #overflow: "fail" | "dropOldest" | "dropNewest"
   readonly #stop: () => void
@@ -41,14 +36,14 @@ export class Reader<out A> implements AsyncIterableIterator<A, undefined> {
   #ended = false
   #error: Error | undefined = undefined
 
-  constructor(event: string, options: ReaderOptions, stop: () => void) {
-    Settings.known("events", options, ["buffer", "overflow"])
-    const { buffer = 256, overflow = "fail" } = options
+  /** `kind` is what its options are named after, `stop` is called once, at its end. */
+  constructor(kind: string, name: string, options: Required<ReaderOptions>, stop: () => void) {
+    const { buffer, overflow } = options
     if (overflow !== "fail" && overflow !== "dropOldest" && overflow !== "dropNewest") {
-      throw new InvalidOption("events.overflow", overflow, "one of fail, dropOldest, dropNewest")
+      throw new InvalidOption(`${kind}.overflow`, overflow, "one of fail, dropOldest, dropNewest")
     }
-    this.#event = event
-    this.#buffer = Settings.buffer("events.buffer", buffer)
+    this.#name = name
+    this.#buffer = Settings.buffer(`${kind}.buffer`, buffer)
     this.#overflow = overflow
     this.#stop = stop
   }
@@ -79,7 +74,7 @@ export class Reader<out A> implements AsyncIterableIterator<A, undefined> {
     if (waiting !== undefined) return waiting.resolve({ done: false, value: event })
     if (this.#events.length < this.#buffer) return void this.#events.push(event)
     this.lost++
-    if (this.#overflow === "fail") return this.end(new EventsLost(this.#event, this.#buffer))
+    if (this.#overflow === "fail") return this.end(new EventsLost(this.#name, this.#buffer))
     if (this.#overflow === "dropNewest") return
     this.#events.shift()
     this.#events.push(event)
@@ -101,27 +96,28 @@ export class Reader<out A> implements AsyncIterableIterator<A, undefined> {
 
 export class Events {
   readonly #report: (error: unknown) => void
-  readonly #listeners = new Map<string, Set<Registration>>()
+  readonly #listeners = new Map<string, Listeners<unknown>>()
   readonly #readers = new Set<Reader<unknown>>()
 
   constructor(report: (error: unknown) => void) {
     this.#report = report
   }
 
-  /** The answer ends it. The same listener may be registered twice, and then hears twice. */
-  on(event: string, listener: Listener): () => void {
-    const registration = { listener }
+  /** The answer ends it. */
+  on(event: string, listener: (payload: unknown) => void): () => void {
     let all = this.#listeners.get(event)
-    if (all === undefined) this.#listeners.set(event, (all = new Set()))
-    all.add(registration)
+    if (all === undefined) this.#listeners.set(event, (all = new Listeners(this.#report)))
+    const off = all.add(listener)
     return () => {
-      all.delete(registration)
+      off()
       if (all.size === 0 && this.#listeners.get(event) === all) this.#listeners.delete(event)
     }
   }
 
   read(event: string, options: ReaderOptions): Reader<unknown> {
-    const reader = new Reader<unknown>(event, options, () => {
+    Settings.known("events", options, ["buffer", "overflow"])
+    const { buffer = 256, overflow = "fail" } = options
+    const reader = new Reader<unknown>("events", event, { buffer, overflow }, () => {
       off()
       this.#readers.delete(reader)
     })
@@ -131,13 +127,7 @@ export class Events {
   }
 
   emit(event: string, payload: unknown): void {
-    for (const { listener } of Array.from(this.#listeners.get(event) ?? [])) {
-      try {
-        listener(payload)
-      } catch (error) {
-        this.#report(error)
-      }
-    }
+    this.#listeners.get(event)?.tell(payload)
   }
 
   /** Ends the readers: with the error, unless this side closed. */

@@ -54,7 +54,7 @@ export class Heartbeat {
 
   /** A connection is open. */
   start(): void {
-    this.#unread = this.#noticed = false
+    this.#unread = this.#noticed = this.#last = false
     this.#heardAt = this.#clock.now()
     this.#interval = this.#millis * (0.8 + 0.4 * this.#random())
     if (this.#millis !== Number.POSITIVE_INFINITY) this.#arm(this.#interval)

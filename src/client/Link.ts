@@ -1,14 +1,15 @@
 /**
  * A connection that comes back: one socket at a time, and the wait between two.
  *
- *   connecting -> open -> waiting -> connecting ...        closed, for good, from any of them
+ *   connecting: credential, socket, session -> open -> waiting -> connecting ...     closed, for good, from any of them
  *
- * Used by Client, which decides what to do with messages; knows frames as text only. What a close code means and how long
- * to wait is `Backoff`'s. A socket that was given up is deaf from then on: nothing of it arrives late.
- * The status is told last, when all is settled, so a listener may close the client or send at once.
+ * Used by Client, which decides what to do with messages and when a socket counts as open; knows frames as text only. What
+ * a close code means and how long to wait is `Backoff`'s. A socket that was given up is deaf from then on: nothing of it
+ * arrives late. The status is told last, when all is settled, so a listener may close the client or send at once.
+ * Only a client that ends sends 1000: a server ends the session at that.
  */
 import * as Backoff from "./Backoff.ts"
-import type { Settings, Socket } from "./Settings.ts"
+import type { Credential, Settings, Socket } from "./Settings.ts"
 
 export type Status =
   /** `attempt` counts those before it, anew after a stable connection. */
@@ -25,13 +26,21 @@ export type Status =
   /** By `close()` (`local`), or by a code that forbids to come back. */
   | { readonly state: "closed"; readonly code: number; readonly reason: string; readonly local: boolean }
 
+/** What a socket is opened with. */
+export interface Target {
+  readonly url: string
+  readonly protocols: Array<string> | undefined
+}
+
 /** What a link tells its owner. */
 export interface LinkOwner {
-  /** A socket is open. */
-  opened(): void
+  /** What to open. */
+  target(credential: string | undefined): Target
+  /** A socket is open: `establish` is to follow. */
+  connected(): void
   received(data: unknown): void
-  /** The socket is gone; another one may come. */
-  lost(code: number, reason: string): void
+  /** The socket is gone; another one may come (`again`). */
+  lost(code: number, reason: string, again: boolean): void
   changed(status: Status): void
 }
 
@@ -44,19 +53,24 @@ const ignore = (): void => {}
 
 export class Link {
   status: Status = { state: "connecting", attempt: 0 }
-  readonly #url: string
+  /** What the server is to know this client by. */
+  credential: Credential | undefined
   readonly #settings: Settings
   readonly #owner: LinkOwner
   #socket: Socket | undefined = undefined
+  /** The attempt that waits for its credential. */
+  #asking: object | undefined = undefined
   #openedAt: number | undefined = undefined
+  /** Why the connection was lost, when nobody says so. */
+  #fault = ""
   /** Attempts since the last stable connection. */
   #attempt = 0
   /** How often the delay has doubled. */
   #step = 0
   #timer: unknown = undefined
 
-  constructor(url: string, settings: Settings, owner: LinkOwner) {
-    this.#url = url
+  constructor(settings: Settings, owner: LinkOwner) {
+    this.credential = settings.credential
     this.#settings = settings
     this.#owner = owner
   }
@@ -78,22 +92,45 @@ export class Link {
 
   /** Makes an attempt. */
   connect(): void {
-    const { WebSocket, clock, connectTimeoutMillis } = this.#settings
+    const { clock, connectTimeoutMillis } = this.#settings
+    const { credential } = this
+    this.#fault = `no connection within ${connectTimeoutMillis} ms`
+    this.#timer = clock.setTimeout(() => this.drop(this.#fault), connectTimeoutMillis)
+    if (typeof credential === "function") this.#ask(credential)
+    else this.#dial(credential)
+    if (this.status.state !== "closed") this.#change({ state: "connecting", attempt: this.#attempt })
+  }
+
+  #ask(credential: () => string | Promise<string>): void {
+    const asking = {}
+    this.#asking = asking
+    new Promise<string>((resolve) => resolve(credential())).then(
+      (token) => {
+        if (this.#asking === asking) this.#dial(token)
+      },
+      (error: unknown) => {
+        if (this.#asking === asking) this.#lost(ABNORMAL, `no credential: ${String(error)}`)
+      }
+    )
+  }
+
+  #dial(credential: string | undefined): void {
+    const { WebSocket, connectTimeoutMillis } = this.#settings
     let socket: Socket
     try {
-      socket = new WebSocket(this.#url)
+      const { url, protocols } = this.#owner.target(credential)
+      socket = new WebSocket(url, protocols)
     } catch (error) {
       // an address that this platform does not open: it will not the next time
       return this.close(ABNORMAL, String(error), false)
     }
+    this.#asking = undefined
     this.#socket = socket
     let fault = "no connection"
     socket.onopen = () => {
-      clock.clearTimeout(this.#timer)
       fault = "connection lost"
-      this.#openedAt = clock.now()
-      this.#owner.opened()
-      this.#change({ state: "open" })
+      this.#fault = `no $/session within ${connectTimeoutMillis} ms (session: false for a server that has none)`
+      this.#owner.connected()
     }
     socket.onmessage = (event: { readonly data: unknown }) => this.#owner.received(event.data)
     socket.onerror = (event: { readonly message?: unknown }) => {
@@ -101,9 +138,15 @@ export class Link {
     }
     socket.onclose = (event: { readonly code: number; readonly reason: string }) =>
       this.#lost(event.code, event.reason === "" && event.code === ABNORMAL ? fault : event.reason)
-    const late = `no connection within ${connectTimeoutMillis} ms`
-    this.#timer = clock.setTimeout(() => this.drop(late), connectTimeoutMillis)
-    this.#change({ state: "connecting", attempt: this.#attempt })
+  }
+
+  /** Frames may be written from now on; `first` before anybody hears of it. */
+  establish(first: () => void): void {
+    const { clock } = this.#settings
+    clock.clearTimeout(this.#timer)
+    this.#openedAt = clock.now()
+    first()
+    this.#change({ state: "open" })
   }
 
   /** Gives the socket up, as if it had been cut. */
@@ -118,7 +161,7 @@ export class Link {
     if (this.status.state === "closed") return
     const socket = this.#socket
     this.#release()
-    this.#owner.lost(code, reason)
+    this.#owner.lost(code, reason, false)
     // a page may only say 1000 or 3000-4999
     socket?.close(local || code >= 3000 ? code : 1000, reason)
     this.#change({ state: "closed", code, reason, local })
@@ -126,7 +169,7 @@ export class Link {
 
   #release(): void {
     this.#settings.clock.clearTimeout(this.#timer)
-    this.#openedAt = undefined
+    this.#openedAt = this.#asking = undefined
     const socket = this.#socket
     if (socket === undefined) return
     this.#socket = undefined
@@ -140,11 +183,10 @@ export class Link {
       this.#attempt = this.#step = 0
     }
     this.#release()
-    this.#owner.lost(code, reason)
-    const verdict = Backoff.verdict(code)
-    if (verdict === "stop" || ++this.#attempt >= maxAttempts) {
-      return this.#change({ state: "closed", code, reason, local: false })
-    }
+    const verdict = Backoff.verdict(code, typeof this.credential === "function")
+    const again = verdict !== "stop" && ++this.#attempt < maxAttempts
+    this.#owner.lost(code, reason, again)
+    if (!again) return this.#change({ state: "closed", code, reason, local: false })
     this.#step = Backoff.step(this.#step, verdict)
     const delayMillis = Backoff.delay(this.#step++, minDelayMillis, maxDelayMillis, random())
     this.#timer = clock.setTimeout(() => this.connect(), delayMillis)

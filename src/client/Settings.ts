@@ -18,7 +18,7 @@ export interface Socket {
   close(code?: number, reason?: string): void
 }
 
-export type SocketConstructor = new (url: string) => Socket
+export type SocketConstructor = new (url: string, protocols?: Array<string>) => Socket
 
 /** Where time comes from. */
 export interface Clock {
@@ -31,6 +31,18 @@ export interface Clock {
 export interface ClientOptions {
   /** Default: the global one. Of `ws`, when headers are needed: `class extends WebSocket { constructor(url) { super(url, { headers }) } }`. */
   readonly WebSocket?: SocketConstructor
+  /**
+   * Keeps a session over reconnections: what is missed meanwhile is replayed, and requests are handled once. Default true;
+   * false for a server that has none: then what was written has an unknown fate when the connection goes.
+   */
+  readonly session?: boolean
+  /** Whether a request without an answer is sent again to a session that begins anew; it may be handled twice. Default true. */
+  readonly resend?: boolean
+  /**
+   * What the server is to know this client by: a token, sent as subprotocol `bearer.<token>`, or as `?token=` where it has
+   * characters that a subprotocol has not. A function is called before each attempt, so also after 4401.
+   */
+  readonly credential?: Credential
   /** A request is given up after this, its time in the queue included. 1 to 2^31 - 1, or Infinity; default 35,000: the server's own 30 s, and 5 to hear of it. */
   readonly timeoutMillis?: number
   /** A connection that is not open by then is given up. Default 10,000. */
@@ -63,7 +75,10 @@ export interface ClientOptions {
   readonly report?: (error: unknown) => void
 }
 
-export type Settings = Required<ClientOptions>
+/** A token, or where to get one: within `connectTimeoutMillis`. */
+export type Credential = string | (() => string | Promise<string>)
+
+export type Settings = Required<Omit<ClientOptions, "credential">> & { readonly credential: Credential | undefined }
 
 const maxTimer = 2 ** 31 - 1
 const MIB = 1_048_576
@@ -91,6 +106,19 @@ const callable = <A>(field: string, value: A): A => {
   throw new InvalidOption(field, value, "a function")
 }
 
+export const flag = (field: string, value: unknown): boolean => {
+  if (typeof value === "boolean") return value
+  throw new InvalidOption(field, value, "true or false")
+}
+
+const credential = (value: unknown): Credential | undefined => {
+  if (value === undefined || typeof value === "function" || (typeof value === "string" && value !== "")) {
+    return value as Credential | undefined
+  }
+  // its value may be a secret
+  throw new InvalidOption("credential", typeof value, "a token, or a function that gets one")
+}
+
 /** A duration in ms. */
 export const millis = (field: string, value: unknown, endless: boolean): number =>
   integer(field, value, 1, maxTimer, endless)
@@ -108,6 +136,9 @@ export const known = (field: string, options: object, names: ReadonlyArray<strin
 export const check = (o: ClientOptions): Settings => {
   const settings: Settings = {
     WebSocket: o.WebSocket ?? (globalThis as unknown as { readonly WebSocket: SocketConstructor }).WebSocket,
+    session: flag("session", o.session ?? true),
+    resend: flag("resend", o.resend ?? true),
+    credential: credential(o.credential),
     timeoutMillis: millis("timeoutMillis", o.timeoutMillis ?? 35_000, true),
     connectTimeoutMillis: millis("connectTimeoutMillis", o.connectTimeoutMillis ?? 10_000, false),
     heartbeatMillis: millis("heartbeatMillis", o.heartbeatMillis ?? 25_000, true),

@@ -9,7 +9,7 @@
  *   void, undefined                         null, or an absent field
  *   Option, Duration, ... (`pipe`), RegExp  `Json`: some JSON
  * A `Schema.Number` that is not finite travels as text ("Infinity"), which its type does not tell: use `Schema.Finite`.
- * Rpcs with `stream: true` are left out: the gateway has no frame for an element yet.
+ * An Rpc with `stream: true` is a `StreamMethod`: `stream` calls it, `ask` does not.
  */
 import type { Rpc, RpcSchema } from "effect/rpc"
 
@@ -46,13 +46,21 @@ export interface Untyped {
 
 type Once<Q> = Q extends { readonly successSchema: RpcSchema.Stream<infer _A, infer _E> } ? never : Q
 
-type CallsOf<D> = D extends { readonly "~wire"?: (clients: infer C, events: infer _E) => void } ? Once<C> : never
+type StreamOf<Q> = Q extends { readonly successSchema: RpcSchema.Stream<infer A, infer E> }
+  ? { readonly of: Q; readonly element: A; readonly failure: E }
+  : never
+
+type ClientsOf<D> = D extends { readonly "~wire"?: (clients: infer C, events: infer _E) => void } ? C : never
+type CallsOf<D> = Once<ClientsOf<D>>
 type EventsOf<D> = D extends { readonly "~wire"?: (clients: infer _C, events: infer E) => void } ? E : never
 
 type TagOf<Q> = Q extends { readonly _tag: infer T extends string } ? T : never
 
 /** The methods that clients of `D` may call. */
 export type Method<D> = TagOf<CallsOf<D>>
+
+/** The methods of `D` that a stream answers; of a client without types, any. */
+export type StreamMethod<D> = Untyped extends D ? string : TagOf<StreamOf<ClientsOf<D>>["of"]>
 
 /** The events that clients of `D` are sent. */
 export type EventName<D> = TagOf<EventsOf<D>>
@@ -72,7 +80,19 @@ export type Params<D, T extends Method<D>> = Wire<Encoded<Named<CallsOf<D>, T>, 
 export type Answer<D, T extends Method<D>> = Wire<Encoded<Named<CallsOf<D>, T>, "successSchema">>
 
 /** The typed errors of a method, encoded. */
-export type Failure<D, T extends Method<D>> = Wire<Encoded<Named<CallsOf<D>, T>, "errorSchema">>
+export type Failure<D, T extends Method<D> | StreamMethod<D>> = [StreamNamed<D, T>] extends [never]
+  ? Wire<Encoded<Named<CallsOf<D>, T>, "errorSchema">>
+  : Wire<Encoded<{ readonly of: StreamNamed<D, T>["failure"] }, "of">>
+
+type StreamNamed<D, T extends string> = StreamOf<Named<ClientsOf<D>, T>>
+
+/** The params of a method that a stream answers. */
+export type StreamParams<D, T extends StreamMethod<D>> = Wire<Encoded<Named<ClientsOf<D>, T>, "payloadSchema">>
+
+/** An element of the stream that answers a method. */
+export type Element<D, T extends StreamMethod<D>> = Untyped extends D
+  ? unknown
+  : Wire<Encoded<{ readonly of: StreamNamed<D, T>["element"] }, "of">>
 
 /** The payload of an event. */
 export type Payload<D, T extends EventName<D>> = Wire<Encoded<Named<EventsOf<D>, T>, "payloadSchema">>

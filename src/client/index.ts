@@ -6,7 +6,7 @@
  * over WebSocket. Everything else in this folder may change.
  */
 export type { AgentAddress } from "./Address.ts"
-export { type AskOptions, type Client, connect } from "./Client.ts"
+export { type AskOptions, type Client, connect, type StreamOptions } from "./Client.ts"
 export {
   Closed,
   Disconnected,
@@ -16,9 +16,25 @@ export {
   QueueFull,
   RpcCode,
   RpcError,
+  StreamBroken,
+  TakenOver,
   TimedOut
 } from "./Errors.ts"
 export type { Reader, ReaderOptions } from "./Events.ts"
 export type { Status } from "./Link.ts"
-export type { ClientOptions, Clock, Socket, SocketConstructor } from "./Settings.ts"
-export type { AnyAgent, Answer, EventName, Failure, Json, Method, Params, Payload, Wire } from "./Wire.ts"
+export type { Gap } from "./Session.ts"
+export type { ClientOptions, Clock, Credential, Socket, SocketConstructor } from "./Settings.ts"
+export type {
+  AnyAgent,
+  Answer,
+  Element,
+  EventName,
+  Failure,
+  Json,
+  Method,
+  Params,
+  Payload,
+  StreamMethod,
+  StreamParams,
+  Wire
+} from "./Wire.ts"

@@ -24,7 +24,12 @@ describe("a close code", () => {
     [4401, "stop"],
     [4999, "stop"]
   ])("%i means %s", (code, verdict) => {
-    expect(Backoff.verdict(code)).toBe(verdict)
+    expect(Backoff.verdict(code, false)).toBe(verdict)
+    if (code !== 4401) expect(Backoff.verdict(code, true)).toBe(verdict)
+  })
+
+  it("4401 means again where another credential can be had", () => {
+    expect(Backoff.verdict(4401, true)).toBe("again")
   })
 })
 

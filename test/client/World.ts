@@ -15,12 +15,14 @@ interface Timer {
 
 interface Sent {
   readonly id?: number | string
+  readonly requestKey?: string
   readonly method: string
   readonly params?: unknown
 }
 
 export class FakeSocket implements Socket {
   readonly url: string
+  readonly protocols: ReadonlyArray<string> | undefined
   readyState = 0
   bufferedAmount = 0
   onopen: Handler = null
@@ -31,8 +33,9 @@ export class FakeSocket implements Socket {
   /** What the client closed it with. */
   closedBy: readonly [code: number | undefined, reason: string | undefined] | undefined = undefined
 
-  constructor(url: string) {
+  constructor(url: string, protocols?: ReadonlyArray<string>) {
     this.url = url
+    this.protocols = protocols
   }
 
   send(text: string): void {
@@ -67,6 +70,18 @@ export class FakeSocket implements Socket {
   event(method: string, params: unknown): void {
     this.receive({ jsonrpc: "2.0", method, params })
   }
+  /** The first frame of a connection with a session. */
+  session(params: object = {}): void {
+    this.event("$/session", { token: "t1", seq: 0, gap: false, behind: 0, ...params })
+  }
+  /** Answers a request of a session. */
+  answerAt(seq: number, id: number, result: unknown): void {
+    this.receive({ seq, jsonrpc: "2.0", id, result })
+  }
+  /** Sends an event, or elements, in a session. */
+  eventAt(seq: number, method: string, params: unknown): void {
+    this.receive({ seq, jsonrpc: "2.0", method, params })
+  }
   error(message: string): void {
     this.#fire(this.onerror, { message })
   }
@@ -81,6 +96,9 @@ export class FakeSocket implements Socket {
   get ids(): ReadonlyArray<number | string | undefined> {
     return this.sent.map((message) => message.id)
   }
+  get query(): string {
+    return new URL(this.url).search
+  }
 }
 
 export class World {
@@ -94,9 +112,10 @@ export class World {
   options(more: ClientOptions = {}): ClientOptions {
     const { sockets } = this
     return {
+      session: false,
       WebSocket: class extends FakeSocket {
-        constructor(url: string) {
-          super(url)
+        constructor(url: string, protocols?: ReadonlyArray<string>) {
+          super(url, protocols)
           sockets.push(this)
         }
       },
@@ -152,6 +171,11 @@ export class World {
     this.now += millis
     for (const timer of this.#timers.filter((one) => one.due <= this.now)) this.#run(timer)
   }
+}
+
+/** Lets promises go on. */
+export const settled = async (): Promise<void> => {
+  for (let n = 0; n < 10; n++) await Promise.resolve()
 }
 
 /** How a promise ends, as a value. */

@@ -1,8 +1,8 @@
-import { type AddressInfo, connect as netConnect, createServer, type Server, type Socket } from "node:net"
-import { type Client, type ClientOptions, connect, Disconnected, RpcCode, type SocketConstructor } from "troupe/client"
+import { type Client, type ClientOptions, connect, Disconnected, RpcCode } from "troupe/client"
 import { afterEach, describe, expect, it } from "vitest"
 import { WebSocket } from "ws"
 import { World } from "../client/World.ts"
+import { Cable } from "./Cable.ts"
 import { Gate, type Lab, type Live, open, until } from "./Lab.ts"
 
 type LabClient = Client<typeof Lab>
@@ -37,56 +37,11 @@ const stop = async (): Promise<void> => {
   await going.close()
 }
 
-/** Passes bytes on to the gateway of the moment, whichever port it has, until the test cuts or stalls it. */
-class Wire {
-  readonly #server: Server
-  readonly #pairs = new Set<readonly [Socket, Socket]>()
-  connections = 0
-
-  constructor() {
-    this.#server = createServer((near) => {
-      if (live === undefined) return void near.destroy()
-      this.connections++
-      const far = netConnect(live.gateway.port, "127.0.0.1")
-      const pair = [near, far] as const
-      this.#pairs.add(pair)
-      for (const end of pair) {
-        end.on("error", () => {})
-        end.on("close", () => {
-          this.#pairs.delete(pair)
-          near.destroy()
-          far.destroy()
-        })
-      }
-      near.pipe(far)
-      far.pipe(near)
-    })
-    closing.push(() => {
-      this.#server.close()
-      this.cut()
-    })
-  }
-  listen(): Promise<string> {
-    return new Promise((resolve) =>
-      this.#server.listen(0, "127.0.0.1", () => {
-        resolve(`ws://127.0.0.1:${(this.#server.address() as AddressInfo).port}/agents/Lab`)
-      })
-    )
-  }
-  /** Without a word. */
-  cut(): void {
-    for (const [near, far] of this.#pairs) {
-      near.destroy()
-      far.destroy()
-    }
-  }
-  /** Nothing arrives any more, and nobody says so. */
-  stall(): void {
-    for (const [near, far] of this.#pairs) {
-      near.unpipe(far).pause()
-      far.unpipe(near).pause()
-    }
-  }
+/** A way to the gateway of the moment, which the test may cut or stall. */
+const cable = async (): Promise<readonly [Cable, string]> => {
+  const way = new Cable(() => live?.gateway.port)
+  closing.push(() => way.close())
+  return [way, `${await way.listen()}/agents/Lab`]
 }
 
 afterEach(async () => {
@@ -97,14 +52,13 @@ afterEach(async () => {
   live = undefined
 })
 
-const kinds: ReadonlyArray<readonly [string, SocketConstructor | undefined]> = [
-  ["the platform's WebSocket", undefined],
-  ["ws", WebSocket]
+const kinds: ReadonlyArray<readonly [string, ClientOptions]> = [
+  ["over the platform's WebSocket", {}],
+  ["over ws", { WebSocket }],
+  ["without sessions", { session: false }]
 ]
 
-describe.each(kinds)("a client over %s", (_, WebSocket) => {
-  const options: ClientOptions = WebSocket === undefined ? {} : { WebSocket }
-
+describe.each(kinds)("a client %s", (_, options) => {
   it("asks, notifies, hears events, and gets errors by their names", async () => {
     const { url } = await lab()
     const one = client(`${url}/a`, options)
@@ -166,7 +120,8 @@ describe.each(kinds)("a client over %s", (_, WebSocket) => {
 
   it("under a restart of the gateway loses no request and has none handled twice", async () => {
     await lab()
-    const one = client(`${await new Wire().listen()}/a`, { ...options, maxInFlight: 4 })
+    const [, url] = await cable()
+    const one = client(`${url}/a`, { ...options, maxInFlight: 4 })
     const handled: Array<number> = []
     let sent = 0
     let going = true
@@ -197,7 +152,8 @@ describe.each(kinds)("a client over %s", (_, WebSocket) => {
 
   it("a request under way in a drain has its answer; one behind the drain is sent to the next host", async () => {
     await lab()
-    const one = client(`${await new Wire().listen()}/a`, { ...options, maxInFlight: 1 })
+    const [, url] = await cable()
+    const one = client(`${url}/a`, { ...options, maxInFlight: 1 })
     const first = one.ask("Hold", { n: 1 })
     const second = one.ask("Hold", { n: 2 })
     await until("the first handler waits", () => gate.held.length === 1)
@@ -213,10 +169,10 @@ describe.each(kinds)("a client over %s", (_, WebSocket) => {
     expect(gate.held).toEqual([2])
   })
 
-  it("over a cut wire: what was written is unknown, what was not is sent once it is back", async () => {
+  it("without a session over a cut wire: what was written is unknown, what was not is sent once it is back", async () => {
     await lab()
-    const wire = new Wire()
-    const one = client(`${await wire.listen()}/a`, { ...options, maxInFlight: 1 })
+    const [wire, url] = await cable()
+    const one = client(`${url}/a`, { ...options, session: false, maxInFlight: 1 })
     const written = ended(one.ask("Hold", { n: 1 }))
     const waiting = one.ask("Kept")
     await until("the handler waits", () => gate.held.length === 1)
@@ -229,9 +185,9 @@ describe.each(kinds)("a client over %s", (_, WebSocket) => {
 
   it("finds a server that is stalled without a word, and comes back over another socket", async () => {
     await lab()
-    const wire = new Wire()
+    const [wire, url] = await cable()
     const world = new World()
-    const one = client(`${await wire.listen()}/a`, world.options({ WebSocket: WebSocket ?? globalThis.WebSocket }))
+    const one = client(`${url}/a`, world.options({ WebSocket: globalThis.WebSocket, session: true, ...options }))
     expect(await one.ask("Kept")).toBe(0)
     world.advance(25_000)
     expect(await one.ask("Kept")).toBe(0)
@@ -290,9 +246,9 @@ describe.each(kinds)("a client over %s", (_, WebSocket) => {
     expect(await answer).toBe(0)
   })
 
-  it("closes so that the agent hears its code", async () => {
+  it("without a session closes so that the agent hears its code", async () => {
     const { url } = await lab()
-    const one = client(`${url}/a`, options)
+    const one = client(`${url}/a`, { ...options, session: false })
     const held = ended(one.ask("Hold", { n: 1 }))
     await until("the handler waits", () => gate.held.length === 1)
     one.close(4000, "bye")

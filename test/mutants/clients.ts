@@ -9,22 +9,22 @@ export const clients: ReadonlyArray<Fault> = [
   {
     id: "client-resend-any",
     law: "a request whose fate is unknown is sent again after any close",
-    edits: [["client/Calls.ts", "if (code === RESTART) {", "if (code !== 0) {"]]
+    edits: [["client/Calls.ts", "if (code === RESTART && !begun) {", "if (!begun) {"]]
   },
   {
     id: "client-resend-none",
     law: "after 1012 a request that was never taken is given up",
-    edits: [["client/Calls.ts", "if (code === RESTART) {", "if (code === 0) {"]]
+    edits: [["client/Calls.ts", "if (code === RESTART && !begun) {", "if (code === 0) {"]]
   },
   {
     id: "client-resend-behind",
     law: "after 1012 the older requests go behind the younger",
-    edits: [["client/Calls.ts", "new Set([...sent, ...this.#queue])", "new Set([...this.#queue, ...sent])"]]
+    edits: [["client/Calls.ts", "new Set([...untaken, ...this.#queue])", "new Set([...this.#queue, ...untaken])"]]
   },
   {
     id: "client-resend-abandoned",
     law: "after 1012 a request that nobody waits for is sent again",
-    edits: [["client/Calls.ts", ".filter((call) => call.asker !== undefined)", ""]]
+    edits: [["client/Calls.ts", "if (asker !== undefined) untaken.push(call)", "untaken.push(call)"]]
   },
   {
     id: "client-queue-overtaken",
@@ -59,20 +59,20 @@ export const clients: ReadonlyArray<Fault> = [
     edits: [
       [
         "client/Calls.ts",
-        'this.#link.send(notification("$/cancel", { id: call.id }))',
-        'this.#link.send(notification("$/cancel", { id: call.id })), this.#sent.delete(call.id!)'
+        "if (written) this.#link.send(cancel(call.id))",
+        "if (written) (this.#link.send(cancel(call.id)), this.#sent.delete(call.id!))"
       ]
     ]
   },
   {
     id: "client-cancel-untold",
     law: "the server is not told of a request given up",
-    edits: [["client/Calls.ts", 'this.#link.send(notification("$/cancel", { id: call.id }))', "void notification"]]
+    edits: [["client/Calls.ts", "if (written) this.#link.send(cancel(call.id))", "void written"]]
   },
   {
     id: "client-buffer-unbounded",
     law: "frames are written however much the socket holds back",
-    edits: [["client/Calls.ts", " || this.#link.bufferedBytes > maxBufferedBytes) return false", ") return false"]]
+    edits: [["client/Calls.ts", " && this.#link.bufferedBytes <= maxBufferedBytes\n", "\n"]]
   },
   {
     id: "client-buffer-stuck",
@@ -92,7 +92,7 @@ export const clients: ReadonlyArray<Fault> = [
   {
     id: "client-connect-forever",
     law: "a socket that never opens is waited for",
-    edits: [["client/Link.ts", "clock.setTimeout(() => this.drop(late), connectTimeoutMillis)", "late"]]
+    edits: [["client/Link.ts", "clock.setTimeout(() => this.drop(this.#fault), connectTimeoutMillis)", "clock"]]
   },
   {
     id: "client-later-counts",
@@ -100,8 +100,8 @@ export const clients: ReadonlyArray<Fault> = [
     edits: [
       [
         "client/Link.ts",
-        "++this.#attempt >= maxAttempts",
-        '(this.#attempt += verdict === "later" ? 5 : 1) >= maxAttempts'
+        "++this.#attempt < maxAttempts",
+        '(this.#attempt += verdict === "later" ? 5 : 1) < maxAttempts'
       ]
     ]
   },
@@ -138,12 +138,12 @@ export const clients: ReadonlyArray<Fault> = [
   {
     id: "client-ask-timer-left",
     law: "an answered request leaves its timer behind",
-    edits: [["client/Client.ts", "        clock.clearTimeout(timer)\n", ""]]
+    edits: [["client/Client.ts", "      clock.clearTimeout(timer)\n", ""]]
   },
   {
     id: "client-ask-signal-left",
     law: "an answered request leaves its listener on the signal",
-    edits: [["client/Client.ts", '        signal?.removeEventListener("abort", aborted)\n', ""]]
+    edits: [["client/Client.ts", '      signal?.removeEventListener("abort", aborted)\n', ""]]
   },
   {
     id: "client-batch-after-close",
@@ -153,7 +153,7 @@ export const clients: ReadonlyArray<Fault> = [
   {
     id: "client-listener-kills",
     law: "a listener that throws costs the others the event",
-    edits: [["client/Events.ts", "        this.#report(error)\n", "        this.#report(error)\n        return\n"]]
+    edits: [["client/Listeners.ts", "        this.#report(error)\n", "        this.#report(error)\n        return\n"]]
   },
   {
     id: "client-reader-unbounded",
@@ -165,7 +165,7 @@ export const clients: ReadonlyArray<Fault> = [
   {
     id: "client-reader-leaks",
     law: "a reader that was left is still sent events",
-    edits: [["client/Events.ts", "      off()\n", ""]]
+    edits: [["client/Events.ts", "      off()\n      this.#readers", "      this.#readers"]]
   },
   {
     id: "client-needs-node",
