@@ -16,6 +16,7 @@ import type { Duplex } from "node:stream"
 import type { RawData, WebSocket } from "ws"
 import type { EventOverflow } from "../actor/EventOverflow.ts"
 import type { Conversation } from "./Conversation.ts"
+import * as Drain from "./Drain.ts"
 import * as JsonRpc from "./JsonRpc.ts"
 import type { ConnectionLimits } from "./Limits.ts"
 import { Outbox, type OutboxOwner } from "./Outbox.ts"
@@ -63,7 +64,6 @@ const UNSUPPORTED = 1003
 const INVALID_DATA = 1007
 const POLICY = 1008
 const TOO_BIG = 1009
-const RESTART = 1012
 const TRY_LATER = 1013
 
 /** What `ws` calls the violations that have a close code of their own. */
@@ -121,6 +121,10 @@ export class Connection implements OutboxOwner {
   #invalid = 0
   #resuming = false
   #draining = false
+  /** When its client may be back, where it drains. */
+  #backAt = 0
+  /** What it owed when it closed. */
+  #owed: number | undefined = undefined
   #closing = false
 
   constructor(socket: WebSocket, raw: Duplex, conversation: Conversation, house: House) {
@@ -144,6 +148,7 @@ export class Connection implements OutboxOwner {
     const { tally, left } = this.#house
     const code = this.closeCode ?? heard
     this.#closing = true
+    this.#owed = this.owing
     tally.closed[code] = (tally.closed[code] ?? 0) + 1
     this.#conversation.gone(this, { code, reason: reason.toString() })
     this.outbox.finish()
@@ -335,10 +340,16 @@ export class Connection implements OutboxOwner {
     this.#socket.terminate()
   }
 
-  /** Reads nothing more, answers what was read, then closes 1012. */
-  drain(): void {
+  /** Requests under way, those of a session's earlier connections included, and frames that wait. */
+  get owing(): number {
+    return this.#owed ?? this.#conversation.underway + (this.#backlog?.length ?? 0)
+  }
+
+  /** Reads nothing more, answers what was read, then closes 1012. `backAt`: when its client may be back. */
+  drain(backAt: number): void {
     if (this.#draining || this.#closing) return
     this.#draining = true
+    this.#backAt = backAt
     this.#socket.pause()
     this.#drained()
   }
@@ -349,8 +360,8 @@ export class Connection implements OutboxOwner {
   }
 
   #drained(): void {
-    if (this.#unfinished === 0 && this.#backlog === undefined && this.#conversation.quiet)
-      this.close(RESTART, "service restart")
+    if (this.#unfinished > 0 || this.#backlog !== undefined || !this.#conversation.quiet) return
+    this.close(Drain.RESTART, Drain.reason(this.#backAt, this.#house.now()))
   }
 
   /** Once a heartbeat: pings, unless the peer has not answered two; gives up one paused since before `stalledBefore`. */

@@ -7,8 +7,8 @@
  *
  * Floor 3; an Effect service with a lifetime: opened with its scope, drained when it closes or when the system shuts down,
  * whichever comes first. Beside it `GET /healthz` answers the counters as JSON; other paths 404.
- * Drain: no new connections; nothing more is read; what was read is answered; then close 1012, last. A request without a
- * reply after a clean 1012 was never accepted.
+ * Drain (`Drain.ts`): no new connections; batch by batch nothing more is read; what was read is answered; then close 1012,
+ * last, with a retry hint. A request without a reply after a clean 1012 was never accepted.
  * One timer for all connections, the system's: ping every 25 s, a 25th of them a step; two unanswered pings end one; a
  * paused one gets no pong and misses none, but is closed 1013 when nothing of it finishes for 60 s.
  * Law 11: in a system whose order comes from a seed it is refused by name, `RealIoInSimulation`.
@@ -30,6 +30,8 @@ import * as Edge from "../supervision/Edge.ts"
 import * as Codec from "./Codec.ts"
 import { Connection, type House, type Tally } from "./Connection.ts"
 import { Conversation } from "./Conversation.ts"
+import * as Drain from "./Drain.ts"
+import type { DrainReport } from "./Drain.ts"
 import { check, type LimitOptions, type Limits } from "./Limits.ts"
 import * as Sessions from "./Sessions.ts"
 
@@ -85,6 +87,8 @@ export interface OpenGateway {
   /** `ws://host:port` */
   readonly url: string
   readonly stats: () => GatewayStats
+  /** Lets all clients go, as the end of its scope does, and tells what was finished and what was lost. Done once. */
+  readonly drain: Effect.Effect<DrainReport>
 }
 
 /** A behaviour of any protocol and any needs. */
@@ -104,13 +108,15 @@ export class Gateway extends Context.Service<Gateway, OpenGateway>()("troupe/Gat
         const edge = new Listener(host, options)
         if (host.system.scheduler.seeded) return yield* Effect.die(new RealIoInSimulation({ what: edge.name }))
         for (const agent of options.agents) yield* edge.host(agent, services as Context.Context<unknown>)
-        const drain = yield* Effect.cached(edge.drain)
+        const drain = yield* Effect.cached(Effect.uninterruptible(edge.drain))
+        const drained = Effect.asVoid(drain)
+        const listen = Effect.map(edge.listen, (listening): OpenGateway => ({ ...listening, drain }))
         return yield* Effect.acquireRelease(
-          Effect.tap(edge.listen, () => Effect.sync(() => host.system.edges.add(drain))),
+          Effect.tap(listen, () => Effect.sync(() => host.system.edges.add(drained))),
           () =>
             Effect.ensuring(
-              drain,
-              Effect.sync(() => host.system.edges.delete(drain))
+              drained,
+              Effect.sync(() => host.system.edges.delete(drained))
             )
         )
       })
@@ -121,9 +127,6 @@ export class Gateway extends Context.Service<Gateway, OpenGateway>()("troupe/Gat
 /** Sockets that have not been upgraded, besides `maxConnections`; how long they may take. */
 const maxHandshakes = 1024
 const handshakeMillis = 10_000
-
-/** Of `drainTimeout`: how long streams may take to end by themselves. */
-const streamShare = 0.5
 
 /** `/healthz` may use a fiftieth of the loop's time. */
 const lookShare = 50
@@ -247,7 +250,7 @@ class Listener {
     })
   }
 
-  readonly listen: Effect.Effect<OpenGateway, ListenError> = Effect.callback((resume) => {
+  readonly listen: Effect.Effect<Omit<OpenGateway, "drain">, ListenError> = Effect.callback((resume) => {
     const server = this.#server
     const failed = (error: Error): void =>
       resume(Effect.fail(new ListenError({ host: this.#address, port: this.#port, reason: error.message })))
@@ -263,27 +266,24 @@ class Listener {
     })
   })
 
-  /** Closes the edge: see the header. Within `drainTimeout`; then the rest is cut. */
-  get drain(): Effect.Effect<void> {
+  /** Closes the edge: see the header. */
+  get drain(): Effect.Effect<DrainReport> {
     return Effect.gen({ self: this }, function* () {
+      const { system } = this.#host
       this.#draining = true
-      this.#host.system.timers.cancel(this.#beat)
+      system.timers.cancel(this.#beat)
       this.#server.close()
       this.#server.closeIdleConnections()
-      for (const connection of this.#connections) connection.drain()
-      const { system } = this.#host
-      const until = system.timers.now() + this.#limits.drainMillis
-      const patience = until - this.#limits.drainMillis * (1 - streamShare)
-      let streaming = true
-      while (this.#connections.size > 0 && system.timers.now() < until) {
-        yield* Effect.sleep(1)
-        if (!streaming || system.timers.now() < patience) continue
-        streaming = false
-        for (const connection of this.#connections) connection.endStreams()
-      }
-      for (const connection of this.#connections) connection.terminate()
-      this.#sessions.endAll(1012, "service restart")
+      const report = yield* Drain.drain({
+        connections: this.#connections,
+        sessions: this.#sessions,
+        limits: this.#limits,
+        now: system.timers.now
+      })
       this.#server.closeAllConnections()
+      const text = `${this.name}: ${Drain.describe(report)}`
+      system.log(Drain.lossless(report) ? Effect.logDebug(text) : Effect.logWarning(text))
+      return report
     })
   }
 

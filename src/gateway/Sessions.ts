@@ -83,6 +83,13 @@ export class Sessions {
     return this.#away.size
   }
 
+  /** Requests under way of those that are away. */
+  get underwayAway(): number {
+    let requests = 0
+    for (const { underway } of this.#away) requests += underway
+    return requests
+  }
+
   /** A new one. `owner`: who may come back to it. */
   make(codec: Codec, key: string, owner: string | undefined): Session {
     const address = addressOf(codec, key)

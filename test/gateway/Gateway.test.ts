@@ -36,6 +36,8 @@ describe("Gateway.layer", () => {
     ["gateway.heartbeat", { heartbeat: 0 }],
     ["gateway.maxConnections", { maxConnections: 1.5 }],
     ["gateway.host", { host: "" }],
+    ["gateway.drainBatch", { drainBatch: 0 }],
+    ["gateway.drainSpread", { drainTimeout: "1 second", drainSpread: "2 seconds" }],
     ["gateway.maxFrames", { maxFrames: 10 } as object]
   ] as const)("refuses %s out of its range by name", async (field, options) => {
     const exit = await opened(Gateway.layer({ agents: [silent], port: 0, ...options }), Effect.void)

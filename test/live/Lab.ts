@@ -174,16 +174,24 @@ export interface Live {
   readonly url: string
   readonly gateway: OpenGateway
   readonly host: Host
+  /** Runs an effect among its services. */
+  readonly run: <A, E>(effect: Effect.Effect<A, E, Gateway | ActorSystem>) => Promise<A>
   /** Closes the gateway, then the system, and fails if the books do not balance. */
   readonly close: () => Promise<void>
 }
 
-/** Opens a gateway for the lab on a free port, without a log. */
-export const open = async (gate: Gate, options: LimitOptions = {}, limits: Limits = {}): Promise<Live> => {
+/** Opens a gateway for the lab on a free port, without a log; `clock`: whose time it is, instead of the real one's. */
+export const open = async (
+  gate: Gate,
+  options: LimitOptions = {},
+  limits: Limits = {},
+  clock: Layer.Layer<never> = Layer.empty
+): Promise<Live> => {
   const scope = Scope.makeUnsafe()
   const layer = Gateway.layer({ port: 0, agents: [behavior(gate, limits)], ...options }).pipe(
     Layer.provideMerge(ActorSystem.layer),
-    Layer.provide(Logger.layer([]))
+    Layer.provide(Logger.layer([])),
+    Layer.provideMerge(clock)
   )
   const services = await Effect.runPromise(Layer.buildWithScope(layer, scope))
   const gateway = Context.get(services, Gateway)
@@ -196,7 +204,8 @@ export const open = async (gate: Gate, options: LimitOptions = {}, limits: Limit
     const faults = [...host.imbalances(), ...(queued + running > 0 ? [`${queued} queued, ${running} running`] : [])]
     if (faults.length > 0) throw new Error(`law 4, conservation: ${faults.join("; ")}`)
   }
-  return { url: `${gateway.url}/agents/Lab`, gateway, host, close }
+  const run: Live["run"] = (effect) => Effect.runPromise(Effect.provide(effect, services))
+  return { url: `${gateway.url}/agents/Lab`, gateway, host, run, close }
 }
 
 /** Waits on a fact; fails with what was waited for. */
