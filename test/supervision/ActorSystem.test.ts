@@ -192,14 +192,22 @@ describe("ActorSystem", () => {
       const tidy = Tidy.behavior({
         initial: 0,
         on: { Wait: (state) => state },
-        onStop: () => Effect.andThen(Effect.sleep("1 second"), () => Effect.sync(() => void (stopped = true)))
+        onStop: () =>
+          Effect.andThen(
+            Effect.repeat(Effect.yieldNow, { times: 10 }),
+            Effect.sync(() => void (stopped = true))
+          )
       })
       const host = yield* ActorSystem
       yield* ActorSystem.spawn(tidy, "one")
-      host.system.edges.add(Effect.sleep("1 hour"))
+      const { edges } = host.system
+      const edge: Effect.Effect<void> = Effect.andThen(
+        Effect.sleep("1 hour"),
+        Effect.sync(() => void edges.delete(edge))
+      )
+      edges.add(edge)
       const shutdown = yield* Effect.forkChild(host.shutdown())
       yield* TestClock.adjust("1 hour")
-      yield* TestClock.adjust("1 second")
       expect(yield* Fiber.join(shutdown)).toMatchObject({ stopped: 1, killed: 0 })
       expect(stopped).toBe(true)
     }).pipe(Effect.provide(TestSystem.layer))
