@@ -22,9 +22,14 @@ const gateway = Layer.unwrap(
 )
 
 const host = Effect.gen(function* () {
-  const { url } = yield* Gateway
+  const { url, drain } = yield* Gateway
   yield* Effect.logInfo(`listening on ${url}/agents/{Echo,Counter,Room}/{key}`)
-  yield* Effect.addFinalizer(() => Effect.logInfo("draining"))
+  yield* Effect.addFinalizer(() =>
+    Effect.logInfo("draining").pipe(
+      Effect.andThen(drain),
+      Effect.andThen((report) => Effect.logInfo(`drained ${JSON.stringify(report)}`))
+    )
+  )
   return yield* Effect.never
 })
 

@@ -19,6 +19,7 @@ import type { EventOverflow } from "../actor/EventOverflow.ts"
 import type { Pass, Renewal } from "./Admission.ts"
 import { ofViolation, POLICY, RESTART, TRY_LATER, UNAUTHORIZED, UNSUPPORTED } from "./CloseCode.ts"
 import type { Conversation } from "./Conversation.ts"
+import * as Drain from "./Drain.ts"
 import type { Mortal } from "./Expiry.ts"
 import * as JsonRpc from "./JsonRpc.ts"
 import type { Limits } from "./Limits.ts"
@@ -120,6 +121,10 @@ export class Connection implements OutboxOwner, Slowed, Mortal {
   #renewal: (() => void) | undefined = undefined
   #resuming = false
   #draining = false
+  /** When its client may be back, where it drains. */
+  #backAt = 0
+  /** What it owed when it closed. */
+  #owed: number | undefined = undefined
   #closing = false
 
   constructor(socket: WebSocket, raw: Duplex, pass: Pass, conversation: Conversation, house: House) {
@@ -145,6 +150,7 @@ export class Connection implements OutboxOwner, Slowed, Mortal {
     const { tally, brake, left } = this.#house
     const code = this.closeCode ?? heard
     this.#closing = true
+    this.#owed = this.owing
     tally.closed[code] = (tally.closed[code] ?? 0) + 1
     const kept = this.#conversation.gone(this, { code, reason: reason.toString() })
     this.#renewal?.()
@@ -419,10 +425,16 @@ export class Connection implements OutboxOwner, Slowed, Mortal {
     this.#socket.terminate()
   }
 
-  /** Reads nothing more, answers what was read, then closes 1012. */
-  drain(): void {
+  /** Requests under way, those of a session's earlier connections included, and frames that wait. */
+  get owing(): number {
+    return this.#owed ?? this.#conversation.underway + (this.#backlog?.length ?? 0)
+  }
+
+  /** Reads nothing more, answers what was read, then closes 1012. `backAt`: when its client may be back. */
+  drain(backAt: number): void {
     if (this.#draining || this.#closing) return
     this.#draining = true
+    this.#backAt = backAt
     this.#stopReading()
     this.#drained()
   }
@@ -433,8 +445,8 @@ export class Connection implements OutboxOwner, Slowed, Mortal {
   }
 
   #drained(): void {
-    if (this.#unfinished === 0 && this.#backlog === undefined && this.#conversation.quiet)
-      this.hangUp(RESTART, "service restart")
+    if (this.#unfinished > 0 || this.#backlog !== undefined || !this.#conversation.quiet) return
+    this.hangUp(RESTART, Drain.reason(this.#backAt, this.#house.now()))
   }
 
   /** Once a heartbeat: pings, unless the peer has not answered two; gives up one paused since before `stalledBefore`. */

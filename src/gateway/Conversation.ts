@@ -72,7 +72,8 @@ export class Conversation implements Client {
     return this.#line!
   }
 
-  protected get underway(): number {
+  /** Requests begun and not answered. */
+  get underway(): number {
     return this.#requests.size
   }
 

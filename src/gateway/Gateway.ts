@@ -7,8 +7,8 @@
  *
  * Floor 3; an Effect service with a lifetime: opened with its scope, drained when it closes or when the system shuts down,
  * whichever comes first. Who may come in is Admission's to say, before the upgrade; the plain HTTP beside it is Http's.
- * Drain: no new connections; nothing more is read; what was read is answered; then close 1012, last. A request without a
- * reply after a clean 1012 was never accepted.
+ * Drain (`Drain.ts`): no new connections; batch by batch nothing more is read; what was read is answered; then close 1012,
+ * last, with a retry hint. A request without a reply after a clean 1012 was never accepted.
  * One timer for all connections, the system's: ping every 25 s, a 25th of them a step; two unanswered pings end one; a
  * paused one gets no pong and misses none, but is closed 1013 when nothing of it finishes for 60 s.
  * What `expiresAt` and the rate of messages ask for has one timer each, while anybody waits for it.
@@ -28,11 +28,13 @@ import { Deadline } from "../kernel/Timers.ts"
 import { ActorSystem, type Host } from "../supervision/ActorSystem.ts"
 import * as Edge from "../supervision/Edge.ts"
 import { Admission, type AdmissionOptions, type Pass, Refusal, rules } from "./Admission.ts"
-import { RESTART, TRY_LATER } from "./CloseCode.ts"
+import { TRY_LATER } from "./CloseCode.ts"
 import * as Codec from "./Codec.ts"
 import { Connection, type House, type Tally } from "./Connection.ts"
 import { Conversation } from "./Conversation.ts"
 import * as Dialect from "./Dialect.ts"
+import * as Drain from "./Drain.ts"
+import type { DrainReport } from "./Drain.ts"
 import { Expiry } from "./Expiry.ts"
 import { Http } from "./Http.ts"
 import { check, type LimitOptions, type Limits } from "./Limits.ts"
@@ -96,6 +98,8 @@ export interface OpenGateway {
   /** `http://host:port` of the port for /healthz, /readyz, /metrics, where it is another. */
   readonly adminUrl: string | undefined
   readonly stats: () => GatewayStats
+  /** Lets all clients go, as the end of its scope does, and tells what was finished and what was lost. Done once. */
+  readonly drain: Effect.Effect<DrainReport>
 }
 
 /** A behaviour of any protocol and any needs. */
@@ -117,22 +121,21 @@ export class Gateway extends Context.Service<Gateway, OpenGateway>()("troupe/Gat
         const edge = new Listener(host, any, services as Context.Context<unknown>)
         if (host.system.scheduler.seeded) return yield* Effect.die(new RealIoInSimulation({ what: edge.name }))
         for (const agent of options.agents) yield* edge.host(agent, services as Context.Context<unknown>)
-        const drain = yield* Effect.cached(edge.drain)
+        const drain = yield* Effect.cached(Effect.uninterruptible(edge.drain))
+        const drained = Effect.asVoid(drain)
+        const listen = Effect.map(edge.listen, (listening): OpenGateway => ({ ...listening, drain }))
         return yield* Effect.acquireRelease(
-          Effect.tap(edge.listen, () => Effect.sync(() => host.system.edges.add(drain))),
+          Effect.tap(listen, () => Effect.sync(() => host.system.edges.add(drained))),
           () =>
             Effect.ensuring(
-              drain,
-              Effect.sync(() => host.system.edges.delete(drain))
+              drained,
+              Effect.sync(() => host.system.edges.delete(drained))
             )
         )
       })
     )
   }
 }
-
-/** Of `drainTimeout`: how long streams may take to end by themselves. */
-const streamShare = 0.5
 
 /** A heartbeat goes round in so many steps. */
 const slices = 25
@@ -301,7 +304,7 @@ class Listener {
     })
   }
 
-  get listen(): Effect.Effect<OpenGateway, Listen.ListenError> {
+  get listen(): Effect.Effect<Omit<OpenGateway, "drain">, Listen.ListenError> {
     return Effect.gen({ self: this }, function* () {
       const port = yield* this.#open(this.#server, this.#place)
       const adminServer = this.#adminServer
@@ -327,31 +330,29 @@ class Listener {
     )
   }
 
-  /** Closes the edge: see the header. Within `drainTimeout`; then the rest is cut. */
-  get drain(): Effect.Effect<void> {
+  /** Closes the edge: see the header. */
+  get drain(): Effect.Effect<DrainReport> {
     return Effect.gen({ self: this }, function* () {
+      const { system } = this.#host
       this.#draining = true
-      this.#host.system.timers.cancel(this.#beat)
+      system.timers.cancel(this.#beat)
       this.#server.close()
       this.#server.closeIdleConnections()
       this.#admission.close()
-      for (const connection of this.#connections) connection.drain()
-      const { system } = this.#host
-      const until = system.timers.now() + this.#limits.drainMillis
-      const patience = until - this.#limits.drainMillis * (1 - streamShare)
-      let streaming = true
-      while (this.#connections.size + this.#http.posts.size > 0 && system.timers.now() < until) {
-        yield* Effect.sleep(1)
-        if (!streaming || system.timers.now() < patience) continue
-        streaming = false
-        for (const connection of this.#connections) connection.endStreams()
-      }
-      for (const connection of this.#connections) connection.terminate()
-      this.#sessions.endAll(RESTART, "service restart")
+      const report = yield* Drain.drain({
+        connections: this.#connections,
+        posts: this.#http.posts,
+        sessions: this.#sessions,
+        limits: this.#limits,
+        now: system.timers.now
+      })
       this.#server.closeAllConnections()
       this.#metrics.close()
       this.#adminServer?.close()
       this.#adminServer?.closeAllConnections()
+      const text = `${this.name}: ${Drain.describe(report)}`
+      system.log(Drain.lossless(report) ? Effect.logDebug(text) : Effect.logWarning(text))
+      return report
     })
   }
 

@@ -69,8 +69,15 @@ export interface LimitOptions {
   readonly heartbeat?: Duration.Input
   /** A connection paused so long with nothing finished is closed 1013. Default 60 seconds. */
   readonly stallTimeout?: Duration.Input
-  /** A drain waits so long for answers, then cuts. Default 10 seconds. */
+  /** A drain takes so long at most; then what is not answered is cut. Default 15 seconds. */
   readonly drainTimeout?: Duration.Input
+  /** A drain lets so many connections go at a time; more at once come back as a herd. 1-1,000,000, default 250. */
+  readonly drainBatch?: number
+  /**
+   * Over so long the batches of a drain are spread, where there is more than one, and over as long again their coming back.
+   * At most `drainTimeout`; default a fifth of it, at most 3 seconds.
+   */
+  readonly drainSpread?: Duration.Input
 }
 
 export interface ConnectionLimits extends RateLimits {
@@ -105,6 +112,8 @@ export interface Limits extends ConnectionLimits, AdmissionLimits {
   readonly heartbeatMillis: number
   readonly stallMillis: number
   readonly drainMillis: number
+  readonly drainBatch: number
+  readonly drainSpreadMillis: number
 }
 
 /** What `ws` may still hand over of a socket that is paused: the frame at hand, and a chunk behind it. */
@@ -140,7 +149,9 @@ const names: ReadonlyArray<keyof LimitOptions> = [
   "requestTimeout",
   "heartbeat",
   "stallTimeout",
-  "drainTimeout"
+  "drainTimeout",
+  "drainBatch",
+  "drainSpread"
 ]
 
 const thousands = (field: string, value: unknown, fallback: number): number =>
@@ -152,6 +163,8 @@ const optional = (field: string, value: unknown): number | undefined =>
 export const check = (o: LimitOptions): Limits => {
   Options.known("gateway", o, [...others, ...names])
   const maxFrameBytes = Options.integer("gateway.maxFrameBytes", o.maxFrameBytes, 65_536, 64, 16_777_216)
+  const drainMillis = Options.millis("gateway.drainTimeout", o.drainTimeout, 15_000)
+  const drainSpreadMillis = Options.millis("gateway.drainSpread", o.drainSpread, Math.min(3000, drainMillis / 5))
   return {
     maxConnections: Options.integer("gateway.maxConnections", o.maxConnections, 16_384, 1, 1_000_000),
     maxConnectionsPerAddress: optional("gateway.maxConnectionsPerAddress", o.maxConnectionsPerAddress),
@@ -178,6 +191,8 @@ export const check = (o: LimitOptions): Limits => {
     requestMillis: Options.millis("gateway.requestTimeout", o.requestTimeout, 30_000),
     heartbeatMillis: Options.millis("gateway.heartbeat", o.heartbeat, 25_000),
     stallMillis: Options.millis("gateway.stallTimeout", o.stallTimeout, 60_000),
-    drainMillis: Options.millis("gateway.drainTimeout", o.drainTimeout, 10_000)
+    drainMillis,
+    drainBatch: Options.integer("gateway.drainBatch", o.drainBatch, 250, 1, 1_000_000),
+    drainSpreadMillis: Options.atMost("gateway.drainSpread", drainSpreadMillis, drainMillis, "drainTimeout")
   }
 }

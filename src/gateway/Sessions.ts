@@ -47,6 +47,13 @@ export class Sessions {
     return this.#away.size
   }
 
+  /** Requests under way of those that are away. */
+  get underwayAway(): number {
+    let requests = 0
+    for (const { underway } of this.#away) requests += underway
+    return requests
+  }
+
   /** A new one. */
   make(pass: Pass): Session {
     const { agent } = pass

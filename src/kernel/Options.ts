@@ -50,6 +50,10 @@ export const millis = (field: string, value: Duration.Input | "infinity" | undef
   return ms > 0 ? ms : refuse(field, value, 'a duration above zero, such as "5 seconds"')
 }
 
+/** Refuses a number of milliseconds above that of another option. */
+export const atMost = (field: string, millis: number, most: number, of: string): number =>
+  millis <= most ? millis : refuse(field, millis, `at most ${of}, ${most} ms`)
+
 /** True or false; `fallback` when absent. */
 export const boolean = (field: string, value: unknown, fallback: boolean): boolean => {
   if (value === undefined) return fallback

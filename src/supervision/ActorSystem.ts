@@ -2,8 +2,8 @@
  * The actor system as an Effect service: spawn, host, find, look, stop.
  *
  * Floor 2; the module users import as `ActorSystem`. `ActorSystem.layer` opens a system and, when its scope closes, shuts it
- * down in phases: edges (gateways) first, then actors serve each other until quiet, then the tree in reverse; one absolute
- * deadline (`shutdown`, 15 s) bounds it, and the report says what was dead-lettered and what would not end.
+ * down in phases: edges (gateways) first, by deadlines of their own; then actors serve each other until quiet, then the tree
+ * in reverse, by one absolute deadline (`shutdown`, 15 s); the report says what was dead-lettered and what would not end.
  */
 import { Context, Deferred, Effect, Layer, Stream, Queue, Tracer } from "effect"
 import type { Rpc } from "effect/rpc"
@@ -229,7 +229,6 @@ const shutdown = Effect.fnUntraced(function* (host: Host) {
   const { system } = host
   const before = { ...system.deadLetters.counts } as Record<string, number>
   const startedAt = system.timers.now()
-  const left = () => startedAt + system.shutdownMillis - system.timers.now()
   const report = (stopped: number, killed: number): ShutdownReport => {
     const deadLetters: Record<string, number> = {}
     for (const [reason, n] of Object.entries(system.deadLetters.counts)) {
@@ -239,6 +238,9 @@ const shutdown = Effect.fnUntraced(function* (host: Host) {
     return { millis: system.timers.now() - startedAt, stopped, killed, deadLetters, zombies }
   }
   yield* Effect.forEach([...system.edges], (edge) => edge, { concurrency: "unbounded", discard: true })
+  // edges keep a deadline of their own: one that used it up must not cost the actors their `onStop`
+  const closedAt = system.timers.now()
+  const left = () => closedAt + system.shutdownMillis - system.timers.now()
   // virtual time does not pass by itself: there, quiet is awaited only while something can run
   const patience = system.live ? Number.POSITIVE_INFINITY : 1000
   for (let n = 0; n < patience && !host.quiet && left() > system.shutdownMillis / 2; n++) yield* pause(host)

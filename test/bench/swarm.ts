@@ -1,170 +1,180 @@
 /**
- * `npm run swarm -- [--agents N] [--seconds S] [--url ws://...] [--json]`: many clients, an agent each, on one host.
+ * `npm run swarm -- [--agents N] [--seconds S] [--chaos] [--sessions] [--url ws://...] [--json]`: many clients on one host.
  *
  * Starts the demo host as a child process unless `--url` names one; opens N connections (default 10,000) from several
- * 127.x.y.z source addresses, 200 at a time; sends each a message and waits for its answer; then, for S seconds (default 0),
- * keeps 500 requests in flight over random connections. Prints a table: connected, answered, messages/s, p50/p99, RSS a
- * connection, lost, duplicated. Exit status 1 if anything was lost or duplicated. Bounded in count and time; ends by itself.
- * Client and server are two processes, so each holds N sockets: the open-files limit is per process.
+ * 127.x.y.z source addresses, by well-behaved clients (`swarm/Polite.ts`): a half with an Echo agent each, a quarter with a
+ * Counter each, a quarter in Rooms of eight; for S seconds (default 10) they send `--rate` messages a second (default a fifth
+ * of N). Latencies count from the time a message was due. Prints a progress line and a table.
+ *
+ *   --sessions        with sessions and request keys
+ *   --chaos           so, and 0.5 % of them are cut each second, in the midst of frames too, and a twentieth as many rogues
+ *                     (`swarm/Rogue.ts`) do their worst
+ *   --cycles C        the same C times on one host, and its heapUsed + external after each
+ *   --pairs P         P times without chaos and with it, in turns: the medians
+ *   --company         with nobody else; with a stalled reader and a flooder in a room of their own; in a room of others
+ *   --herd            N clients (default 5,000) with sessions, their host restarted under them (`swarm/Herd.ts`)
+ *
+ * Exit status 1 if anything was lost, duplicated or wrong for a well-behaved client. Bounded in count and time; ends by itself.
  */
-import { readFileSync } from "node:fs"
+import { loadavg } from "node:os"
 import { parseArgs } from "node:util"
-import { WebSocket } from "ws"
-import { type HostProcess, start } from "../live/HostProcess.ts"
+import { herd } from "./swarm/Herd.ts"
+import { type Outcome, type Row, swarm, type SwarmOptions } from "./swarm/Run.ts"
 
 const { values } = parseArgs({
   options: {
-    agents: { type: "string", default: "10000" },
-    seconds: { type: "string", default: "0" },
+    agents: { type: "string" },
+    seconds: { type: "string", default: "10" },
+    rate: { type: "string" },
+    chaos: { type: "boolean", default: false },
+    sessions: { type: "boolean", default: false },
+    cycles: { type: "string", default: "1" },
+    pairs: { type: "string" },
+    company: { type: "boolean", default: false },
+    herd: { type: "boolean", default: false },
     url: { type: "string" },
     json: { type: "boolean", default: false }
   }
 })
-const agents = Math.min(100_000, Math.max(1, Number(values.agents)))
-const seconds = Math.min(600, Math.max(0, Number(values.seconds)))
-if (!Number.isInteger(agents) || !Number.isFinite(seconds)) throw new Error("--agents N and --seconds S are numbers")
 
-const openTogether = 200
-/** Source addresses: each has some 28,000 ports, and few in use are found fast. Each run takes others, since ports linger. */
-const addresses = 32
-const network = `127.${1 + (process.pid % 250)}.${1 + (Math.floor(process.pid / 250) % 250)}`
-const inFlight = 500
-const patienceMillis = 60_000
+const number = (name: string, text: string, min: number, max: number): number => {
+  const n = Number(text)
+  if (text.trim() === "" || !Number.isFinite(n)) throw new Error(`--${name} is a number from ${min} to ${max}`)
+  return Math.min(max, Math.max(min, n))
+}
 
-let lost = 0
-let duplicated = 0
-let wrong = 0
+const agents = Math.round(number("agents", values.agents ?? (values.herd ? "5000" : "10000"), 1, 100_000))
+const cycles = Math.round(number("cycles", values.cycles, 1, 20))
+if (values.url !== undefined && cycles > 1) throw new Error("--cycles needs a host of its own: without --url")
 
-/** One connection, one agent, one request at a time. */
-class Client {
-  readonly socket: WebSocket
-  #id = 0
-  #text = ""
-  #resolve: ((millis: number) => void) | undefined = undefined
-  #sentAt = 0
-  readonly closed: Promise<number>
-
-  constructor(socket: WebSocket) {
-    this.socket = socket
-    this.closed = new Promise((resolve) => socket.once("close", resolve))
-    socket.on("message", (data) => this.#receive((data as Buffer).toString()))
-    socket.on("close", () => {
-      if (this.#resolve !== undefined) lost++
-    })
+let shown = 0
+const progress = (text: string): void => {
+  if (values.json) return
+  if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${text}`)
+  else if (performance.now() - shown > 5000) {
+    shown = performance.now()
+    process.stderr.write(`${text}\n`)
   }
+}
 
-  /** Echoes one text; answers with the milliseconds it took. */
-  echo(text: string): Promise<number> {
-    this.#id++
-    this.#text = text
-    this.#sentAt = performance.now()
-    this.socket.send(JSON.stringify({ jsonrpc: "2.0", id: this.#id, method: "Echo", params: { text } }))
-    return new Promise((resolve) => (this.#resolve = resolve))
+const options: SwarmOptions = {
+  agents,
+  seconds: number("seconds", values.seconds, 0, 3600),
+  rate: number("rate", values.rate ?? String(Math.max(20, agents / 5)), 0.001, 1_000_000),
+  sessions: values.sessions,
+  chaos: values.chaos,
+  cycles,
+  url: values.url,
+  progress
+}
+
+const table = (columns: Readonly<Record<string, Row>>): void => {
+  const names = [...new Set(Object.values(columns).flatMap((row) => Object.keys(row)))]
+  if (process.stderr.isTTY) process.stderr.write("\r\x1b[K")
+  console.table(
+    names.map((what) => ({
+      what,
+      ...Object.fromEntries(Object.entries(columns).map(([name, row]) => [name, row[what] ?? ""]))
+    }))
+  )
+}
+
+const load = (): string =>
+  `load average ${loadavg()
+    .map((n) => n.toFixed(1))
+    .join(" ")}`
+
+/** What is worth saying beside the figures. */
+const tell = ({ got, notes, closed, health }: Outcome): void => {
+  for (const [kind, what] of Object.entries(got)) {
+    const all = Object.entries(what).toSorted(([, a], [, b]) => b - a)
+    console.log(`${kind}: ${all.map(([name, n]) => `${name} ${n}`).join(", ")}`)
   }
+  if (Object.keys(closed).length > 0) console.log("well-behaved clients closed by the host, by code:", closed)
+  if (health !== undefined) console.log("the host's counters:", JSON.stringify(health.gateway))
+  for (const text of notes.slice(0, 20)) console.log(`! ${text}`)
+}
 
-  #receive(frame: string): void {
-    const { id, result } = JSON.parse(frame) as { readonly id: number; readonly result?: { readonly text: string } }
-    const resolve = this.#resolve
-    if (id !== this.#id || resolve === undefined) {
-      duplicated++
-      return
+const median = (numbers: ReadonlyArray<number>): number =>
+  numbers.toSorted((a, b) => a - b)[Math.floor(numbers.length / 2)]!
+
+const mebibytes = (memory: ReadonlyArray<number>): string =>
+  memory.map((bytes) => (bytes / 1_048_576).toFixed(1)).join(", ")
+
+const one = async (): Promise<boolean> => {
+  const outcome = await swarm(options)
+  const { row, got, memory } = outcome
+  const [first, second] = memory
+  const growth = first === undefined || second === undefined ? undefined : (second / first - 1) * 100
+  if (values.json) {
+    console.log(JSON.stringify({ ...row, got, memory, host: outcome.health?.gateway, notes: outcome.notes }))
+  } else {
+    table({ figure: row })
+    tell(outcome)
+    if (growth !== undefined) {
+      console.log(
+        `heapUsed + external after each cycle: ${mebibytes(memory)} MiB; the second against the first ${growth.toFixed(1)} %`
+      )
     }
-    if (result?.text !== this.#text) wrong++
-    this.#resolve = undefined
-    resolve(performance.now() - this.#sentAt)
+    console.log(load())
   }
+  return outcome.sound && (growth === undefined || growth <= 5)
 }
 
-const isLocal = (url: string): boolean => new URL(url).hostname === "127.0.0.1"
-
-const open = (url: string, i: number): Promise<Client> =>
-  new Promise((resolve, reject) => {
-    const local = isLocal(url) ? { localAddress: `${network}.${2 + (i % addresses)}` } : {}
-    const socket = new WebSocket(`${url}/agents/Echo/swarm-${i}`, { ...local, perMessageDeflate: false })
-    socket.once("open", () => resolve(new Client(socket)))
-    socket.once("error", reject)
-  })
-
-const within = <A>(promise: Promise<A>, what: string): Promise<A> => {
-  let timer: NodeJS.Timeout
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`${what}: not within ${patienceMillis} ms`)), patienceMillis)
-  })
-  return Promise.race([promise, late]).finally(() => clearTimeout(timer))
-}
-
-const rss = (pid: number): number => {
-  const line = /VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, "utf8"))
-  return line === null ? 0 : Number(line[1]) * 1024
-}
-
-const percentile = (sorted: ReadonlyArray<number>, q: number): number =>
-  sorted.length === 0 ? 0 : sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * q))]!
-
-const main = async (host: HostProcess | undefined, url: string): Promise<boolean> => {
-  const before = host === undefined ? 0 : rss(host.pid)
-  const clients: Array<Client> = []
-  const openedFrom = performance.now()
-  for (let i = 0; i < agents; i += openTogether) {
-    const batch = Array.from({ length: Math.min(openTogether, agents - i) }, (_, k) => open(url, i + k))
-    clients.push(...(await within(Promise.all(batch), "opening connections")))
-  }
-  const openSeconds = (performance.now() - openedFrom) / 1000
-  const first = await within(Promise.all(clients.map((client, i) => client.echo(`hello ${i}`))), "the first answers")
-  const held = await host?.health()
-  const perConnection = host === undefined ? 0 : (rss(host.pid) - before) / agents
-
-  let messages = 0
-  const latencies: Array<number> = []
-  const loadFrom = performance.now()
-  const until = loadFrom + seconds * 1000
-  const worker = async (k: number): Promise<void> => {
-    for (let n = k; performance.now() < until; n += inFlight) {
-      latencies.push(await clients[n % agents]!.echo(`message ${n}`))
-      messages++
+const pairs = async (times: number): Promise<boolean> => {
+  const ratios: Array<number> = []
+  let sound = true
+  for (let pair = 1; pair <= times; pair++) {
+    const plain = await swarm({ ...options, chaos: false, sessions: true })
+    const chaos = await swarm({ ...options, chaos: true })
+    sound &&= plain.sound && chaos.sound
+    ratios.push(chaos.row["p99_ms"]! / plain.row["p99_ms"]!)
+    if (values.json) console.log(JSON.stringify({ pair, plain: plain.row, chaos: chaos.row, got: chaos.got }))
+    else {
+      table({ "without chaos": plain.row, "with chaos": chaos.row })
+      tell(chaos)
+      for (const text of plain.notes) console.log(`! without chaos: ${text}`)
+      console.log(`pair ${pair} of ${times}: p99 with chaos / without ${ratios.at(-1)!.toFixed(2)}; ${load()}`)
     }
   }
-  const workers = Math.min(inFlight, agents)
-  if (seconds > 0) await within(Promise.all(Array.from({ length: workers }, (_, k) => worker(k))), "the load")
-  const loadSeconds = (performance.now() - loadFrom) / 1000
-  latencies.sort((a, b) => a - b)
+  console.log(`p99 with chaos / without, median of ${times}: ${median(ratios).toFixed(2)}`)
+  return sound
+}
 
-  const after = await host?.health()
-  // the server closes first, so that no port of ours lingers: by its drain, or asked to
-  if (host === undefined) for (const { socket } of clients) socket.close(1000)
-  const exitCode = await host?.stop()
-  const codes = await within(Promise.all(clients.map(({ closed }) => closed)), "the closes")
-  const drained = codes.filter((code) => code === (host === undefined ? 1000 : 1012)).length
-  const row = {
-    connected: clients.length,
-    answered: first.length,
-    held_by_host: held?.gateway.connections ?? null,
-    agents_on_host: held?.system.actors ?? null,
-    connections_per_s: Math.round(agents / openSeconds),
-    rss_bytes_per_connection: Math.round(perConnection),
-    messages,
-    rate_per_s: seconds > 0 ? Math.round(messages / loadSeconds) : 0,
-    p50_us: Math.round(percentile(latencies, 0.5) * 1000),
-    p99_us: Math.round(percentile(latencies, 0.99) * 1000),
-    lost,
-    duplicated,
-    wrong,
-    closed_cleanly: drained,
-    host_exit_code: exitCode ?? null,
-    balanced: after?.balanced ?? null
+const company = async (): Promise<boolean> => {
+  const runs: Array<readonly [string, Outcome]> = []
+  for (const kind of ["nobody", "own room", "shared room"] as const) {
+    runs.push([kind, await swarm({ ...options, company: kind })])
   }
-  if (values.json) console.log(JSON.stringify(row))
-  else console.table(Object.entries(row).map(([what, figure]) => ({ what, figure })))
-  const heldAll = held === undefined || held.gateway.connections === agents
-  if (drained !== agents || (exitCode !== undefined && exitCode !== 0)) return false
-  return lost === 0 && duplicated === 0 && wrong === 0 && heldAll && row.balanced !== false
+  if (values.json)
+    console.log(JSON.stringify(Object.fromEntries(runs.map(([name, { row, got }]) => [name, { row, got }]))))
+  else {
+    table(Object.fromEntries(runs.map(([name, { row }]) => [name, row])))
+    for (const [name, outcome] of runs) {
+      console.log(`- ${name}`)
+      tell(outcome)
+    }
+    console.log(load())
+  }
+  return runs.every(([, { sound }]) => sound)
 }
 
-const host = values.url === undefined ? await start({ NODE_ENV: "production" }) : undefined
-let sound = false
-try {
-  sound = await main(host, values.url ?? host!.url)
-} finally {
-  await host?.stop()
+const restarted = async (): Promise<boolean> => {
+  const { faults, ...row } = await herd({ clients: agents, progress })
+  if (values.json) console.log(JSON.stringify({ ...row, faults }))
+  else {
+    table({ figure: row })
+    for (const fault of faults) console.log(`! ${fault}`)
+    console.log(load())
+  }
+  return faults.length === 0
 }
-process.exit(sound ? 0 : 1)
+
+const main = async (): Promise<boolean> => {
+  if (values.herd) return restarted()
+  if (values.company) return company()
+  if (values.pairs !== undefined) return pairs(Math.round(number("pairs", values.pairs, 1, 20)))
+  return one()
+}
+
+process.exit((await main()) ? 0 : 1)

@@ -36,6 +36,8 @@ describe("Gateway.layer", () => {
     ["gateway.heartbeat", { heartbeat: 0 }],
     ["gateway.maxConnections", { maxConnections: 1.5 }],
     ["gateway.host", { host: "" }],
+    ["gateway.drainBatch", { drainBatch: 0 }],
+    ["gateway.drainSpread", { drainTimeout: "1 second", drainSpread: "2 seconds" }],
     ["gateway.maxFrames", { maxFrames: 10 } as object],
     ["gateway.maxConnectionsPerAddress", { maxConnectionsPerAddress: 0 }],
     ["gateway.maxConnectionsPerPrincipal", { maxConnectionsPerPrincipal: 0 }],

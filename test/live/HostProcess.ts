@@ -15,6 +15,12 @@ export interface Health {
   readonly gateway: {
     readonly connections: number
     readonly paused: number
+    readonly sessions: number
+    readonly away: number
+    readonly heldBytes: number
+    readonly keptBytes: number
+    readonly queuedBytes: number
+    readonly droppedEvents: number
     readonly framesIn: number
     readonly framesOut: number
     readonly invalid: number
@@ -31,6 +37,13 @@ export interface Health {
     readonly running: number
   }
   readonly memory: { readonly rss: number; readonly heapUsed: number; readonly external: number }
+}
+
+/** What is left after forced collections, in bytes. */
+export interface Measure {
+  readonly heapUsed: number
+  readonly external: number
+  readonly rss: number
 }
 
 export class HostProcess {
@@ -53,6 +66,14 @@ export class HostProcess {
     return (await response.json()) as Health
   }
 
+  /** Collects garbage there, and tells what is left; of one started `measured`. */
+  measure(): Promise<Measure> {
+    return new Promise((resolve) => {
+      this.#child.once("message", (measure) => resolve(measure as Measure))
+      this.#child.send("measure")
+    })
+  }
+
   /** Asks it to drain; answers with its exit code. */
   async stop(signal: "SIGTERM" | "SIGINT" = "SIGTERM"): Promise<number | null> {
     const ended = new Promise<number | null>((resolve) => this.#child.once("exit", resolve))
@@ -62,13 +83,15 @@ export class HostProcess {
   }
 }
 
-export const start = (environment: Record<string, string> = {}): Promise<HostProcess> =>
+/** Starts it; `measured`: so that it can be asked for its memory. */
+export const start = (environment: Record<string, string> = {}, measured = false): Promise<HostProcess> =>
   new Promise((resolve, reject) => {
-    const args = ["--no-warnings", "--min-semi-space-size=16", `${root}examples/host.ts`]
+    const measuring = measured ? ["--expose-gc", "--import", `${root}test/bench/swarm/Measured.ts`] : []
+    const args = ["--no-warnings", "--min-semi-space-size=16", ...measuring, `${root}examples/host.ts`]
     const child = spawn(process.execPath, args, {
       cwd: root,
       env: { ...process.env, PORT: "0", HOST: "127.0.0.1", NO_COLOR: "1", ...environment },
-      stdio: ["ignore", "pipe", "pipe"]
+      stdio: ["ignore", "pipe", "pipe", ...(measured ? (["ipc"] as const) : [])]
     })
     let output = ""
     const read = (chunk: Buffer): void => {
@@ -76,8 +99,8 @@ export const start = (environment: Record<string, string> = {}): Promise<HostPro
       const url = /listening on (ws:\/\/[^/]+)\//.exec(output)?.[1]
       if (url !== undefined) resolve(new HostProcess(url, () => output, child))
     }
-    child.stdout.on("data", read)
-    child.stderr.on("data", read)
+    child.stdout?.on("data", read)
+    child.stderr?.on("data", read)
     child.once("error", reject)
     child.once("exit", (code) => reject(new Error(`the host ended with ${code}: ${output}`)))
   })

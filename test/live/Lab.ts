@@ -186,18 +186,26 @@ export interface Live {
   readonly url: string
   readonly gateway: OpenGateway
   readonly host: Host
+  /** Runs an effect among its services. */
+  readonly run: <A, E>(effect: Effect.Effect<A, E, Gateway | ActorSystem>) => Promise<A>
   /** Closes the gateway, then the system, and fails if the books do not balance. */
   readonly close: () => Promise<void>
 }
 
-/** Opens a gateway for the lab on a free port; its log is the gate's. */
-export const open = async (gate: Gate, options: LabOptions = {}, limits: Limits = {}): Promise<Live> => {
+/** Opens a gateway for the lab on a free port; its log is the gate's. `clock`: whose time it is, instead of the real one's. */
+export const open = async (
+  gate: Gate,
+  options: LabOptions = {},
+  limits: Limits = {},
+  clock: Layer.Layer<never> = Layer.empty
+): Promise<Live> => {
   const scope = Scope.makeUnsafe()
   const layer = Gateway.layer({ port: 0, agents: [behavior(gate, limits)], ...options }).pipe(
     Layer.provideMerge(ActorSystem.layer),
     Layer.provide(
       Logger.layer([Logger.make(({ message, cause }) => gate.logs.push(`${inspect(message)} ${String(cause)}`))])
-    )
+    ),
+    Layer.provideMerge(clock)
   )
   const services = await Effect.runPromise(Layer.buildWithScope(layer, scope))
   const gateway = Context.get(services, Gateway)
@@ -210,7 +218,8 @@ export const open = async (gate: Gate, options: LabOptions = {}, limits: Limits 
     const faults = [...host.imbalances(), ...(queued + running > 0 ? [`${queued} queued, ${running} running`] : [])]
     if (faults.length > 0) throw new Error(`law 4, conservation: ${faults.join("; ")}`)
   }
-  return { url: `${gateway.url}/agents/Lab`, gateway, host, close }
+  const run: Live["run"] = (effect) => Effect.runPromise(Effect.provide(effect, services))
+  return { url: `${gateway.url}/agents/Lab`, gateway, host, run, close }
 }
 
 /** Waits on a fact; fails with what was waited for. */

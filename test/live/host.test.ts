@@ -194,7 +194,10 @@ describe("the end", () => {
     const lines = own.output().trim().split("\n")
     expect(lines).toEqual([
       expect.stringContaining(`listening on ${own.url}/agents/`),
-      expect.stringMatching(/draining$/)
+      expect.stringMatching(/draining$/),
+      expect.stringMatching(
+        /drained \{"millis":[\d.]+,"closed":1,"cut":0,"left":0,"away":0,"finished":\d+,"lost":0,"unsentBytes":0\}$/
+      )
     ])
   })
 })

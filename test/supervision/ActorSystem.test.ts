@@ -184,6 +184,34 @@ describe("ActorSystem", () => {
       expect((yield* Effect.flip(one.tell("Wait")))._tag).toBe("ActorStopped")
     }).pipe(Effect.provide(TestSystem.layer))
   )
+
+  it.effect("shutdown leaves actors the time for onStop, however long the edges took to close", () =>
+    Effect.gen(function* () {
+      let stopped = false
+      const Tidy = Actor.make("Tidy", { state: Schema.Int, protocol: [Rpc.make("Wait")] })
+      const tidy = Tidy.behavior({
+        initial: 0,
+        on: { Wait: (state) => state },
+        onStop: () =>
+          Effect.andThen(
+            Effect.repeat(Effect.yieldNow, { times: 10 }),
+            Effect.sync(() => void (stopped = true))
+          )
+      })
+      const host = yield* ActorSystem
+      yield* ActorSystem.spawn(tidy, "one")
+      const { edges } = host.system
+      const edge: Effect.Effect<void> = Effect.andThen(
+        Effect.sleep("1 hour"),
+        Effect.sync(() => void edges.delete(edge))
+      )
+      edges.add(edge)
+      const shutdown = yield* Effect.forkChild(host.shutdown())
+      yield* TestClock.adjust("1 hour")
+      expect(yield* Fiber.join(shutdown)).toMatchObject({ stopped: 1, killed: 0 })
+      expect(stopped).toBe(true)
+    }).pipe(Effect.provide(TestSystem.layer))
+  )
 })
 
 describe("Edge", () => {

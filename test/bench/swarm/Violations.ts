@@ -1,0 +1,116 @@
+/**
+ * What no decent client sends: handshakes and frames against RFC 6455, HTTP against RFC 9112, JSON, JSON-RPC. Data only.
+ */
+const head = (lines: ReadonlyArray<string>): string => `${lines.join("\r\n")}\r\n\r\n`
+
+const upgrade = (path: string, extra: ReadonlyArray<string> = [], key = "dGhlIHNhbXBsZSBub25jZQ==", version = "13") =>
+  head([
+    `GET ${path} HTTP/1.1`,
+    "Host: 127.0.0.1",
+    "Connection: Upgrade",
+    "Upgrade: websocket",
+    ...(key === "" ? [] : [`Sec-WebSocket-Key: ${key}`]),
+    `Sec-WebSocket-Version: ${version}`,
+    ...extra
+  ])
+
+/** An upgrade that is right. */
+export const good = (path: string): string => upgrade(path)
+
+/** Handshakes that are wrong, each with what is wrong about it. */
+export const handshakes: ReadonlyArray<readonly [what: string, bytes: string]> = [
+  ["no HTTP", "\u0000\u0001\u0002 nonsense\r\n\r\n"],
+  ["TLS", "\u0016\u0003\u0001\u0002\u0000\u0001\u0000\r\n\r\n"],
+  ["no key", upgrade("/agents/Echo/x", [], "")],
+  ["a short key", upgrade("/agents/Echo/x", [], "eA==")],
+  ["version 8", upgrade("/agents/Echo/x", [], undefined, "8")],
+  ["20 KB of headers", upgrade("/agents/Echo/x", [`X-Large: ${"x".repeat(20_000)}`])],
+  [
+    "3,000 headers",
+    upgrade(
+      "/agents/Echo/x",
+      Array.from({ length: 3000 }, (_, i) => `X-${i}: 1`)
+    )
+  ],
+  ["a path upwards", upgrade("/agents/../healthz")],
+  ["a key of NUL", upgrade("/agents/Echo/%00")],
+  ["a broken escape", upgrade("/agents/Echo/%ZZ")],
+  ["a prototype for a type", upgrade("/agents/__proto__/x")],
+  ["a session that is none", upgrade("/agents/Echo/x?session=../../etc")],
+  ["a session of another", upgrade(`/agents/Echo/x?session=${"A".repeat(43)}&after=0`)],
+  ["two lengths", head(["POST /agents/Echo/x HTTP/1.1", "Host: x", "Content-Length: 1", "Content-Length: 2"])],
+  ["a body without end", `${head(["POST /agents/Echo/x HTTP/1.1", "Host: x", "Content-Length: 1000000000"])}x`],
+  ["HTTP/0.9", "GET /healthz\r\n\r\n"],
+  [
+    "extensions that bomb",
+    upgrade("/agents/Echo/x", ["Sec-WebSocket-Extensions: permessage-deflate; server_max_window_bits=99"])
+  ]
+]
+
+const mask = Buffer.from([1, 2, 3, 4])
+const masked = (first: number, payload: Buffer): Buffer => {
+  const length =
+    payload.length < 126
+      ? Buffer.from([0x80 | payload.length])
+      : Buffer.from([0x80 | 126, payload.length >> 8, payload.length & 255])
+  return Buffer.concat([Buffer.from([first]), length, mask, payload.map((byte, i) => byte ^ mask[i % 4]!)])
+}
+const text = Buffer.from('{"jsonrpc":"2.0","id":1,"method":"Hi"}')
+
+/** Frames that are wrong, behind a handshake that is right. */
+export const frames: ReadonlyArray<readonly [what: string, bytes: Buffer]> = [
+  ["unmasked text", Buffer.concat([Buffer.from([0x81, text.length]), text])],
+  ["a reserved bit", masked(0xc1, text)],
+  ["all reserved bits", masked(0xf1, text)],
+  ["opcode 3", masked(0x83, text)],
+  ["opcode 15", masked(0x8f, Buffer.alloc(0))],
+  ["a ping of 126 bytes", masked(0x89, Buffer.alloc(126))],
+  ["a ping in fragments", masked(0x09, Buffer.alloc(1))],
+  ["a continuation of nothing", masked(0x80, text)],
+  ["text within text", Buffer.concat([masked(0x01, text), masked(0x81, text)])],
+  ["text that is no UTF-8", masked(0x81, Buffer.from([0x22, 0xc3, 0x28, 0x22]))],
+  ["a close of one byte", masked(0x88, Buffer.from([3]))],
+  ["a close with 1005", masked(0x88, Buffer.from([0x03, 0xed]))],
+  ["a close with 99", masked(0x88, Buffer.from([0, 99]))],
+  ["a close that is no UTF-8", masked(0x88, Buffer.from([0x03, 0xe8, 0xc3, 0x28]))],
+  ["2^63 bytes announced", Buffer.from([0x81, 0xff, 0x80, 0, 0, 0, 0, 0, 0, 0, 1, 2, 3, 4])],
+  ["1 GiB announced", Buffer.from([0x81, 0xff, 0, 0, 0, 0, 0x40, 0, 0, 0, 1, 2, 3, 4])],
+  [
+    "9,000 empty fragments",
+    Buffer.concat([masked(0x01, text), ...Array.from({ length: 9000 }, () => masked(0, Buffer.alloc(0)))])
+  ],
+  [
+    "frames behind a close",
+    Buffer.concat([masked(0x88, Buffer.from([0x03, 0xe8])), masked(0x81, text), masked(0x81, text)])
+  ],
+  ["noise", Buffer.from(Array.from({ length: 4096 }, (_, i) => (i * 7919) % 251))]
+]
+
+const request = (method: unknown, params?: unknown, id: unknown = 1) =>
+  JSON.stringify({ jsonrpc: "2.0", id, method, params })
+
+/** Texts that are no valid calls, each with how often it is sent. */
+export const texts: ReadonlyArray<readonly [what: string, text: string, times: number]> = [
+  ["nothing", "", 1],
+  ["no JSON", '{"jsonrpc":', 1],
+  ["a number", "7", 1],
+  ["null", "null", 1],
+  ["no version", '{"id":1,"method":"Hi"}', 1],
+  ["an id that is an object", request("Hi", undefined, {}), 1],
+  ["no such method", request("Nope"), 1],
+  ["a method of Object's", request("constructor"), 1],
+  ["a method that is a list", request(["Hi"]), 1],
+  ["params by position", request("Echo", ["x"]), 1],
+  ["params of the wrong type", request("Echo", { text: {} }), 1],
+  ["a prototype in params", '{"jsonrpc":"2.0","id":1,"method":"Echo","params":{"__proto__":{"text":"x"}}}', 1],
+  [
+    "20,000 lists in each other",
+    request("Echo", { text: 0 }).replace("0}", `${"[".repeat(20_000)}${"]".repeat(20_000)}}`),
+    1
+  ],
+  ["an empty batch", "[]", 1],
+  ["a batch of 1,000", JSON.stringify(Array.from({ length: 1000 }, () => 1)), 1],
+  ["a batch of nonsense", JSON.stringify(Array.from({ length: 32 }, () => ({ a: 1 }))), 1],
+  ["70,000 bytes", "x".repeat(70_000), 1],
+  ["200 times nonsense", "nonsense", 200]
+]

@@ -1,0 +1,137 @@
+import { Effect } from "effect"
+import { TestClock } from "effect/testing"
+import { afterEach, describe, expect, it } from "vitest"
+import { Gate, type Live, open, until } from "./Lab.ts"
+import { call, Raw } from "./Raw.ts"
+
+let live: Live | undefined
+let gate: Gate
+
+/** A gateway whose time passes only when the test says so. */
+const lab = async (options: Parameters<typeof open>[1] = {}): Promise<Live> => {
+  gate = new Gate()
+  live = await open(gate, options, {}, TestClock.layer())
+  return live
+}
+const client = (key: string, query = ""): Promise<Raw> => Raw.open(`${live!.url}/${key}${query}`)
+const pass = (millis: number): Promise<void> => live!.run(TestClock.adjust(millis))
+
+/** Lets time pass, a millisecond at a time, until the fact holds. */
+const passUntil = async (what: string, fact: () => boolean): Promise<void> => {
+  for (let n = 0; n < 20_000 && !fact(); n++) {
+    await pass(1)
+    await new Promise((resolve) => setImmediate(resolve))
+  }
+  if (!fact()) throw new Error(`time passed in vain until ${what}`)
+}
+
+interface Closed {
+  readonly code: number
+  readonly reason: string
+}
+
+/** How each of these was closed, so far. */
+const watch = (raws: ReadonlyArray<Raw>): ReadonlyArray<Closed> => {
+  const closed: Array<Closed> = []
+  for (const { socket } of raws) socket.on("close", (code, reason) => closed.push({ code, reason: reason.toString() }))
+  return closed
+}
+
+const drained = async <A>(draining: Promise<A>): Promise<A> => {
+  let done = false
+  const ended = draining.finally(() => void (done = true))
+  await passUntil("it is drained", () => done)
+  return ended
+}
+
+afterEach(async () => {
+  gate.stayOpen()
+  const closing = live?.close()
+  if (closing !== undefined) await drained(closing)
+  live = undefined
+})
+
+describe("drain", () => {
+  it("serves those whose batch has not come, and tells each when it may be back", async () => {
+    await lab({ drainBatch: 1, drainSpread: 3000 })
+    const raws = [await client("a"), await client("b"), await client("c")]
+    const closed = watch(raws)
+    const draining = live!.run(live!.gateway.drain)
+    await passUntil("the first is closed", () => closed.length === 1)
+    expect(closed[0]).toMatchObject({
+      code: 1012,
+      reason: expect.stringMatching(/^service restart; retry after \d+ ms$/)
+    })
+    raws[2]!.send(call(1, "Kept"))
+    expect((await raws[2]!.answer(1)).result).toBe(0)
+    await passUntil("the second is closed", () => closed.length === 2)
+    raws[2]!.send(call(2, "Kept"))
+    expect((await raws[2]!.answer(2)).result).toBe(0)
+    expect(await drained(draining)).toMatchObject({ closed: 3, cut: 0, left: 0, lost: 0 })
+    const hints = closed.map(({ reason }) => Number(/\d+/.exec(reason)?.[0]))
+    // they went 1,000 ms apart, and come back 1,000 ms apart: each is away for the spread
+    for (const hint of hints) expect(Math.abs(hint - 3000)).toBeLessThan(100)
+  })
+
+  it("reports what was finished: a request under way when its turn came, and those read behind it", async () => {
+    await lab()
+    const raw = await client("a")
+    for (const n of [1, 2, 3]) raw.send(call(n, "Hold", { n }))
+    await until("all were read", () => live!.gateway.stats().framesIn === 3)
+    const draining = live!.run(live!.gateway.drain)
+    await pass(1)
+    gate.stayOpen()
+    expect(await drained(draining)).toMatchObject({ closed: 1, cut: 0, finished: 3, lost: 0, unsentBytes: 0 })
+    expect(raw.frames).toHaveLength(3)
+  })
+
+  it("cuts after drainTimeout, and reports what was lost: requests, and sessions that were away", async () => {
+    await lab({ drainTimeout: 50 })
+    const [slow, away, idle] = [await client("a"), await client("b", "?session=new"), await client("c")]
+    slow.send(call(1, "Hold", { n: 1 }))
+    slow.send(call(2, "Kept"))
+    away.send(call(3, "Hold", { n: 3 }))
+    await until("all were read", () => live!.gateway.stats().framesIn === 3)
+    away.socket.terminate()
+    await until("it is away", () => live!.gateway.stats().away === 1)
+    const report = await drained(live!.run(live!.gateway.drain))
+    expect(report).toMatchObject({ closed: 1, cut: 1, left: 0, away: 1, finished: 0, lost: 3, unsentBytes: 0 })
+    expect(await slow.closed).toBe(1006)
+    expect(await idle.closed).toBe(1012)
+    expect(live!.gateway.stats()).toMatchObject({ connections: 0, sessions: 0, away: 0 })
+  })
+
+  it("cuts a client that does not read, and reports the bytes that it did not take", async () => {
+    await lab({ drainTimeout: 50, maxOutboxBytes: 100_000_000 })
+    const raw = await client("a")
+    raw.socket.pause()
+    raw.send(call(1, "Flood", { frames: 200, bytes: 100_000 }))
+    await until("much waits", () => live!.gateway.stats().queuedBytes > 1_000_000)
+    const report = await drained(live!.run(live!.gateway.drain))
+    expect(report).toMatchObject({ closed: 0, cut: 1, lost: 0 })
+    expect(report.unsentBytes).toBeGreaterThan(1_000_000)
+    raw.socket.resume()
+    expect(await raw.closed).toBe(1006)
+  })
+
+  it("counts one that leaves in the midst of it as gone by itself", async () => {
+    await lab()
+    const raw = await client("a")
+    raw.send(call(1, "Hold", { n: 1 }))
+    await until("the handler waits", () => gate.held.length === 1)
+    const draining = live!.run(live!.gateway.drain)
+    await pass(1)
+    raw.socket.terminate()
+    expect(await drained(draining)).toMatchObject({ closed: 0, cut: 0, left: 1, finished: 0, lost: 0 })
+  })
+
+  it("is done once: its scope's end finds it done, and a second asker gets the same report", async () => {
+    await lab()
+    const raw = await client("a")
+    const draining = live!.run(Effect.all([live!.gateway.drain, live!.gateway.drain], { concurrency: 2 }))
+    const [one, two] = await drained(draining)
+    expect(two).toBe(one)
+    expect(await raw.closed).toBe(1012)
+    await expect(client("b")).rejects.toThrow(/503|ECONNREFUSED/)
+  })
+})
