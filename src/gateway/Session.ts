@@ -3,7 +3,7 @@
  *
  *   connected --socket lost--> away --token, after--> connected        onAway, onBack
  *                               |  \--sessionGrace--> ended            onDisconnect
- *   connected --close 1000, or the agent's close----> ended
+ *   connected --close 1000, the agent's close, 1012-> ended
  *
  * Floor 3; made by Sessions for a connection that asked for `?session=new`. The first frame of each of its connections is
  * `$/session { token, seq, gap, behind }`: the token to come back with, the number of the last frame before those that follow, whether
@@ -17,6 +17,7 @@ import { checkClose, type Disconnected, type Encoded } from "../actor/Client.ts"
 import type { Codec } from "./Codec.ts"
 import type { Connection, House, Pending } from "./Connection.ts"
 import { Conversation } from "./Conversation.ts"
+import { RESTART } from "./Drain.ts"
 import * as JsonRpc from "./JsonRpc.ts"
 import { RequestKeys } from "./RequestKeys.ts"
 import type { Kept, Reader, Ring } from "./Ring.ts"
@@ -108,7 +109,9 @@ export class Session extends Conversation implements Reader {
     if (this.#closing) return this.end(this.#why)
     this.#why = why
     const left = why.code === NORMAL && connection.closeCode === undefined
-    if (left || !this.line.open) return this.end(why)
+    // nobody comes back to a host that has let it go
+    const drained = connection.closeCode === RESTART
+    if (left || drained || !this.line.open) return this.end(why)
     this.#left = true
     this.awaySince = this.house.now()
     this.#keeper.away(this)

@@ -6,7 +6,7 @@
  * npm run mutants -- --sample 6         so many, others each day
  * npm run mutants -- --list             their ids
  *
- * A fault is text of one file replaced by other text (`messages.ts`, `lives.ts`, `clients.ts`, `sessions.ts`); text that does not stand there exactly once is an error,
+ * A fault is text of one file replaced by other text (`messages.ts`, `lives.ts`, `clients.ts`, `sessions.ts`, `drains.ts`); text that does not stand there exactly once is an error,
  * so the list cannot go stale in silence. A run that fails, or that hangs past its limit, has caught the fault. Exit status
  * 1 when one was not caught. The suite runs in a copy, with the project's node_modules; nothing here is touched.
  */
@@ -17,11 +17,12 @@ import { fileURLToPath } from "node:url"
 import { parseArgs } from "node:util"
 import type { Fault } from "./Fault.ts"
 import { clients } from "./clients.ts"
+import { drains } from "./drains.ts"
 import { lives } from "./lives.ts"
 import { messages } from "./messages.ts"
 import { sessions } from "./sessions.ts"
 
-const faults = [...messages, ...lives, ...clients, ...sessions]
+const faults = [...messages, ...lives, ...clients, ...sessions, ...drains]
 
 const root = fileURLToPath(new URL("../..", import.meta.url))
 const parts = ["src", "actors", "test", "examples", "package.json", "tsconfig.json", "README.md"]
