@@ -3,7 +3,7 @@
  *
  *   connected --socket lost--> away --token, after--> connected        onAway, onBack
  *                               |  \--sessionGrace--> ended            onDisconnect
- *   connected --close 1000, or the agent's close----> ended
+ *   connected --close 1000, the agent's close, 1012-> ended
  *
  * Floor 3; made by Sessions for a connection that asked for `?session=new`. The first frame of each of its connections is
  * `$/session { token, seq, gap, behind }`: the token to come back with, the number of the last frame before those that follow, whether
@@ -15,7 +15,7 @@
  */
 import { checkClose, type Disconnected, type Encoded } from "../actor/Client.ts"
 import type { Pass } from "./Admission.ts"
-import { NORMAL, TAKEN_OVER } from "./CloseCode.ts"
+import { NORMAL, RESTART, TAKEN_OVER } from "./CloseCode.ts"
 import type { Connection, House, Pending } from "./Connection.ts"
 import { Conversation } from "./Conversation.ts"
 import * as JsonRpc from "./JsonRpc.ts"
@@ -118,7 +118,9 @@ export class Session extends Conversation implements Reader {
     this.connection = undefined
     if (!this.#closing) this.#why = why
     const left = why.code === NORMAL && connection.closeCode === undefined
-    if (this.#closing || left || !this.line.open) {
+    // nobody comes back to a host that has let it go
+    const drained = connection.closeCode === RESTART
+    if (this.#closing || left || drained || !this.line.open) {
       this.end()
       return false
     }

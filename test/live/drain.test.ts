@@ -114,6 +114,16 @@ describe("drain", () => {
     expect(await raw.closed).toBe(1006)
   })
 
+  it("ends the session of one that it lets go: it is not among those that were away", async () => {
+    await lab({ drainBatch: 1, drainSpread: 3000 })
+    const raws = [await client("a", "?session=new"), await client("b", "?session=new")]
+    const closed = watch(raws)
+    const draining = live!.run(live!.gateway.drain)
+    await passUntil("the first is closed", () => closed.length === 1)
+    expect(live!.gateway.stats()).toMatchObject({ sessions: 1, away: 0 })
+    expect(await drained(draining)).toMatchObject({ closed: 2, away: 0, lost: 0 })
+  })
+
   it("counts one that leaves in the midst of it as gone by itself", async () => {
     await lab()
     const raw = await client("a")

@@ -21,12 +21,22 @@ import type { Fault } from "./Fault.ts"
 import { clients } from "./clients.ts"
 import { effectRpc } from "./effectRpc.ts"
 import { clientSessions } from "./clientSessions.ts"
+import { drains } from "./drains.ts"
 import { lives } from "./lives.ts"
 import { messages } from "./messages.ts"
 import { sessions } from "./sessions.ts"
 import { supervisors } from "./supervisors.ts"
 
-const faults = [...messages, ...lives, ...supervisors, ...clients, ...sessions, ...effectRpc, ...clientSessions]
+const faults = [
+  ...messages,
+  ...lives,
+  ...supervisors,
+  ...clients,
+  ...sessions,
+  ...effectRpc,
+  ...clientSessions,
+  ...drains
+]
 
 const root = fileURLToPath(new URL("../..", import.meta.url))
 const parts = ["src", "actors", "test", "examples", "package.json", "tsconfig.json", "README.md"]

@@ -143,8 +143,8 @@ export const sessions: ReadonlyArray<Fault> = [
     "session-normal-close-stays",
     "a client that said goodbye is waited for",
     "Session.ts",
-    "if (this.#closing || left || !this.line.open)",
-    "if (this.#closing || !this.line.open)"
+    "if (this.#closing || left || drained || !this.line.open)",
+    "if (this.#closing || drained || !this.line.open)"
   ),
   one(
     "session-window-anew",

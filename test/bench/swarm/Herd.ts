@@ -201,7 +201,7 @@ export const herd = async (options: HerdOptions): Promise<HerdReport> => {
     if (lost + duplicated + errors > 0)
       faults.push(`${lost} lost, ${duplicated} duplicated, ${errors} errors`, ...found.notes)
     if (afresh !== clients) faults.push(`${afresh} of ${clients} were told that their session is not known any more`)
-    if (report.closed !== clients || report.lost > 0) faults.push(`the drain: ${JSON.stringify(report)}`)
+    if (report.closed !== clients || report.lost + report.away > 0) faults.push(`the drain: ${JSON.stringify(report)}`)
     const codes = Object.keys(found.closed).join(", ")
     if (codes !== "1012") faults.push(`closed ${codes}`)
     const hints = members.map(({ visitor }) => visitor.hint ?? -1)

@@ -142,7 +142,7 @@ export class Crowd {
   #client(
     visitor: Visitor,
     window: number,
-    say: (settle: (fault?: string) => void, wasCut: () => void) => void,
+    say: (settle: (fault?: string) => void) => void,
     missing: () => number,
     inFirstRoom = false
   ): Client {
@@ -154,13 +154,13 @@ export class Crowd {
       missing,
       prepare: undefined,
       say: (dueAt) => {
-        let cut = !visitor.ready
+        const losses = visitor.ready && !visitor.cut ? visitor.losses : -1
         const settle = (fault?: string): void => {
           client.underway--
           this.answered++
           const millis = performance.now() - dueAt
-          if (cut) this.cutLatencies.add(millis)
-          else this.latencies.add(millis)
+          if (visitor.losses === losses) this.latencies.add(millis)
+          else this.cutLatencies.add(millis)
           if (inFirstRoom) this.roomLatencies.add(millis)
           if (fault !== undefined) {
             this.found.wrong++
@@ -168,7 +168,7 @@ export class Crowd {
           }
           this.#pump(client)
         }
-        say(settle, () => void (cut = true))
+        say(settle)
       }
     }
     return client
@@ -180,10 +180,9 @@ export class Crowd {
     return this.#client(
       visitor,
       4,
-      (settle, wasCut) => {
+      (settle) => {
         const text = `${i} ${++n}`
-        visitor.ask("Echo", { text }, ({ result }, resent) => {
-          if (resent) wasCut()
+        visitor.ask("Echo", { text }, ({ result }) => {
           const got = (result as { readonly text: string } | undefined)?.text
           settle(got === text ? undefined : `echo "${text}" answered "${got}"`)
         })
@@ -202,10 +201,9 @@ export class Crowd {
     const client = this.#client(
       visitor,
       4,
-      (settle, wasCut) => {
+      (settle) => {
         const nth = ++n
-        visitor.ask("Increment", { by: 1 }, ({ result }, resent) => {
-          if (resent) wasCut()
+        visitor.ask("Increment", { by: 1 }, ({ result }) => {
           answered++
           settle(result === nth ? undefined : `increment ${nth} of Counter ${i} answered ${String(result)}`)
         })
@@ -238,9 +236,8 @@ export class Crowd {
     return this.#client(
       visitor,
       1,
-      (settle, wasCut) => {
-        visitor.ask("Say", { text: `${at} ${++n}` }, (_, resent) => {
-          if (resent) wasCut()
+      (settle) => {
+        visitor.ask("Say", { text: `${at} ${++n}` }, () => {
           me.said++
           settle()
         })

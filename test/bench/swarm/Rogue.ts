@@ -24,8 +24,6 @@ const floodersOf = (clients: number): number => Math.max(1, Math.floor(clients /
 const halls = 10
 const floodFrames = 200
 const floodMillis = 100
-/** Where it floods alone, ten times as often. */
-const tideMillis = 10
 /** Of what it says in a room. */
 const floodText = "spam ".repeat(200)
 /** How long one waits for the host to do something about it. */
@@ -36,8 +34,8 @@ export type Kind = keyof typeof shares | "flooder"
 export interface RogueOptions {
   readonly url: string
   readonly clients: number
-  /** These alone, each with the agent that it visits, instead of some of each kind. */
-  readonly only?: ReadonlyArray<readonly ["staller" | "flooder", path: string]> | undefined
+  /** These alone, each with the agent that it visits and how often it floods, instead of some of each kind. */
+  readonly only?: ReadonlyArray<readonly ["staller" | "flooder", path: string, millis: number]> | undefined
   readonly run: string
   readonly localAddress: (i: number) => string | undefined
 }
@@ -56,7 +54,7 @@ export class Rogues {
   start(): void {
     const { clients, only, run } = this.#options
     if (only !== undefined) {
-      this.#running = only.map(([kind, path], i) => this.#loop(kind, i, path))
+      this.#running = only.map(([kind, path, millis], i) => this.#loop(kind, i, path, millis))
       return
     }
     const hall = (i: number): string => `Room/${run}-hall-${i % halls}`
@@ -87,11 +85,11 @@ export class Rogues {
     got[what] = (got[what] ?? 0) + 1
   }
 
-  async #loop(kind: Kind, i: number, path: string): Promise<void> {
+  async #loop(kind: Kind, i: number, path: string, millis = floodMillis): Promise<void> {
     await this.#pause(Math.random() * 1000)
     for (let n = 0; !this.#stopped; n++) {
       this.#note(kind, "times")
-      await this[kind](i, n, path)
+      await this[kind](i, n, path, millis)
       await this.#pause(200 + Math.random() * 400)
     }
   }
@@ -162,7 +160,7 @@ export class Rogues {
     this.#end(socket)
   }
 
-  async flooder(i: number, _: number, path: string): Promise<void> {
+  async flooder(i: number, _: number, path: string, millis: number): Promise<void> {
     const asks = path.startsWith("Echo/")
     const socket = await this.#open("flooder", i, path)
     if (socket === undefined) return
@@ -181,7 +179,7 @@ export class Rogues {
           sent++
         }
       } else this.#note("flooder", "slowed")
-      await this.#pause(this.#options.only === undefined ? floodMillis : tideMillis)
+      await this.#pause(millis)
     }
     const got = (this.got["flooder"] ??= {})
     got["sent"] = (got["sent"] ?? 0) + sent

@@ -78,7 +78,7 @@ interface Frame extends Answer {
 
 interface Asked {
   readonly text: string
-  readonly done: (answer: Answer, resent: boolean) => void
+  readonly done: (answer: Answer) => void
   sent: number
 }
 
@@ -113,6 +113,8 @@ export class Visitor {
   ready = false
   /** It was cut, and is not back yet. */
   cut = false
+  /** How often its socket has gone. */
+  losses = 0
   /** When the host let it go last, and how it was hinted to come back. */
   hint: number | undefined = undefined
   readonly #options: VisitorOptions
@@ -147,7 +149,7 @@ export class Visitor {
     })
   }
 
-  /** Asks, now or as soon as it may; `done` once, with the answer, and whether it was sent more than once. */
+  /** Asks, now or as soon as it may; `done` once, with the answer. */
   ask(method: string, params: unknown, done: Asked["done"]): void {
     const id = ++this.#ids
     const requestKey = this.#options.session ? { requestKey: `${this.#name}-${id}` } : {}
@@ -228,6 +230,7 @@ export class Visitor {
 
   #gone(opened: boolean, code: number, reason: string): void {
     this.ready = false
+    this.losses++
     this.#socket = undefined
     for (const tell of this.#closed.splice(0)) tell(code)
     if (this.#leaving) return
@@ -293,7 +296,7 @@ export class Visitor {
       this.#found.errors++
       note(this.#found, `error ${frame.error.code} ${frame.error.message}`)
     }
-    asked.done(frame, asked.sent > 1)
+    asked.done(frame)
   }
 }
 

@@ -4,6 +4,8 @@
  *   Open -> Opened ... Opened -> Load -> Progress ... Loaded (the report) -> Last | Leave -> Closed
  *   Rampage -> Stop -> Stopped (what they got)
  */
+import { setPriority } from "node:os"
+import { monitorEventLoopDelay } from "node:perf_hooks"
 import { Crowd } from "./Polite.ts"
 import { type Got, Rogues } from "./Rogue.ts"
 import { type Findings, note } from "./Visitor.ts"
@@ -23,7 +25,7 @@ export type Order =
   | ({
       readonly _tag: "Rampage"
       readonly clients: number
-      readonly only?: ReadonlyArray<readonly ["staller" | "flooder", path: string]> | undefined
+      readonly only?: ReadonlyArray<readonly ["staller" | "flooder", path: string, millis: number]> | undefined
     } & Place)
   | { readonly _tag: "Stop" }
 
@@ -33,6 +35,8 @@ export interface Loaded {
   readonly answered: number
   readonly events: number
   readonly seconds: number
+  /** How late this process was itself: the 99th of 100 delays of its event loop, and the longest, in ms. */
+  readonly lag: readonly [p99: number, max: number]
   readonly latencies: ReadonlyArray<number>
   readonly cutLatencies: ReadonlyArray<number>
   readonly roomLatencies: ReadonlyArray<number>
@@ -64,6 +68,8 @@ let rogues: Rogues | undefined
 
 const load = async (seconds: number, perSecond: number, cutsPerSecond: number): Promise<void> => {
   const visitors = crowd!
+  const lag = monitorEventLoopDelay({ resolution: 5 })
+  lag.enable()
   const began = performance.now()
   const until = began + seconds * 1000
   let k = 0
@@ -90,6 +96,7 @@ const load = async (seconds: number, perSecond: number, cutsPerSecond: number): 
     }, tickMillis)
   })
   const loadSeconds = (performance.now() - began) / 1000
+  lag.disable()
   const { answered, events } = visitors
   const deadline = performance.now() + settleMillis
   while (!visitors.settled && performance.now() < deadline) await new Promise((resolve) => setTimeout(resolve, 20))
@@ -101,6 +108,7 @@ const load = async (seconds: number, perSecond: number, cutsPerSecond: number): 
     answered,
     events,
     seconds: loadSeconds,
+    lag: [lag.percentile(99) / 1e6, lag.max / 1e6],
     latencies: visitors.latencies.counts,
     cutLatencies: visitors.cutLatencies.counts,
     roomLatencies: visitors.roomLatencies.counts
@@ -129,6 +137,8 @@ const obey = async (order: Order): Promise<void> => {
       return closed(await crowd!.leave())
     case "Rampage": {
       const { url, run, network, clients, only } = order
+      // on few cores: the work of being bad is not the host's, nor the others'
+      setPriority(10)
       rogues = new Rogues({ url, run, clients, only, localAddress: address(network, 2 + addresses) })
       return rogues.start()
     }
