@@ -34,8 +34,8 @@ export const drains: ReadonlyArray<Fault> = [
   one(
     "drain-away-uncounted",
     "requests of sessions that are away are told",
-    "0, 0, sessions.underwayAway, 0",
-    "0, 0, 0, 0"
+    "0, 0, sessions.underwayAway + posts.size, 0",
+    "0, 0, posts.size, 0"
   ),
   one("drain-unsent-uncounted", "bytes that were not taken are told", "unsentBytes += connection.outbox.bytes", ""),
   one("drain-never-cuts", "after drainTimeout the rest is cut", "now() < beganAt + drainMillis)", "now() < Infinity)"),
