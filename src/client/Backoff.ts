@@ -4,7 +4,8 @@
  * Used by Link; knows no socket and no clock. Full jitter: a random part of a bound that doubles, so that ten thousand
  * clients of one host do not come back as one.
  *
- *   1001 agent stopped, 1012 host restarts   again: from the first bound (50 ms), since somebody is there to come back to
+ *   1001 agent stopped, 1012 host restarts   again: from the first bound (50 ms), since somebody is there to come back to;
+ *                                            after 1012 not before the time that its reason names
  *   1013 try again later                     later: from the sixth bound (1.6 s)
  *   1006 and what else networks do           again: the bound goes on doubling, up to 30 s
  *   1000, 1003, 1007, 1008, 1009, 1010       stop: a farewell, or this client's fault: coming back would repeat it
@@ -37,6 +38,10 @@ const laterStep = 5
 
 /** How often the delay has doubled: `steps` so far. */
 export const step = (steps: number, after: Verdict): number => (after === "later" ? Math.max(steps, laterStep) : steps)
+
+/** What a host that restarts says about when to come back: `service restart; retry after 1234 ms`. In ms; 0 when nothing. */
+export const hint = (code: number, reason: string): number =>
+  code === RESTART ? Number(/retry after (\d{1,9}) ms/.exec(reason)?.[1] ?? 0) : 0
 
 /** How long to wait when the delay has doubled `steps` times, in ms. `random` is in [0, 1). */
 export const delay = (steps: number, minMillis: number, maxMillis: number, random: number): number =>

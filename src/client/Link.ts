@@ -188,7 +188,8 @@ export class Link {
     this.#owner.lost(code, reason, again)
     if (!again) return this.#change({ state: "closed", code, reason, local: false })
     this.#step = Backoff.step(this.#step, verdict)
-    const delayMillis = Backoff.delay(this.#step++, minDelayMillis, maxDelayMillis, random())
+    const hint = Math.min(maxDelayMillis, Backoff.hint(code, reason))
+    const delayMillis = hint + Backoff.delay(this.#step++, minDelayMillis, maxDelayMillis, random())
     this.#timer = clock.setTimeout(() => this.connect(), delayMillis)
     this.#change({ state: "waiting", attempt: this.#attempt, delayMillis, code, reason })
   }

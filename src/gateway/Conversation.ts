@@ -222,7 +222,10 @@ export class Conversation implements Client {
       const request = this.#requests.get(acknowledges)
       if (request instanceof StreamReply && request.acknowledge()) pending.connection.solicited()
     }
-    this.finish(pending, answer)
+    if (answer === undefined || pending.answers !== undefined) return this.finish(pending, answer)
+    // of no use to a client that comes back later: nothing to keep
+    pending.connection.send(answer)
+    this.finish(pending, undefined)
   }
 
   /** Whether a call is heard though there is no room for more: it is about what is under way, or finished at once. */

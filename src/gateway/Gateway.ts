@@ -9,13 +9,11 @@
  * whichever comes first. Who may come in is Admission's to say, before the upgrade; the plain HTTP beside it is Http's.
  * Drain (`Drain.ts`): no new connections; batch by batch nothing more is read; what was read is answered; then close 1012,
  * last, with a retry hint. A request without a reply after a clean 1012 was never accepted.
- * One timer for all connections, the system's: ping every 25 s, a 25th of them a step; two unanswered pings end one; a
- * paused one gets no pong and misses none, but is closed 1013 when nothing of it finishes for 60 s.
- * What `expiresAt` and the rate of messages ask for has one timer each, while anybody waits for it.
+ * One timer for all connections (`Heartbeat`). What `expiresAt` and the rate of messages ask for has one timer each, while anybody waits for it.
  * Law 11: in a system whose order comes from a seed it is refused by name, `RealIoInSimulation`.
  * Sources: RFC 6455 (close codes 7.4.1), JSON-RPC 2.0.
  */
-import { Clock, Context, Effect, Layer } from "effect"
+import { Clock, Context, Effect, Layer, Random } from "effect"
 import type { IncomingMessage } from "node:http"
 import type { Duplex } from "node:stream"
 import { WebSocketServer } from "ws"
@@ -24,7 +22,6 @@ import { type AnyBehavior, Behavior } from "../actor/Behavior.ts"
 import type { Principal } from "../actor/Client.ts"
 import { InvalidOption, RealIoInSimulation } from "../kernel/Errors.ts"
 import * as Options from "../kernel/Options.ts"
-import { Deadline } from "../kernel/Timers.ts"
 import { ActorSystem, type Host } from "../supervision/ActorSystem.ts"
 import * as Edge from "../supervision/Edge.ts"
 import { Admission, type AdmissionOptions, type Pass, Refusal, rules } from "./Admission.ts"
@@ -36,6 +33,7 @@ import * as Dialect from "./Dialect.ts"
 import * as Drain from "./Drain.ts"
 import type { DrainReport } from "./Drain.ts"
 import { Expiry } from "./Expiry.ts"
+import { Heartbeat } from "./Heartbeat.ts"
 import { Http } from "./Http.ts"
 import { check, type LimitOptions, type Limits } from "./Limits.ts"
 import * as Listen from "./Listen.ts"
@@ -137,9 +135,6 @@ export class Gateway extends Context.Service<Gateway, OpenGateway>()("troupe/Gat
   }
 }
 
-/** A heartbeat goes round in so many steps. */
-const slices = 25
-
 /** A frame sent in crumbs costs a Buffer a crumb. */
 const maxPieces = 4096
 
@@ -174,13 +169,9 @@ class Listener {
   }
   readonly #house: House
   readonly #sessions: Sessions
-  readonly #beat = new Deadline(() => this.#heartbeat())
-  readonly #beatMillis: number
-  /** Of this heartbeat: the connections still to be pinged, how many at a time, and how many slices are done. */
-  #round: Iterator<Connection, undefined> = new Set<Connection>().values()
-  #quota = 0
-  #slice = 0
+  readonly #heartbeat: Heartbeat
   #draining = false
+
   constructor(
     host: Host,
     options: GatewayOptions<unknown, Principal, unknown, unknown>,
@@ -196,7 +187,6 @@ class Listener {
     this.#adminPlace = options.admin && Listen.place("gateway.admin", options.admin, 0)
     Options.known("gateway.tls", options.tls, Object.keys(options.tls ?? {}))
     this.#secure = options.tls !== undefined
-    this.#beatMillis = Math.max(1, this.#limits.heartbeatMillis / slices)
     const { system } = host
     this.#house = {
       held: 0,
@@ -222,6 +212,15 @@ class Listener {
       }
     }
     this.#sessions = new Sessions(this.#house, (pass) => this.#admission.leave(pass))
+    const { timers } = system
+    const chance = Context.get(system.services, Random.Random)
+    this.#heartbeat = new Heartbeat({
+      connections: this.#connections,
+      sessions: this.#sessions,
+      limits: this.#limits,
+      timers,
+      random: () => chance.nextDoubleUnsafe()
+    })
     const clock = Context.get(system.services, Clock.Clock)
     const wall = (): number => clock.currentTimeMillisUnsafe()
     const closed = (returns: boolean): string | undefined => this.#closed(returns)
@@ -310,8 +309,7 @@ class Listener {
       const adminServer = this.#adminServer
       const adminPlace = this.#adminPlace!
       const adminPort = adminServer && (yield* this.#open(adminServer, adminPlace))
-      const { timers } = this.#host.system
-      timers.arm(this.#beat, this.#beatMillis)
+      this.#heartbeat.start()
       this.#metrics.open()
       const { host } = this.#place
       return {
@@ -335,7 +333,7 @@ class Listener {
     return Effect.gen({ self: this }, function* () {
       const { system } = this.#host
       this.#draining = true
-      system.timers.cancel(this.#beat)
+      this.#heartbeat.stop()
       this.#server.close()
       this.#server.closeIdleConnections()
       this.#admission.close()
@@ -424,24 +422,6 @@ class Listener {
     let living = 0
     for (const type of this.#codecs.keys()) living += registry.kind(type).living
     return living >= this.#limits.maxAgents
-  }
-
-  /** A slice of the connections, so that ten thousand pings do not hold the loop at once. */
-  #heartbeat(): void {
-    const { timers } = this.#host.system
-    if (this.#slice === 0) {
-      this.#round = this.#connections.values()
-      this.#quota = Math.ceil(this.#connections.size / slices)
-    }
-    const stalledBefore = timers.now() - this.#limits.stallMillis
-    for (let n = 0; n < this.#quota; n++) {
-      const { value } = this.#round.next()
-      if (value === undefined) break
-      value.beat(stalledBefore)
-    }
-    this.#sessions.expire(timers.now() - this.#limits.graceMillis)
-    this.#slice = (this.#slice + 1) % slices
-    timers.arm(this.#beat, this.#beatMillis)
   }
 
   #stats(): GatewayStats {

@@ -50,6 +50,18 @@ describe("the delay", () => {
     )
   })
 
+  it.each([
+    [1012, "service restart; retry after 1234 ms", 1234],
+    [1012, "service restart; retry after 0 ms", 0],
+    [1012, "service restart", 0],
+    [1012, "retry after -5 ms", 0],
+    [1012, "retry after 1e9 ms", 0],
+    [1012, "retry after 99999999999 ms", 0],
+    [1001, "retry after 1234 ms", 0]
+  ])("after %s with the reason %j begins no earlier than in %s ms", (code, reason, millis) => {
+    expect(Backoff.hint(code, reason)).toBe(millis)
+  })
+
   it("after 1013 begins with 1.6 s, or goes on from where it was", () => {
     expect(Backoff.step(0, "later")).toBe(5)
     expect(Backoff.step(7, "later")).toBe(7)

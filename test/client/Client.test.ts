@@ -244,6 +244,20 @@ describe("a lost connection", () => {
     expect(await waiting).toBe("here")
   })
 
+  it("by 1012 comes back no earlier than its reason says, and no later than any other delay allows", () => {
+    const { client, socket } = opened({ minDelayMillis: 50, maxDelayMillis: 30_000 })
+    socket.end(1012, "service restart; retry after 4000 ms")
+    const { status } = client
+    expect(status).toMatchObject({ state: "waiting" })
+    const { delayMillis } = status as { readonly delayMillis: number }
+    expect(delayMillis).toBeGreaterThanOrEqual(4000)
+    expect(delayMillis).toBeLessThanOrEqual(4050)
+    const other = opened({ minDelayMillis: 50, maxDelayMillis: 1000 })
+    other.socket.end(1012, "service restart; retry after 4000000 ms")
+    expect((other.client.status as { readonly delayMillis: number }).delayMillis).toBeLessThanOrEqual(1050)
+    for (const each of [client, other.client]) each.close()
+  })
+
   it("by 1012 sends again what has no answer, first and in order: it was never taken", async () => {
     const { world, client, socket } = opened({ maxInFlight: 2 })
     const answers = ["A", "B", "C", "D"].map((method) => client.ask(method))

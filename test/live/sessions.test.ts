@@ -88,6 +88,19 @@ describe("a session", () => {
     raw.socket.terminate()
   })
 
+  it("keeps no answer to a $/ method, such as a client's probe: it bears no seq", async () => {
+    await lab({ maxReplay: 1 })
+    const one = await begin()
+    one.raw.send(call(1, "Kept"))
+    for (const id of ["p1", "p2"]) one.raw.send(call(id, "$/cancel", { id: 0 }))
+    expect(await one.raw.answer("p2")).toEqual({ jsonrpc: "2.0", id: "p2", result: null })
+    await cut(one)
+    const again = await visit(`session=${one.hello.token}&after=0`)
+    expect(again.hello).toMatchObject({ gap: false, behind: 1 })
+    expect((await again.raw.answer(1)).result).toBe(0)
+    again.raw.socket.terminate()
+  })
+
   it("outlives its socket: a request goes on, its answer is replayed; the agent hears onAway and onBack", async () => {
     await lab()
     const first = await begin()

@@ -50,5 +50,20 @@ export const drains: ReadonlyArray<Fault> = [
         ""
       ]
     ]
+  },
+  {
+    id: "heartbeat-in-step",
+    law: "a round's length is left to chance",
+    edits: [["gateway/Heartbeat.ts", "0.8 + 0.4 * random", "1 + 0 * random"]]
+  },
+  {
+    id: "heartbeat-skips",
+    law: "each connection is looked at once a round",
+    edits: [["gateway/Heartbeat.ts", "Math.ceil(connections.size / slices)", "Math.floor(connections.size / slices)"]]
+  },
+  {
+    id: "retry-hint-ignored",
+    law: "a client comes back no earlier than it was told",
+    edits: [["client/Link.ts", "const delayMillis = hint + ", "const delayMillis = "]]
   }
 ]
