@@ -90,7 +90,7 @@ export class Crowd {
     this.#latest = client
   }
 
-  /** Cuts the socket of the k-th, or of one that has just asked for something. */
+  /** Cuts the socket of the k-th, or of one that has just asked for something; or in the midst of its next request. */
   cutOff(k: number | "latest", midFrame: boolean): void {
     const client = k === "latest" ? this.#latest : this.#clients[k % this.#clients.length]
     client?.visitor.cutOff(midFrame)

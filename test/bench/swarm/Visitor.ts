@@ -127,6 +127,7 @@ export class Visitor {
   #after = 0
   #behind = 0
   #attempts = 0
+  #cutsNext = false
   #timer: NodeJS.Timeout | undefined = undefined
   #leaving = false
   #wasOpen: Array<() => void> = []
@@ -158,17 +159,17 @@ export class Visitor {
     if (this.ready) this.#send(asked)
   }
 
-  /** Cuts its own socket, in the midst of a frame or between two. */
+  /** Cuts its own socket, now, or in the midst of the next request. */
   cutOff(midFrame: boolean): void {
-    if (!this.ready || this.#socket === undefined) return
+    if (!this.ready || this.cut) return
+    if (midFrame) this.#cutsNext = true
+    else this.#cutNow()
+  }
+
+  #cutNow(): void {
     this.#found.cuts++
     this.cut = true
-    const socket = this.#socket
-    if (!midFrame) return socket.terminate()
-    // a masked text frame of 100 bytes, of which 3 come
-    const raw = (socket as unknown as { readonly _socket: { end: (bytes: Buffer) => void } })._socket
-    raw.end(Buffer.from([0x81, 0x80 | 100, 1, 2, 3, 4, 5, 6, 7]))
-    setTimeout(() => socket.terminate(), 5)
+    this.#socket!.terminate()
   }
 
   /** Stays away when it is closed next. */
@@ -224,8 +225,17 @@ export class Visitor {
   }
 
   #send(asked: Asked): void {
+    if (this.cut) return
     if (asked.sent++ > 0) this.#found.resent++
-    this.#socket!.send(asked.text)
+    if (!this.#cutsNext) return this.#socket!.send(asked.text)
+    this.#cutsNext = false
+    // a masked text frame that says it were one byte longer than what comes of it
+    const raw = (this.#socket as unknown as { readonly _socket: { write: (bytes: Buffer) => void } })._socket
+    const text = Buffer.from(asked.text)
+    const length = Buffer.alloc(2)
+    length.writeUInt16BE(text.length + 1)
+    raw.write(Buffer.concat([Buffer.from([0x81, 0x80 | 126]), length, Buffer.alloc(4), text]))
+    this.#cutNow()
   }
 
   #gone(opened: boolean, code: number, reason: string): void {
