@@ -17,6 +17,7 @@ import type { Duplex } from "node:stream"
 import type { RawData, WebSocket } from "ws"
 import type { EventOverflow } from "../actor/EventOverflow.ts"
 import type { Pass, Renewal } from "./Admission.ts"
+import type { Budget } from "./Budget.ts"
 import { ofViolation, POLICY, RESTART, TRY_LATER, UNAUTHORIZED, UNSUPPORTED } from "./CloseCode.ts"
 import type { Conversation } from "./Conversation.ts"
 import * as Drain from "./Drain.ts"
@@ -40,10 +41,8 @@ export interface Tally {
 
 /** What all connections of a gateway share. */
 export interface House {
-  /** Bytes of wire that all connections hold: unfinished, in backlogs, not taken by sockets. */
-  held: number
-  /** Of these, what sessions keep for clients that may come back. */
-  keptBytes: number
+  /** Bytes of wire that all connections hold. */
+  readonly budget: Budget
   readonly limits: Limits
   readonly tally: Tally
   /** The system clock's time, in ms. */
@@ -191,8 +190,7 @@ export class Connection implements OutboxOwner, Slowed, Mortal {
 
   /** Nothing can be sent; or it sent too much; or all connections together hold too much: then each has a window of one message. */
   get #clogged(): boolean {
-    const { held, limits } = this.#house
-    return this.bucket.left < 0 || this.outbox.full || (held >= limits.maxHeldBytes && this.#unfinished > 0)
+    return this.bucket.left < 0 || this.outbox.full || (this.#unfinished > 0 && this.#house.budget.spent)
   }
 
   /** What is about something under way does not wait behind what is not begun: a `$/cancel` makes room. */
@@ -231,7 +229,7 @@ export class Connection implements OutboxOwner, Slowed, Mortal {
   }
 
   weigh(bytes: number): void {
-    this.#house.held += bytes
+    this.#house.budget.hold(bytes)
   }
 
   /** Begins nothing more; with `deaf` it does not read either. */

@@ -25,6 +25,7 @@ import * as Options from "../kernel/Options.ts"
 import { ActorSystem, type Host } from "../supervision/ActorSystem.ts"
 import * as Edge from "../supervision/Edge.ts"
 import { Admission, type AdmissionOptions, type Pass, Refusal, rules } from "./Admission.ts"
+import { Budget } from "./Budget.ts"
 import { TRY_LATER } from "./CloseCode.ts"
 import * as Codec from "./Codec.ts"
 import { Connection, type House, type Tally } from "./Connection.ts"
@@ -189,8 +190,7 @@ class Listener {
     this.#secure = options.tls !== undefined
     const { system } = host
     this.#house = {
-      held: 0,
-      keptBytes: 0,
+      budget: new Budget(this.#limits.maxHeldBytes),
       limits: this.#limits,
       tally: this.#tally,
       now: system.timers.now,
@@ -410,9 +410,9 @@ class Listener {
    */
   #closed(returns: boolean): string | undefined {
     if (this.#draining) return "this host is closing"
-    const { maxConnections, maxHeldBytes } = this.#limits
+    const { maxConnections } = this.#limits
     const places = this.#connections.size + this.#sessions.away - (returns ? 1 : 0)
-    const full = places >= maxConnections || (!returns && this.#house.held >= 0.8 * maxHeldBytes)
+    const full = places >= maxConnections || (!returns && this.#house.budget.closed)
     return full ? "this host is full" : undefined
   }
 
@@ -437,8 +437,8 @@ class Listener {
       slowed: this.#house.brake.size,
       sessions: this.#sessions.size,
       away: this.#sessions.away,
-      heldBytes: this.#house.held,
-      keptBytes: this.#house.keptBytes,
+      heldBytes: this.#house.budget.held,
+      keptBytes: this.#house.budget.kept,
       queuedBytes,
       posts: this.#http.posts.size,
       notAdmitted: { ...this.#admission.refused },

@@ -53,8 +53,9 @@ export interface LimitOptions {
   /** The same in frames. Default 256. */
   readonly maxOutboxFrames?: number
   /**
-   * Bytes of wire that all connections hold: unfinished, in backlogs, not taken by sockets. From 80 % on new connections get
-   * HTTP 503; beyond it each connection may have one message unfinished. 65,536-1,099,511,627,776, default 268,435,456.
+   * Bytes of wire that all connections of all gateways of the process hold: unfinished, in backlogs, not taken by sockets, kept
+   * for sessions (half of it at most). From 80 % on new connections get HTTP 503; beyond it each connection may have one
+   * message unfinished. 65,536-1,099,511,627,776, default 268,435,456.
    */
   readonly maxHeldBytes?: number
   /** How long a session waits for its client without a socket. Default 60 seconds. */

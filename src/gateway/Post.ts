@@ -79,14 +79,14 @@ export class Post implements Client {
     // the end of all ways: answered, refused, or the client has gone
     response.once("close", () => {
       for (const asked of this.#requests.values()) asked.cancel()
-      this.#house.held -= held
+      this.#house.budget.hold(-held)
       done()
     })
     body(request, limits.maxFrameBytes, (bytes) => {
       if (bytes === undefined) return tell(response, 413, `a body has at most ${limits.maxFrameBytes} bytes`)
       if (!isUtf8(bytes)) return tell(response, 400, "the body is no UTF-8")
       held = bytes.length
-      this.#house.held += held
+      this.#house.budget.hold(held)
       // from now on it waits for the agent, not for a client that dawdles
       request.socket.setTimeout(0)
       this.#call(system, bytes.toString("utf8"))

@@ -132,7 +132,6 @@ export class RequestKeys {
 
   #weigh(bytes: number): void {
     this.#bytes += bytes
-    this.#house.held += bytes
-    this.#house.keptBytes += bytes
+    this.#house.budget.keep(bytes)
   }
 }

@@ -36,9 +36,6 @@ export interface Kept {
 /** Bytes of an entry besides its frame's. */
 const entryBytes = 96
 
-/** All rings together hold at most this share of what the gateway may hold. */
-const share = 0.5
-
 export class Ring {
   /** The last number given. */
   seq = 0
@@ -78,10 +75,10 @@ export class Ring {
     const kept: Kept = { ring: this, seq, frame, bytes, at: this.#house.now(), reader, except }
     this.#kept.push(kept)
     this.#weigh(bytes)
-    const { maxReplay, maxReplayBytes, maxHeldBytes } = this.#house.limits
+    const { maxReplay, maxReplayBytes } = this.#house.limits
     while (this.size > 0) {
       const full = this.size > maxReplay || this.#bytes > maxReplayBytes
-      if (!full && this.#house.keptBytes <= share * maxHeldBytes) break
+      if (!full && !this.#house.budget.keepsTooMuch) break
       this.#drop()
     }
     return kept
@@ -93,8 +90,7 @@ export class Ring {
 
   #weigh(bytes: number): void {
     this.#bytes += bytes
-    this.#house.held += bytes
-    this.#house.keptBytes += bytes
+    this.#house.budget.keep(bytes)
   }
 
   #drop(): void {
