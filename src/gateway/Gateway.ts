@@ -16,7 +16,7 @@
 import { Clock, Context, Effect, Layer, Random } from "effect"
 import type { IncomingMessage } from "node:http"
 import type { Duplex } from "node:stream"
-import { WebSocketServer } from "ws"
+import { type ServerOptions, WebSocketServer } from "ws"
 import { ActorRef } from "../actor/ActorRef.ts"
 import { type AnyBehavior, Behavior } from "../actor/Behavior.ts"
 import type { Principal } from "../actor/Client.ts"
@@ -267,15 +267,19 @@ class Listener {
         0
       )
     }
-    this.#sockets = new WebSocketServer({
+    // the types of `ws` leave the last one out
+    const socketOptions: ServerOptions & { readonly closeTimeout: number } = {
       noServer: true,
       perMessageDeflate: false,
       clientTracking: false,
       handleProtocols: Dialect.agree,
       maxFragments: maxPieces,
       maxBufferedChunks: maxPieces,
-      maxPayload: this.#limits.maxFrameBytes
-    })
+      maxPayload: this.#limits.maxFrameBytes,
+      // who does not answer a close frame keeps its place so long
+      closeTimeout: handshakeMillis
+    }
+    this.#sockets = new WebSocketServer(socketOptions)
     this.#server.on("upgrade", (request, socket, head) => this.#upgrade(request, socket, head))
   }
 

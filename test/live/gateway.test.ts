@@ -364,6 +364,15 @@ describe("a client", () => {
     expect(gate.interrupted).toEqual([0])
   })
 
+  it("that does not answer its close frame is cut after handshakeTimeout", async () => {
+    await lab({ handshakeTimeout: 50 })
+    const raw = await client("h")
+    raw.send(call(1, "HangUp", { code: 4000, reason: "bye" }))
+    raw.socket.pause()
+    await until("it is gone", () => live!.gateway.stats().closed[4000] === 1)
+    raw.socket.terminate()
+  })
+
   it("of which nothing finishes for stallTimeout is closed 1013", async () => {
     await lab({ heartbeat: 30, stallTimeout: 60, maxUnfinished: 1 })
     const raw = await client("h")
