@@ -3,7 +3,7 @@
  *
  *   first time           handled; its outcome is kept
  *   again, running       the answer to come answers both
- *   again, finished      the kept outcome, under the repeat's id
+ *   again, finished      the kept outcome, under the repeat's id; nothing where that very answer was sent on this connection
  *   again, other content -32600
  *
  * Floor 3; owned by Session. Law 3: 1,024 keys a session, then the oldest finished one is forgotten; outcomes by the bytes of
@@ -33,6 +33,8 @@ export interface Keyed {
   readonly repeats: Array<Repeat>
   /** The members of the answer; undefined while it runs. */
   outcome: string | undefined
+  /** The number of the frame that answered it under its own id; 0 when that is not known. */
+  seq: number
   finishedAt: number
   bytes: number
 }
@@ -68,17 +70,19 @@ export class RequestKeys {
       id: call.id!,
       repeats: [],
       outcome: undefined,
+      seq: 0,
       finishedAt: Number.POSITIVE_INFINITY,
       bytes
     })
     this.#weigh(bytes)
   }
 
-  /** The request has ended so. Answers with the repeats that wait for it. */
-  finish(key: string, outcome: string): ReadonlyArray<Repeat> {
+  /** The request has ended so, and is answered by the frame `seq`. Answers with the repeats that wait for it. */
+  finish(key: string, outcome: string, seq: number): ReadonlyArray<Repeat> {
     const keyed = this.#keys.get(key)
     if (keyed === undefined) return []
     keyed.outcome = outcome
+    keyed.seq = seq
     keyed.finishedAt = this.#house.now()
     keyed.bytes += outcome.length
     this.#weigh(outcome.length)

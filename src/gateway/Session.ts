@@ -40,6 +40,8 @@ export class Session extends Conversation implements Reader {
   missed = 0
   /** The system clock's time when its socket was lost. */
   awaySince = 0
+  /** What its present connection was sent: all frames meant for it with a higher number. */
+  #sentAfter = 0
   readonly #keys: RequestKeys
   readonly #keeper: Keeper
   /** What onDisconnect will be told. */
@@ -96,6 +98,7 @@ export class Session extends Conversation implements Reader {
     const seat = this.pass
     const replay = this.ring.after(this, seq)
     this.connection = connection
+    this.#sentAfter = Math.max(seq, this.missed)
     this.pass = connection.pass
     former?.hangUp(TAKEN_OVER, "the session was taken over")
     connection.send(JsonRpc.notification("$/session", { token: this.token, seq, gap, behind: replay.length }))
@@ -169,16 +172,22 @@ export class Session extends Conversation implements Reader {
       this.#keys.begin(call)
       return this.take(call, pending)
     }
+    const same = call.id === known.id
+    // the answer was on its way when the repeat was sent
+    if (known.outcome !== undefined && same && known.seq > this.#sentAfter) return this.finish(pending, undefined)
     if (known.outcome !== undefined) return this.finish(pending, JsonRpc.answer(call.id!, known.outcome))
     // its answer answers this one too
-    if (call.id === known.id) return this.finish(pending, undefined)
+    if (same) return this.finish(pending, undefined)
     known.repeats.push({ id: call.id!, pending })
   }
 
   protected override answer(call: JsonRpc.Call, pending: Pending, outcome: string | undefined): void {
+    if (call.requestKey === undefined || outcome === undefined) return super.answer(call, pending, outcome)
+    // of a batch it goes with the others, later
+    const seq = pending.answers === undefined ? this.ring.seq + 1 : 0
+    const repeats = this.#keys.finish(call.requestKey, outcome, seq)
     super.answer(call, pending, outcome)
-    if (call.requestKey === undefined || outcome === undefined) return
-    for (const repeat of this.#keys.finish(call.requestKey, outcome)) {
+    for (const repeat of repeats) {
       this.finish(repeat.pending, JsonRpc.answer(repeat.id, outcome))
     }
   }

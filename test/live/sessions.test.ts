@@ -410,10 +410,30 @@ describe("requestKey", () => {
     await raw.answer(1)
     raw.send(keyed("k", 2, "Hold", { n: 1 }))
     expect((await raw.answer(2)).result).toBe(1)
-    raw.send(keyed("k", 1, "Hold", { n: 1 }))
-    await until("it was answered once more", () => flat(raw).filter(({ id }) => id === 1).length === 2)
     expect(gate.held).toEqual([1])
     raw.socket.terminate()
+  })
+
+  it("one whose answer was on its way when it was sent again gets no second one", async () => {
+    await lab()
+    const first = await begin()
+    first.raw.send(keyed("k", 1, "Hold", { n: 1 }))
+    await until("the handler waits", () => gate.held.length === 1)
+    await cut(first)
+    const second = await back(first)
+    gate.stayOpen()
+    await second.raw.answer(1)
+    second.raw.send(keyed("k", 1, "Hold", { n: 1 }))
+    second.raw.send(call(2, "Kept"))
+    await second.raw.answer(2)
+    expect(flat(second.raw).filter(({ id }) => id === 1)).toHaveLength(1)
+    // one that comes back and says that it has not seen the answer is sent it again, by the replay; one that says it has asks anew
+    await cut(second)
+    const third = await back(second)
+    third.raw.send(keyed("k", 1, "Hold", { n: 1 }))
+    expect((await third.raw.answer(1)).result).toBe(1)
+    expect(gate.held).toEqual([1])
+    third.raw.socket.terminate()
   })
 
   it("keeps typed errors and faults as outcomes too", async () => {

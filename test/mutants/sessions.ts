@@ -84,6 +84,20 @@ export const sessions: ReadonlyArray<Fault> = [
     "if (known.outcome !== undefined && call.id === known.id) return this.take(call, pending)\n    if (known.outcome !== undefined) return"
   ),
   one(
+    "session-answers-twice",
+    "a repeat that crossed its answer is answered once more",
+    "Session.ts",
+    "same && known.seq > this.#sentAfter",
+    "same && known.seq > Infinity"
+  ),
+  one(
+    "session-answer-withheld",
+    "a repeat on a new connection is taken for one that crossed its answer",
+    "Session.ts",
+    "same && known.seq > this.#sentAfter",
+    "same && known.seq > 0"
+  ),
+  one(
     "session-key-any-content",
     "another request under a key gets the first one's outcome",
     "RequestKeys.ts",
