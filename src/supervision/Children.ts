@@ -87,10 +87,8 @@ interface Starting {
 
 /** Children that go down and come back together. */
 interface Group {
-  /** Position of the leftmost that comes up. */
+  /** Position of the leftmost: those before it are up, and stay. */
   from: number
-  /** Of the leftmost that goes down; on the way up those to the left of it stay. */
-  low: number
   incident: string
   dueAt: number
   rising: boolean
@@ -311,19 +309,19 @@ export class Children implements Overseer {
     const { timers } = this.#cell.program.runtime
     const dueAt = timers.now() + delayMillis
     const group = this.#group
-    if (group === undefined)
-      this.#group = { from, low: from, incident, dueAt, rising: false, round: 0, timer: undefined }
+    if (group === undefined) this.#group = { from, incident, dueAt, rising: false, round: 0, timer: undefined }
     else {
-      // on the way up those to the left of it are up again, or still come
-      const waits = this.entries.slice(group.from, from).some(({ cell, returns }) => (cell ? !cell.ready : returns))
-      group.from = group.rising && !waits ? from : Math.min(group.from, from)
-      group.low = group.rising ? from : Math.min(group.low, from)
+      // who is to the right of one that is not up yet waits with it: so this one is the leftmost, or those before it are up
+      group.from = from
       group.round++
       group.dueAt = Math.max(group.dueAt, dueAt)
       group.rising = false
     }
-    for (const each of this.entries.slice(this.#group!.from))
-      if (each.cell === undefined && !each.fresh) each.returns = true
+    for (const each of this.entries.slice(this.#group!.from)) {
+      if (each.cell !== undefined || each.fresh || each.returns) continue
+      each.returns = true
+      each.memory = undefined // of a former life
+    }
     if (entry.cell !== undefined) Teardown.restart(entry.cell, incident, Teardown.PARKED, this.#finite(entry.cell))
     this.#advance()
   }
@@ -376,7 +374,7 @@ export class Children implements Overseer {
 
   /** Brings the group down, right to left. False while one of them still stops. */
   #lower(group: Group): boolean {
-    for (const { child, cell } of this.entries.slice(group.low).toReversed()) {
+    for (const { child, cell } of this.entries.slice(group.from).toReversed()) {
       if (cell === undefined || Teardown.isDown(cell)) continue
       if (cell.extra?.teardown === undefined) {
         if (child.policy.restart === "temporary") {
@@ -449,7 +447,6 @@ export class Children implements Overseer {
     this.entries.splice(at, 1)
     const group = this.#group
     if (group !== undefined && at < group.from) group.from--
-    if (group !== undefined && at < group.low) group.low--
   }
 
   /** Its life has ended, and it is due to be made anew. False when it is out of restarts. */

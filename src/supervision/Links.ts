@@ -16,7 +16,8 @@ import * as Runtime from "../actor/Runtime.ts"
 import { LinkBroken } from "../kernel/Errors.ts"
 
 export const link = (cell: Cell, ref: ActorRef<never>, other: Cell | undefined): void => {
-  if (other === undefined || !other.alive) return fail(cell, ref.address, cell.program.runtime.incident())
+  if (other === undefined || !other.alive)
+    return fail(cell, cell.incarnation, ref.address, cell.program.runtime.incident())
   if (other === cell) return
   const links = (cell.record().links ??= new Set())
   if (links.has(other)) return
@@ -50,30 +51,38 @@ export const dissolve = (cell: Cell): ReadonlyArray<Cell> => {
 
 /** An incarnation has failed: those linked to it fail too. */
 export const broken = (cell: Cell, incident: string): void => {
-  for (const other of dissolve(cell)) fail(other, cell.address, incident)
+  for (const other of dissolve(cell)) fail(other, other.incarnation, cell.address, incident)
 }
 
-/** A life has ended. */
-export const ended = (cell: Cell, reason: ExitReason.ExitReason): void => {
-  for (const other of dissolve(cell)) {
-    if (reason._tag === "failed") fail(other, cell.address, reason.incident)
-    else if (reason._tag === "killed" || reason._tag === "overflow") {
-      fail(other, cell.address, cell.program.runtime.incident())
-    } else if (reason._tag === "shutdown") {
-      const order = { mode: "now", millis: undefined, reason: ExitReason.shutdown } as const
-      Runtime.after(other.program.runtime, { deliver: () => void other.stop(order) })
+const nobody = (): void => {}
+
+/**
+ * A life has ended; to be told to those linked to it, as they are now, once its supervisor has heard of it: whoever it
+ * takes down with that child does not fail beside.
+ */
+export const ended = (cell: Cell, reason: ExitReason.ExitReason): (() => void) => {
+  if (cell.extra?.links === undefined) return nobody
+  const others = dissolve(cell).map((other) => [other, other.incarnation] as const)
+  return () => {
+    for (const [other, incarnation] of others) {
+      if (reason._tag === "failed") fail(other, incarnation, cell.address, reason.incident)
+      else if (reason._tag === "killed" || reason._tag === "overflow") {
+        fail(other, incarnation, cell.address, cell.program.runtime.incident())
+      } else if (reason._tag === "shutdown") {
+        const order = { mode: "now", millis: undefined, reason: ExitReason.shutdown } as const
+        Runtime.after(other.program.runtime, { deliver: () => void other.stop(order) })
+      }
     }
   }
 }
 
-const fail = (cell: Cell, address: string, incident: string): void => {
+const fail = (cell: Cell, incarnation: number, address: string, incident: string): void => {
   const { runtime } = cell.program
   const failure = {
     incident: runtime.incident(),
     tag: "link",
     cause: Cause.fail(new LinkBroken({ address, incident }))
   }
-  const { incarnation } = cell
   Runtime.after(runtime, {
     deliver: () => {
       if (cell.alive && cell.incarnation === incarnation) runtime.failed(cell, failure)

@@ -32,6 +32,8 @@ export interface Surroundings {
   readonly services: () => Context.Context<never>
   readonly incident: () => string
   readonly report: (cell: Cell, failure: Failure, decision: string) => void
+  /** The same of what is no failure, so not for the log. */
+  readonly tell: (cell: Cell, failure: Failure, decision: string) => void
   /** The actor is out of budget: true when its key is set aside for a while (virtual actors). */
   readonly quarantine: (cell: Cell) => boolean
 }
@@ -213,6 +215,7 @@ export const exits = (cell: Cell, order: Order, around: Surroundings): void => {
   const memory = memoryOf(cell)
   const failure: Failure = { incident: around.incident(), tag: "stop", cause: Cause.die(new Error("stopped itself")) }
   if (supervisor?.waits(cell) === true) {
+    around.tell(cell, failure, "stopped itself, goes down with its siblings")
     Links.dissolve(cell)
     return supervisor.lower(cell, failure)
   }
@@ -224,6 +227,7 @@ export const exits = (cell: Cell, order: Order, around: Surroundings): void => {
     return threw(cell, failure, defect, around)
   }
   if (decision._tag === "restart") {
+    around.tell(cell, failure, `stopped itself, restarts in ${Math.round(decision.delayMillis)} ms`)
     Links.dissolve(cell) // a normal end breaks nothing
     return restart(cell, memory, decision, "stopped itself, permanent")
   }

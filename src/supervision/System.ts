@@ -324,6 +324,7 @@ export class System implements Runtime.Runtime {
     incident: () => this.incident(),
     services: () => this.services,
     report: (cell, failure, decision) => this.#report(cell, failure, decision),
+    tell: (cell, failure, decision) => this.#tell(cell, failure, decision, false),
     quarantine: (cell) => {
       const kind = this.registry.kind(cell.program.plan.protocol.type)
       if (cell.parent !== undefined || kind.hosted === undefined) return false
@@ -357,6 +358,10 @@ export class System implements Runtime.Runtime {
   #report(cell: Cell, failure: Runtime.Failure, decision: string): void {
     if (decision.startsWith("restarts")) this.restarts++
     const logged = this.flood.admit(cell.program.plan.protocol.type, failure.tag, failure.incident, decision)
+    this.#tell(cell, failure, decision, logged)
+  }
+
+  #tell(cell: Cell, failure: Runtime.Failure, decision: string, logged: boolean): void {
     if (!logged && this.onFailure.size === 0) return
     const time = this.#clock.currentTimeMillisUnsafe()
     const report = CrashReport.make(cell, failure, decision, this.timers.now(), time)
@@ -371,9 +376,10 @@ export class System implements Runtime.Runtime {
     if (cell.parent === undefined) kind.cells.delete(cell.key)
     const reason = cell.extra!.exit as ExitReason.ExitReason
     for (const listener of DeathWatch.ended(cell)) Runtime.after(this, { deliver: () => listener(reason, cell) })
-    Links.ended(cell, reason)
+    const tell = Links.ended(cell, reason)
     cell.extra!.overseer?.close()
     above(cell)?.ended(cell, reason)
+    tell()
   }
 
   changed(cell: Cell, from: number, to: number, why: string): void {

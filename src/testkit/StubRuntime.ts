@@ -194,7 +194,7 @@ export class StubRuntime implements Runtime.Runtime {
   stopped(cell: Cell): void {
     const reason = cell.extra!.exit as ExitReason
     for (const listener of DeathWatch.ended(cell)) Runtime.after(this, { deliver: () => listener(reason, cell) })
-    Links.ended(cell, reason)
+    Links.ended(cell, reason)()
     if (cell instanceof Bystander) cell.ended()
   }
 

@@ -1,19 +1,28 @@
 /**
  * One incarnation of a supervisor, as the world has seen it: its places, left to right, and who goes down together.
  *
- *   alive  --ends--> returning  a demand was granted, and it is made anew       --begins--> alive
+ *   alive  --ends--> returning  it is made anew, at the cost of a restart or with its group       --begins--> alive
  *                    resting    it does not come back by itself; its place stays (RestartChild, DeleteChild)
  *                    removed    temporary and dynamic children have no place without a life
  *
- * Used by TreeLedger, which holds it against what is seen. A group is a position: whoever stands there or to the right of it
- * may be taken down, until all of them are up again.
+ *   group  [ up: not covered ] [ from: goes down, right to left ... rises, left to right ... ]   all up: over
+ *
+ * Used by TreeLedger, which holds it against what is seen. A group begins with a restart that is told of; it rises from
+ * the moment that one who went down with it begins its next incarnation.
  */
 import type { ActorRef } from "troupe"
+import { HALTED, UNBORN } from "../../src/actor/Status.ts"
 
 type Cell = NonNullable<ActorRef["cell"]>
 
 /** Of any child of the world, in ms. */
 export const longestBackoff = 30
+
+/** What a report says of a wait is rounded, and a timer comes as early: within so many ms of it, it may be over or not. */
+const tolerance = 1
+
+/** Its incarnation has been let begin, and is not being ended. */
+const begun = ({ alive, status }: Cell): boolean => alive && (status & (HALTED | UNBORN)) === 0
 
 export interface Budget {
   readonly restarts: number
@@ -51,14 +60,20 @@ export class Place {
   readonly spec: PlaceSpec
   cell: Cell | undefined = undefined
   was: "alive" | "returning" | "resting" = "alive"
+  /** How many lives it has had. */
+  lives = 0
+  /** Somebody waits for the start of its present life: its supervisor's `initial`, or a command. */
+  awaited = false
   /** Its present life has had its state once. */
   readied = false
   /** One of its lives has. */
   up = false
-  /** It ended by itself while its group was about: it may come back with it, or rest. */
-  perhaps = false
-  /** A restart of its own was granted, and comes. */
+  /** What becomes of its end is about to be told. */
+  owed = false
+  /** It was told to restart, and does. */
   failing = false
+  /** It went down in the present round of its group. */
+  lowered = false
   /** It ends for good; counts: by its own doing. */
   leaves: "counts" | "quietly" | undefined = undefined
   /** Restarts granted on its own budget. */
@@ -73,6 +88,15 @@ export class Place {
   }
 }
 
+/** Children that go down and come back together. */
+interface Group {
+  /** Position of the leftmost. */
+  readonly from: number
+  rising: boolean
+  /** Not before then does it rise. */
+  readonly due: number
+}
+
 export class Family {
   readonly cell: Cell
   readonly incarnation: number
@@ -80,23 +104,19 @@ export class Family {
   readonly places: Array<Place> = []
   /** Restarts granted on the shared budget. */
   readonly times: Array<number> = []
-  /** Of these, those of children that may have gone down with their siblings anyway, at no cost. */
-  readonly unsure = new Set<number>()
   /** Addresses of children that were out of the shared budget: their supervisor has yet to fail of it. */
   readonly expects = new Set<string>()
   /** Ids that have been ready once. */
   readonly started = new Set<string>()
   /** It runs its `initial`. */
   starting = true
+  /** It ends, or what it does cannot be seen: nothing is asked of it any more. */
   closing = false
   mustEnd: string | undefined = undefined
-  /** Whether it has to end is not known. */
-  vague = false
   /** Counts what was seen of its children. */
   version = 0
-  /** When a command last ended a child. */
-  terminatedAt = Number.NEGATIVE_INFINITY
-  #from: number | undefined = undefined
+  #changedAt = 0
+  #group: Group | undefined = undefined
 
   constructor(cell: Cell, spec: TreeSpec) {
     this.cell = cell
@@ -129,9 +149,11 @@ export class Family {
       place.times = []
       place.takes = []
     }
+    place.lives++
+    place.awaited = place.was !== "returning"
+    place.lowered = place.was === "returning"
     place.cell = cell
     place.was = "alive"
-    place.perhaps = false
     place.readied = false
     place.failing = false
     place.leaves = undefined
@@ -141,76 +163,105 @@ export class Family {
   remove(place: Place): void {
     const at = this.places.indexOf(place)
     this.places.splice(at, 1)
-    if (this.#from !== undefined && at < this.#from) this.#from--
+    const group = this.#group
+    if (group !== undefined && at < group.from) this.#group = { ...group, from: group.from - 1 }
   }
 
   // ---- groups
 
-  /** It goes down, and whoever goes with it; whether that is a group. */
-  bring(place: Place): boolean {
+  /** It goes down, and whoever goes with it; whether that is a group. `due`: when they come back. */
+  bring(place: Place, due: number): boolean {
     const { strategy } = this.spec
     if (strategy !== "one_for_all" && strategy !== "rest_for_one") return false
     const from = strategy === "one_for_all" ? 0 : this.places.indexOf(place)
-    this.#from = Math.min(from, this.#from ?? from)
-    // all of a group come up, also those that had ended before; whether a former one goes on is not known
-    for (const [i, each] of this.places.entries()) {
-      if (i < this.#from || (each.was !== "resting" && !each.perhaps) || each.spec.restart === "temporary") continue
-      if (each.was === "resting") each.times = []
+    this.#group = { from, rising: false, due: Math.max(due, this.#group?.due ?? due) }
+    const members = this.places.slice(from)
+    for (const each of members) {
+      each.lowered = each.cell !== undefined && each.cell.alive && !begun(each.cell)
+      // all of a group come up, also those that had ended before
+      if (each.was !== "resting") continue
       each.was = "returning"
-      each.perhaps = i < from
+      each.times = []
     }
-    const takes = this.places.slice(from).filter(({ cell }) => cell?.ready === true)
+    const takes = members.filter(({ cell }) => cell?.ready === true)
     place.takes = takes.map(({ cell }) => [cell!, cell!.incarnation])
     return true
   }
 
-  covers(place: Place): boolean {
-    return this.#from !== undefined && this.places.indexOf(place) >= this.#from
+  get #members(): ReadonlyArray<Place> {
+    return this.#group === undefined ? [] : this.places.slice(this.#group.from)
   }
 
-  /** Everybody is up: the group is over. One whose members were terminated meanwhile still waits for its backoff. */
-  settle(now: number): void {
-    const from = this.#from
-    if (from === undefined || now - this.terminatedAt <= longestBackoff) return
-    if (this.places.slice(from).every((p) => p.was === "resting" || p.perhaps || p.cell?.ready === true))
-      this.#from = undefined
+  #covers(place: Place): boolean {
+    return this.#members.includes(place)
+  }
+
+  /** Whether its supervisor takes it down now. */
+  lowers(place: Place): boolean {
+    return this.#covers(place) && this.#group?.rising === false
+  }
+
+  /** Whether it goes down with its siblings anyway, or waits to come up with them: what ends it costs nothing. */
+  waits(place: Place): boolean {
+    if (!this.#covers(place)) return false
+    const before = this.#members.slice(0, this.#members.indexOf(place))
+    const up = before.every(({ cell, was }) => (cell === undefined ? was !== "returning" : cell.ready))
+    return this.#group?.rising === false || !up
+  }
+
+  /** Something is about to be seen. */
+  sees(now: number): void {
+    const group = this.#group
+    if (group !== undefined && !group.rising) {
+      group.rising = this.#members.some(({ lowered, cell }) => lowered && cell !== undefined && begun(cell))
+      // with nobody to come up, the end of its wait is the end of the group, and no sight
+      const idle = this.#members.every(({ lowered, cell, was }) =>
+        cell === undefined ? was === "resting" : !lowered && cell.extra?.teardown === undefined
+      )
+      if (idle && now > Math.max(group.due, this.#changedAt) + tolerance) this.#group = undefined
+      else if (idle && now > group.due - tolerance) this.closing = true
+    }
+    this.version++
+    this.#changedAt = now
+  }
+
+  /** With everybody up the group is over. */
+  settle(): void {
+    const up = this.#members.every(({ cell, was }) => (cell === undefined ? was === "resting" : cell.ready))
+    if (up && this.#group?.rising === true) this.#group = undefined
   }
 
   // ---- commands
 
-  /** What an answer changes; or what is wrong with it. `still`: nothing was seen of the children since it was sent. */
-  answered({ what, id }: Command, outcome: string, still: boolean): string | undefined {
+  /** A command that was handled at once has changed this. */
+  obeyed({ what, id }: Command): void {
     const place = this.find(id)
-    if (what === "DeleteChild" && outcome === "ok") {
-      if (place?.was !== "resting" && place?.perhaps !== true) return still ? "deletes no resting child" : undefined
-      this.remove(place)
-    }
-    if (what === "TerminateChild" && outcome === "ok" && place !== undefined) {
-      // unless its siblings have brought it back meanwhile
-      if (place.was === "alive") return this.covers(place) ? undefined : "it lives"
+    if (what === "DeleteChild" && place?.was === "resting") this.remove(place)
+    if (what === "TerminateChild" && place?.was === "returning") {
       if (this.spec.strategy === "dynamic") this.remove(place)
-      place.was = "resting"
-      place.perhaps = false
+      else place.was = "resting"
     }
-    if (!still || this.spec.strategy === "dynamic") return undefined
-    const wanted = this.#wanted(what, place)
-    return wanted === undefined || wanted.includes(outcome) ? undefined : `${outcome} instead of ${wanted.join(" or ")}`
+    this.settle()
   }
 
-  #wanted(what: Command["what"], place: Place | undefined): ReadonlyArray<string> | undefined {
-    if (what === "StartChild") return place === undefined ? ["ok"] : ["AlreadyPresent"]
-    if (what === "TerminateChild") return place === undefined ? ["NoSuchChild"] : ["ok"]
-    if (what === "RestartChild") return place === undefined ? ["NoSuchChild"] : ["AlreadyPresent"]
-    if (what !== "DeleteChild") return undefined
-    return place === undefined ? ["NoSuchChild"] : ["AlreadyPresent", "ok"]
+  /** The answers that a command may have, if nothing is seen of the children until then. */
+  wanted({ what, id }: Command): ReadonlyArray<string> | undefined {
+    const was = this.find(id)?.was
+    if (what === "WhichChildren" || what === "CountChildren") return ["ok"]
+    // whoever dies or is born under its key is seen, but one of its own kind may have it without being its child
+    if (this.spec.strategy === "dynamic") return undefined
+    if (what === "StartChild") return was === undefined ? undefined : ["AlreadyPresent"]
+    if (was === undefined) return ["NoSuchChild"]
+    if (what === "TerminateChild") return ["ok"]
+    if (was !== "resting") return ["AlreadyPresent"]
+    return what === "DeleteChild" ? ["ok"] : undefined
   }
 
   /** What may be told of each child now; by id for dynamic ones. */
   states(): ReadonlyArray<ReadonlyArray<string>> {
-    const all = this.places.map(({ spec, cell, was, perhaps }) => {
+    const all = this.places.map(({ spec, cell, was }) => {
       const told = (state: string): string => `${spec.id} ${spec.restart} ${state}`
       if (was === "resting") return [told("undefined")]
-      if (perhaps && cell === undefined) return [told("undefined"), told("restarting")]
       if (cell === undefined) return [told("restarting")]
       if (cell.ready) return [told("running")]
       // between its incarnations, or starting

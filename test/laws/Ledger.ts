@@ -237,7 +237,6 @@ export class Ledger {
     }
     this.#states.set(who, left ? [before] : exact ? [exit.value] : [before, exit.value])
     if (left || !this.#has(step)) return
-    if (step.stops) this.trees.leaves(cell, incarnation)
     if (step.stashed === undefined && step.unstashed.length === 0) return
     let shelf = this.#shelves.get(cell)
     if (shelf === undefined) this.#shelves.set(cell, (shelf = new Shelf()))

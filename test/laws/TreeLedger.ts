@@ -3,17 +3,18 @@
  *
  *   supervisor ──incarnation──> Family   places, left to right   [ a: alive ][ b: returning ][ c: resting ]
  *
- * Fed by what anybody can see: steps of lifecycles, reports of failures, commands and their answers. It repeats no
- * decision of the system: a failure, or an end that OTP brings a child back from, is a demand; a demand has `restarts` of
- * them granted within the period, and what was seen then must agree.
+ * Fed by what anybody can see: steps of lifecycles, what the reports of failures say was decided, commands and their
+ * answers. It repeats no decision of the system: it holds what was decided against what went before, and what is seen then
+ * against what was decided.
  *
  *   births    nobody begins whose supervisor was not to start it: no temporary child again, no transient one that ended well
- *   budgets   a demand over the intensity ends the supervisor as RestartsExhausted, no other does
- *   groups    who goes down without a demand of its own stands where the strategy says, and all of those went down
+ *   budgets   at most `restarts` restarts are charged within the period; out of them is who asks for one more, no other
+ *   groups    a failure or end costs nothing just while its group goes down, or has not come to it on the way up; who goes
+ *             down without a decision of its own stands where the strategy says, and all of those went down
  *   order     up: nobody while one to the left is not up. Down: nobody while one to the right is not down
  *   ends      no child outlives its supervisor, nor its incarnation; a significant end is the supervisor's
  *   at rest   who is to be back is back; WhichChildren and CountChildren tell the same
- * Where it cannot know (a supervisor that ends, a child between two owners of its end) it asks for nothing.
+ * Where it cannot know (a supervisor that ends, a group that ends unseen) it asks for nothing.
  */
 import { Cause } from "effect"
 import { type ActorRef, type Change, type CrashReport, RestartsExhausted, type Supervisor } from "troupe"
@@ -28,10 +29,19 @@ interface Life {
   readonly place: Place
   /** It has been linked: who ends with it is not only its supervisor's to say. */
   linked: boolean
-  /** The incarnation that has stopped itself. */
+  /** The incarnation that was to end because a significant child of its own had. */
   left: number
-  /** The one that may have. */
-  mayLeave: number
+}
+
+/** A command that has not been answered. */
+interface Pending {
+  readonly command: Command
+  /** How many its supervisor had handled when it was sent. */
+  readonly finished: number
+  /** The life that it ends. */
+  target: Cell | undefined
+  /** What it changes at once has been entered. */
+  obeyed: boolean
 }
 
 /** Time in which whoever is to come back is back: graces, backoffs and starts of a few siblings. */
@@ -45,13 +55,25 @@ const isDown = (cell: Cell): boolean => !cell.alive || (cell.extra?.teardown ===
 
 export class TreeLedger {
   /** How often each had something to look at. */
-  readonly looked = { births: 0, demands: 0, exhausted: 0, groups: 0, significant: 0, commands: 0, lists: 0 }
+  readonly looked = {
+    births: 0,
+    charged: 0,
+    exhausted: 0,
+    free: 0,
+    groups: 0,
+    significant: 0,
+    commands: 0,
+    answers: 0,
+    lists: 0
+  }
   readonly #sim: Simulation.Sim
   readonly #specs = new Map<string, TreeSpec>()
   /** Of each supervisor's present incarnation. */
   readonly #families = new Map<Cell, Family>()
   readonly #lives = new Map<Cell, Life>()
-  readonly #commands = new Map<string, Command>()
+  /** Of addresses: the last life that has ended there. */
+  readonly #last = new Map<string, Life>()
+  readonly #commands = new Map<string, Pending>()
 
   constructor(sim: Simulation.Sim) {
     this.#sim = sim
@@ -75,31 +97,55 @@ export class TreeLedger {
     if (life !== undefined) life.linked = true
   }
 
-  /** A handler that has succeeded stops its actor. */
-  leaves(cell: Cell, incarnation: number): void {
-    const life = this.#lifeOf(cell)
-    if (life !== undefined) life.left = incarnation
-  }
-
   /** A command goes to a supervisor; `done` when it has been answered. One at a time to each. */
   commands(ref: ActorRef<never>, command: Command): (outcome: string, value: unknown) => void {
     const cell = ref.find(() => this.#sim.host.system)
     const { address } = ref
-    this.#commands.set(address, command)
     const family = cell === undefined ? undefined : this.#familyOf(cell)
+    if (cell !== undefined) this.#look(cell)
     const version = family?.version
+    const lives = family?.find(command.id)?.lives
+    const wanted = family?.wanted(command)
+    this.#commands.set(address, { command, finished: cell?.finished ?? 0, target: undefined, obeyed: false })
     return (outcome, value) => {
-      this.#commands.delete(address)
-      if (cell === undefined || family === undefined || this.#families.get(cell) !== family || family.closing) return
+      if (cell === undefined || family === undefined || this.#families.get(cell) !== family || family.closing) {
+        return void this.#commands.delete(address)
+      }
       this.#look(cell)
-      this.looked.commands++
       const still = family.version === version
-      if (command.what === "TerminateChild") family.terminatedAt = this.#sim.now
-      const fault = family.answered(command, outcome, still)
-      this.#check(fault === undefined, `${address} ${command.what} ${command.id}: ${fault}`)
-      if (still && command.what === "WhichChildren") this.#lists(family, value as ReadonlyArray<Supervisor.ChildInfo>)
-      if (still && command.what === "CountChildren") this.#counts(family, value as Supervisor.ChildCounts)
+      if (outcome === "ok") this.#obeys(cell, family)
+      this.#commands.delete(address)
+      this.looked.commands++
+      const place = family.find(command.id)
+      const fault = `${address} ${command.what} ${command.id}`
+      if (command.what === "TerminateChild" && outcome === "ok")
+        this.#check(place?.was !== "alive" || place.lives !== lives, `${fault}: it lives`)
+      if (!still || wanted === undefined) return
+      this.looked.answers++
+      this.#check(wanted.includes(outcome), `${fault}: ${outcome} instead of ${wanted.join(" or ")}`)
+      if (command.what === "WhichChildren") this.#lists(family, value as ReadonlyArray<Supervisor.ChildInfo>)
+      if (command.what === "CountChildren") this.#counts(family, value as Supervisor.ChildCounts)
     }
+  }
+
+  /** Enters what a command has changed that no step of a life tells of. */
+  #obeys(cell: Cell, family: Family): void {
+    const pending = this.#commands.get(cell.address)
+    if (pending === undefined || pending.obeyed) return
+    const { command, finished, target } = pending
+    const unseen = [...(cell.extra?.children ?? [])].some(({ key }) => String(key) === command.id)
+    const vacant = target === undefined && !unseen && family.find(command.id)?.cell === undefined
+    const inside = cell.running === 1 && command.what === "TerminateChild" && vacant
+    if (cell.finished === finished && !inside) return
+    pending.obeyed = true
+    family.obeyed(command)
+  }
+
+  /** Something of a child is about to be seen. */
+  #sees({ family }: Life): void {
+    this.#look(family.cell)
+    this.#obeys(family.cell, family)
+    family.sees(this.#sim.now)
   }
 
   #lists(family: Family, infos: ReadonlyArray<Supervisor.ChildInfo>): void {
@@ -152,12 +198,14 @@ export class TreeLedger {
 
   /** The command that a supervisor handles now. */
   #handled(parent: Cell): Command | undefined {
-    return parent.running === 1 ? this.#commands.get(parent.address) : undefined
+    return parent.running === 1 ? this.#commands.get(parent.address)?.command : undefined
   }
 
   #born(parent: Cell, cell: Cell): void {
     this.looked.births++
     const family = this.#familyOf(parent)!
+    this.#obeys(parent, family)
+    family.sees(this.#sim.now)
     const id = String(cell.key)
     const was = family.find(id)?.was
     const command = this.#handled(parent)
@@ -168,8 +216,9 @@ export class TreeLedger {
         : was === "returning" || (was === "resting" && ordered === "RestartChild")
     const place = family.seat(id, cell)
     place.since = this.#sim.now
-    this.#lives.set(cell, { family, place, linked: false, left: 0, mayLeave: 0 })
+    this.#lives.set(cell, { family, place, linked: false, left: 0 })
     if (family.closing) return
+    this.#check(!place.owed, `${cell.address} begins a life, and nobody said that it would`)
     this.#check(expected, `${cell.address} begins a life, and nobody was to start it (it was ${was ?? "no child"})`)
     if (was === undefined && family.starting) {
       const early = family.leftOf(place).find((left) => !left.up)
@@ -185,7 +234,7 @@ export class TreeLedger {
     if (this.#specs.has(typeOf(cell))) this.#supervisor(cell, to, why)
     const life = this.#lifeOf(cell)
     if (life === undefined) return
-    life.family.version++
+    this.#sees(life)
     if (to === "active" && from === "connecting") this.#ready(cell, life)
     else if (to === "connecting") this.#restarts(cell, life, at, why)
     else if (to === "draining") this.#stops(cell, life, why)
@@ -203,10 +252,7 @@ export class TreeLedger {
       this.#check(absent === undefined, `${address} is ready, and its ${absent} has not started`)
     } else if (to === "connecting" || to === "draining") {
       if (!family.closing && cell.parent === undefined && why === "shutdown")
-        this.#check(
-          family.mustEnd !== undefined || family.vague,
-          `${address} ends with a significant child that has not ended`
-        )
+        this.#check(family.mustEnd !== undefined, `${address} ends with a significant child that has not ended`)
       family.closing = true
     } else if (to === "stopped") {
       family.closing = true
@@ -225,6 +271,7 @@ export class TreeLedger {
 
   #ready(cell: Cell, { family, place }: Life): void {
     place.readied = true
+    place.awaited = false
     place.up = true
     if (family.closing) return
     family.started.add(place.spec.id)
@@ -235,7 +282,7 @@ export class TreeLedger {
       const stayed = other.alive && other.incarnation === incarnation
       this.#check(!stayed, `${cell.address} is back, and ${other.address} did not go down with it`)
     }
-    family.settle(this.#sim.now)
+    family.settle()
   }
 
   /** It comes up, in a group: whoever is to its left, and was to come up, is up. */
@@ -259,29 +306,16 @@ export class TreeLedger {
     const { family, place } = life
     place.since = at
     const { address } = cell
-    if (family.closing) return
+    if (family.closing || ending(family.cell)) return
     const { restart, id } = place.spec
     this.#check(restart !== "temporary", `${address} is temporary, and restarts`)
     this.#check(place.leaves === undefined, `${address} restarts, and was to end: ${why}`)
-    if (place.failing) {
-      place.failing = false
-      place.perhaps = false
-      return
+    if (!place.failing) {
+      this.#check(family.lowers(place), `${address} restarts, and ${id} was not to go down: ${why}`)
+      this.#falls(family, place)
     }
-    const leaves = life.left === cell.incarnation || life.mayLeave === cell.incarnation
-    if (why.includes("stopped itself") && leaves) {
-      // its siblings may have taken it down before its own end came
-      if (family.covers(place) && (restart !== "permanent" || life.left !== cell.incarnation)) {
-        family.unsure.add(at)
-        this.#timesOf(family, place).push(at)
-        return
-      }
-      this.#check(restart === "permanent", `${address} is ${restart}, and restarts after it has stopped itself`)
-      return this.#check(this.#demand(family, place, at), `${address} restarts beyond its budget`)
-    }
-    this.#check(family.covers(place), `${address} restarts, and ${id} was not to go down: ${why}`)
-    // one that stopped itself is down before its turn
-    if (!leaves) this.#falls(family, place)
+    place.failing = false
+    place.lowered = true
   }
 
   /** It goes down by its supervisor's doing: whoever is to its right is down. */
@@ -294,76 +328,57 @@ export class TreeLedger {
     }
   }
 
-  #stops(cell: Cell, { family, place, linked, left, mayLeave }: Life, why: string): void {
+  #stops(cell: Cell, { family, place, linked, left }: Life, why: string): void {
     place.since = this.#sim.now
     // a supervisor whose significant child has ended ends so too
-    if (why !== "shutdown" || left === cell.incarnation || mayLeave === cell.incarnation) return
-    if (this.#terminated(family, place)) return
+    if (why !== "shutdown" || left === cell.incarnation || this.#terminated(family, place, cell)) return
     if (family.closing) {
       if (!linked) this.#falls(family, place)
       return
     }
     if (linked) return
-    const covered = family.covers(place)
-    this.#check(covered, `${cell.address} is stopped by its supervisor, and was not to go down`)
+    const lowers = family.lowers(place) && place.spec.restart === "temporary"
+    this.#check(lowers, `${cell.address} is stopped by its supervisor, and was not to go down`)
     this.#falls(family, place)
   }
 
-  #terminated(family: Family, place: Place): boolean {
-    const command = this.#handled(family.cell)
-    return command?.what === "TerminateChild" && command.id === place.spec.id
-  }
-
-  /** Whether its start is waited for: by its supervisor's own, or by a command. */
-  #begins(family: Family, place: Place): boolean {
-    const command = this.#handled(family.cell)
-    if (place.readied) return false
-    if (command?.id === place.spec.id) return command.what === "StartChild" || command.what === "RestartChild"
-    return family.starting && !place.up
+  /** Whether a command ends it. */
+  #terminated(family: Family, place: Place, cell: Cell): boolean {
+    if (family.cell.running !== 1) return false
+    const pending = this.#commands.get(family.cell.address)
+    if (pending?.command.what !== "TerminateChild" || pending.command.id !== place.spec.id) return false
+    // one that drains handles its commands too
+    if (!family.closing) pending.target ??= cell
+    return (pending.target ?? cell) === cell
   }
 
   #ended(cell: Cell, life: Life, at: number, why: string): void {
     const { family, place } = life
     place.since = at
-    if (family.closing || place.cell !== cell) return
+    if (family.closing || ending(family.cell) || place.cell !== cell) return
     const { restart } = place.spec
     const { leaves } = place
+    const waits = family.waits(place)
+    this.#last.set(cell.address, life)
     place.leaves = undefined
+    place.failing = false
     place.cell = undefined
-    if (this.#begins(family, place)) {
+    const abnormal = why === "failed" || why === "killed" || why === "overflow"
+    if (place.awaited) {
       if (family.starting) family.mustEnd = `${place.spec.id} has not started`
       if (this.#handled(family.cell)?.what === "StartChild") family.remove(place)
       else place.was = "resting"
-      return
-    }
-    if (leaves !== undefined) return this.#gone(family, place, leaves === "counts")
-    if (this.#terminated(family, place)) {
-      family.terminatedAt = at
-      return this.#gone(family, place, false)
-    }
-    if (place.perhaps) {
+    } else if (this.#terminated(family, place, cell) || leaves === "quietly") this.#gone(family, place, false)
+    else if (restart === "temporary") this.#gone(family, place, !waits)
+    else if (waits) {
+      this.looked.free++
       place.was = "returning"
-      return
-    }
-    const own = life.left === cell.incarnation
-    if (restart === "temporary" && !own && family.covers(place) && (why === "shutdown" || why === "killed")) {
-      this.#mayEnd(family)
-      return this.#gone(family, place, false)
-    }
-    const abnormal = why === "failed" || why === "killed" || why === "overflow"
-    if (restart !== "permanent" && (restart === "temporary" || !abnormal)) {
-      if (!family.covers(place)) return this.#gone(family, place, true)
-      // whether its group had come to it already is not known
-      if (place.spec.significant) this.#mayEnd(family)
-      this.#gone(family, place, false)
-      if (restart === "temporary") return
+    } else if (leaves === "counts" || (restart === "transient" && !abnormal)) this.#gone(family, place, true)
+    else {
       place.was = "returning"
-      place.perhaps = true
-      return
+      place.owed = true
     }
-    place.was = "returning"
-    if (this.#demand(family, place, at)) return
-    this.#gone(family, place, place.spec.own !== undefined)
+    family.settle()
   }
 
   /** It does not come back; `counts`: by its own doing. */
@@ -381,64 +396,88 @@ export class TreeLedger {
     if (above !== undefined) above.left = family.cell.incarnation
   }
 
-  /** Whether it has to end is not known. */
-  #mayEnd(family: Family): void {
-    family.vague = true
-    const above = this.#lifeOf(family.cell)
-    if (above !== undefined) above.mayLeave = family.cell.incarnation
-  }
+  // ---- decisions
 
-  // ---- budgets
-
-  #timesOf(family: Family, { spec, times }: Place): Array<number> {
-    return spec.own === undefined ? family.times : times
-  }
-
-  /** A child has failed, or ended: whether a restart is granted. */
-  #demand(family: Family, place: Place, at: number): boolean {
-    this.looked.demands++
-    family.settle(this.#sim.now)
-    const { own } = place.spec
-    const { restarts, within } = own ?? family.spec.shared!
-    const times = this.#timesOf(family, place)
-    const counted = times.filter((then) => at - then <= within)
-    const sure = counted.filter((then) => !family.unsure.has(then)).length
-    // who goes down with its siblings anyway costs nothing
-    if (family.covers(place)) family.unsure.add(at)
-    if (counted.length >= restarts && (sure < restarts || family.covers(place))) {
-      this.#mayEnd(family)
-      place.perhaps = own !== undefined
-    } else if (sure >= restarts) {
-      this.looked.exhausted++
-      if (own === undefined) family.expects.add(`${family.cell.address}/${place.spec.type}/${place.spec.id}`)
-      return false
+  /** What was decided of a child, or of its end. */
+  #failed({ error, decision, at }: CrashReport): void {
+    const { address } = error
+    const cell = this.#sim.host.system.find(address)
+    if (cell !== undefined && this.#specs.has(typeOf(cell))) {
+      this.#outOfBudget(cell, error.cause as Cause.Cause<unknown>)
     }
-    times.push(at)
-    if (family.bring(place)) this.looked.groups++
-    return true
+    // an end, and not a failure: late news, and those of whoever ends anyway, are nobody's business
+    const ended = /^\w+, (?:made|out) /.test(decision)
+    if (decision === "reported" || decision.startsWith("ignored") || decision.includes("parent is stopping")) return
+    const life = ended ? this.#last.get(address) : cell && this.#lifeOf(cell)
+    if (life === undefined || life.family.closing || ending(life.family.cell)) return
+    this.#sees(life)
+    if (life.family.closing) return
+    if (ended) this.#check(life.place.owed, `${address}: ${decision}, but its end was not to be decided on`)
+    else this.#check(cell!.incarnation === error.incarnation, `${address}: ${decision}, but it is another one by now`)
+    life.place.owed = false
+    this.#decided(address, life, decision, at, ended)
   }
 
-  #failed({ error, decision }: CrashReport): void {
-    // late news of what nobody supervises any more
-    if (decision === "reported") return
-    const cell = this.#sim.host.system.find(error.address)
-    if (cell === undefined) return
-    if (this.#specs.has(typeOf(cell))) this.#outOfBudget(cell, error.cause as Cause.Cause<unknown>)
-    const life = this.#lifeOf(cell)
-    if (life === undefined || life.family.closing || ending(cell.parent!)) return
-    const { extra, incarnation } = cell
-    if (extra?.teardown !== undefined || extra?.delay !== undefined || incarnation !== error.incarnation) return
-    const { family, place } = life
-    if (decision.includes("siblings")) {
-      this.#check(family.covers(place), `${cell.address} fails at no cost, and was not to go down`)
-      if (place.spec.restart === "temporary") place.leaves = "quietly"
-      else place.failing = true
+  #decided(address: string, { family, place }: Life, decision: string, at: number, ended: boolean): void {
+    const { restart } = place.spec
+    if (decision === "did not start") {
+      this.#check(place.awaited, `${address} did not start, and nobody waits for it`)
+      place.leaves = "quietly"
       return
     }
-    if (this.#begins(family, place)) place.leaves = "quietly"
-    else if (place.spec.restart === "temporary") place.leaves = "counts"
-    else if (this.#demand(family, place, this.#sim.now)) place.failing = true
-    else place.leaves = place.spec.own === undefined ? "quietly" : "counts"
+    this.#check(!place.awaited, `${address}: ${decision}, but its start is waited for`)
+    const free = decision.includes("siblings")
+    if (!ended)
+      this.#check(
+        family.waits(place) === free,
+        `${address}: ${decision}; its group ${free ? "does not" : "does"} go down`
+      )
+    if (decision.startsWith("stopped itself"))
+      this.#check(restart === "permanent", `${address} is ${restart}, and comes back after it has stopped itself`)
+    if (free) {
+      this.looked.free++
+      if (restart === "temporary") place.leaves = "quietly"
+      else place.failing = true
+    } else if (decision === "stopped") {
+      this.#check(restart === "temporary", `${address} is ${restart}, and does not come back`)
+      place.leaves = "counts"
+    } else if (decision.includes("out of restarts")) this.#exhausted(address, family, place, decision, at, ended)
+    else {
+      const wait = / in (\d+) ms$/.exec(decision)
+      this.#check(wait !== null && restart !== "temporary", `${address} is ${restart}: ${decision}`)
+      this.#charge(address, family, place, at)
+      place.failing = !ended
+      if (family.bring(place, at + Number(wait![1]))) this.looked.groups++
+    }
+  }
+
+  /** Restarts that count now, of its own budget or of its siblings'. */
+  #counted(family: Family, { spec, times }: Place, at: number) {
+    const { restarts, within } = spec.own ?? family.spec.shared!
+    const all = spec.own === undefined ? family.times : times
+    const counted = all.filter((then) => at - then <= within).length
+    return { all, counted, restarts }
+  }
+
+  #charge(address: string, family: Family, place: Place, at: number): void {
+    this.looked.charged++
+    const { all, counted, restarts } = this.#counted(family, place, at)
+    this.#check(counted < restarts, `${address} restarts beyond its budget: ${counted} of ${restarts}`)
+    all.push(at)
+  }
+
+  #exhausted(address: string, family: Family, place: Place, decision: string, at: number, ended: boolean): void {
+    this.looked.exhausted++
+    const { counted, restarts } = this.#counted(family, place, at)
+    this.#check(counted === restarts, `${address} is out of budget too soon: ${counted} of ${restarts}`)
+    const escalates = decision.includes("escalated to")
+    this.#check(escalates === (place.spec.own === undefined), `${address}: ${decision}, but not so by its budget`)
+    if (escalates) family.expects.add(address)
+    if (!ended) place.leaves = escalates ? "quietly" : "counts"
+    else {
+      this.#gone(family, place, !escalates)
+      family.settle()
+    }
   }
 
   #outOfBudget(cell: Cell, cause: Cause.Cause<unknown>): void {
@@ -448,10 +487,7 @@ export class TreeLedger {
       const { address } = reason.error
       if (family.closing || address.slice(0, address.lastIndexOf("/", address.lastIndexOf("/") - 1)) !== cell.address)
         continue
-      this.#check(
-        family.expects.delete(address) || family.vague,
-        `${cell.address} is out of budget too soon, by ${address}`
-      )
+      this.#check(family.expects.delete(address), `${cell.address} is out of budget too soon, by ${address}`)
       family.mustEnd = "it is out of budget"
     }
   }
@@ -465,11 +501,12 @@ export class TreeLedger {
       const { address } = cell
       if (!cell.alive || family.closing || family.incarnation !== cell.incarnation) continue
       this.#look(cell)
-      const { mustEnd, vague } = family
-      this.#check(mustEnd === undefined || vague, `${address} goes on, but ${mustEnd}`)
+      this.#obeys(cell, family)
+      const { mustEnd } = family
+      this.#check(mustEnd === undefined, `${address} goes on, but ${mustEnd}`)
       for (const one of family.expects) this.#check(false, `${address} goes on, but ${one} was out of its budget`)
-      for (const { was, perhaps, cell: child, since, spec } of family.places) {
-        const here = was === "resting" || perhaps || (child !== undefined && (child.ready || now - since < patience))
+      for (const { was, cell: child, since, spec } of family.places) {
+        const here = was === "resting" || (child !== undefined && (child.ready || now - since < patience))
         this.#check(here || now - since < patience, `${address}: ${spec.id} (${spec.restart}) has not come back`)
       }
     }

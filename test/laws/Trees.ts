@@ -75,7 +75,7 @@ export class Trees {
       const significant = restart !== "permanent" && auto !== "never" && chance.oneIn(2)
       const own = (strategy === "dynamic" ? shared === undefined : chance.oneIn(8)) ? this.#budget() : undefined
       const shutdown = chance.pick(shutdowns)
-      const waits = strategy === "dynamic" || chance.oneIn(4)
+      const waits = strategy === "dynamic" || chance.oneIn(2)
       options.set(id, {
         id,
         behavior,
@@ -83,7 +83,7 @@ export class Trees {
         significant,
         ...(own && { intensity: { restarts: own.restarts, within: own.within } }),
         ...(shutdown !== undefined && { shutdown }),
-        ...(waits ? { backoff: { min: 2, max: longestBackoff } } : {})
+        ...(waits ? { backoff: { min: 10, max: longestBackoff } } : {})
       })
       children.push({ id, type: behavior.plan.protocol.type, restart, significant, own })
     }
@@ -147,10 +147,15 @@ export class Trees {
         case 6:
         case 7:
         case 8: {
-          if (below.length === 0) break
-          const ref = chance.pick(below)
-          const mail = this.#ledger.mail(`orders to ${address}`, ref.address, 1, { order: chance.pick(orders) })
-          ref.tellUnsafe("Do", mail)
+          // one after the other: some while their siblings go down, or wait to come up
+          const order = chance.pick(orders)
+          const kills = chance.oneIn(2)
+          for (const ref of below) {
+            if (!chance.oneIn(2)) continue
+            if (kills) yield* Effect.forkDetach(ref.stop({ mode: "kill" }), { startImmediately: true })
+            else ref.tellUnsafe("Do", this.#ledger.mail(`orders to ${address}`, ref.address, 1, { order }))
+            if (chance.oneIn(2)) yield* Effect.sleep(1)
+          }
           break
         }
         case 9:

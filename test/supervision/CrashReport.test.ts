@@ -6,6 +6,7 @@ import { Actor, type ActorRef, ActorSystem, type CrashReport, type Host, type Li
 import { TestSystem, waitUntil } from "troupe/testkit"
 import { maxCauseChars, maxSteps } from "../../src/supervision/CrashReport.ts"
 import type { SystemOptions } from "../../src/supervision/System.ts"
+import { run, scripted } from "../actor/Scripted.ts"
 
 const Fail = Rpc.make("Fail", { payload: { text: Schema.String } })
 const Leave = Rpc.make("Leave")
@@ -55,6 +56,20 @@ const fail = (ref: ActorRef<typeof Fail>, text = "asked to") => {
 }
 
 describe("A crash", () => {
+  it.effect("is no stop of its own: a permanent actor that comes back from one is told of, and not logged", () =>
+    observed((host, lines, reports) =>
+      Effect.gen(function* () {
+        const { behavior } = scripted({ supervision: { ...quick, restart: "permanent" } })
+        const ref = host.spawnUnsafe(behavior, "a")
+        yield* run(ref, (self) => self.stop())
+        yield* TestClock.adjust(1)
+        expect(host.state(ref)).toBe("active")
+        expect(reports.map(({ decision }) => decision)).toEqual(["stopped itself, restarts in 1 ms"])
+        expect(lines).toEqual([])
+      })
+    )
+  )
+
   it.effect("leaves a report: who, in which state and message, why, how often before, and what was decided", () =>
     observed((host, lines, reports) =>
       Effect.gen(function* () {

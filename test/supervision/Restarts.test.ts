@@ -2,8 +2,9 @@ import { describe, expect, it } from "@effect/vitest"
 import { Effect, Fiber, Schema } from "effect"
 import { Rpc } from "effect/rpc"
 import { TestClock } from "effect/testing"
-import { Actor, type ActorRef, ActorSystem, Supervisor } from "troupe"
+import { Actor, ActorRef, ActorSystem, Supervisor } from "troupe"
 import { Simulation, TestSystem } from "troupe/testkit"
+import { type P, run, scripted } from "../actor/Scripted.ts"
 
 const Worker = Actor.make("Worker", { state: Schema.Int, protocol: [Rpc.make("Fail", { payload: Schema.String })] })
 
@@ -123,5 +124,49 @@ describe("restarts, as the random world has found them", () => {
       yield* TestClock.adjust(10)
       expect(yield* states(sup)).toEqual(["a running", "b running", "c running"])
     }).pipe(Effect.provide(TestSystem.layer))
+  )
+
+  it.effect(
+    "a child that its group brings back after its end begins with a budget of its own, whatever it had once",
+    () =>
+      Effect.gen(function* () {
+        const children = [
+          { id: "a", behavior: worker(), restart: "transient", intensity: { restarts: 1 } },
+          { id: "b", behavior: worker() }
+        ] as const
+        const options = { strategy: "one_for_all", intensity: { restarts: 5 }, children } as const
+        const sup = yield* ActorSystem.spawn(Supervisor.make("Sup", options), "s")
+        yield* (yield* at(sup, "a")).stop({ mode: "kill" })
+        yield* pass
+        yield* Worker.at("a", sup).stop()
+        yield* pass
+        expect(yield* states(sup)).toEqual(["a undefined", "b running"])
+        yield* Worker.at("b", sup).tell("Fail", "told to")
+        yield* pass
+        yield* Worker.at("a", sup).stop({ mode: "kill" })
+        yield* pass
+        expect(yield* states(sup)).toEqual(["a running", "b running"])
+      }).pipe(Effect.provide(TestSystem.layer))
+  )
+
+  it.effect(
+    "an end is the supervisor's to hear of first: a linked sibling that goes down with it does not fail beside",
+    () =>
+      Effect.gen(function* () {
+        const host = yield* ActorSystem
+        const { behavior } = scripted()
+        const member = (id: string, sup: Sup) => new ActorRef(behavior.plan.protocol, id, sup.address) as ActorRef<P>
+        const children = ids.map((id) => ({ id, behavior }))
+        const sup = yield* ActorSystem.spawn(Supervisor.make("Sup", { strategy: "one_for_all", children }), "s")
+        yield* states(sup)
+        yield* run(member("a", sup), (self) => self.link(member("c", sup)))
+        yield* pass // outside of any turn, whoever is told hears at once
+        const decisions: Array<string> = []
+        host.system.onFailure.add(({ error, decision }) => void decisions.push(`${error.address} ${decision}`))
+        yield* member("c", sup).stop({ mode: "kill" })
+        yield* pass
+        expect(decisions).toEqual(["Sup/s/S/c killed, made anew in 0 ms"])
+        expect(yield* states(sup)).toEqual(["a running", "b running", "c running"])
+      }).pipe(Effect.provide(TestSystem.layer))
   )
 })

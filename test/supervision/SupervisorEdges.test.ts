@@ -264,7 +264,10 @@ describe("a group that goes down", () => {
           yield* TestClock.adjust(20)
           expect(host.state(sup)).toBe("active")
           expect(log.filter((line) => line.startsWith("+"))).toEqual(restart === "temporary" ? ["+b"] : ["+a", "+b"])
-          expect(decisions).toEqual(["restarts in 0 ms", ...(how === "fails" ? ["goes down with its siblings"] : [])])
+          const told = { fails: "goes down with its siblings", stops: "stopped itself, goes down with its siblings" }
+          const second =
+            how === "fails" ? [told.fails] : how === "stops itself" && restart === "permanent" ? [told.stops] : []
+          expect(decisions).toEqual(["restarts in 0 ms", ...second])
         }).pipe(Effect.provide(TestSystem.layer))
       )
     }
