@@ -1,7 +1,7 @@
 /**
  * Who may come in: what stands between a request and an agent, for WebSockets and for POST alike.
  *
- *   path 404 -> key 400 -> origin 403 -> token alone 400 -> room 503 -> address 429 -> authenticate 401 -> authorize 403
+ *   path 404 -> key, Host 400 -> origin 403 -> token alone 400 -> room 503 -> address 429 -> authenticate 401 -> authorize 403
  *        -> principal 429 -> room again 503 -> a new agent too many 429, 503 -> Pass
  *
  * Floor 3; one a gateway. The cheap questions come first; the user's Effects run in fibers of their own, bounded by
@@ -245,6 +245,8 @@ export class Admission {
     if (codec === undefined || encodedKey === undefined) return new Refusal(404, noSuchPath)
     const key = this.#key(codec, encodedKey)
     if (key instanceof Refusal) return key
+    const fault = Handshake.faultOf(request)
+    if (fault !== undefined) return new Refusal(400, fault)
     const { origin, host } = request.headers
     if (!Origin.allows(this.#rules.origins, origin, host))
       return new Refusal(403, "a page of this origin may not connect")

@@ -30,6 +30,7 @@ export const UNAUTHORIZED = 4401
 /** What `ws` calls the violations that have a code of their own. */
 const violations: Readonly<Record<string, number>> = {
   WS_ERR_UNSUPPORTED_MESSAGE_LENGTH: TOO_BIG,
+  WS_ERR_UNSUPPORTED_DATA_PAYLOAD_LENGTH: TOO_BIG,
   WS_ERR_INVALID_UTF8: INVALID_DATA,
   WS_ERR_TOO_MANY_BUFFERED_PARTS: POLICY
 }

@@ -37,6 +37,14 @@ const scheme = /^Bearer +([^ ]+) *$/i
 const offered = (request: IncomingMessage): ReadonlyArray<string> =>
   (request.headers["sec-websocket-protocol"] ?? "").split(",").flatMap((item) => item.trim() || [])
 
+/** What is wrong with a request that Node and `ws` let pass: RFC 9112, 3.2; RFC 6455, 4.2.1. */
+export const faultOf = ({ rawHeaders, httpVersion, headers }: IncomingMessage): string | undefined => {
+  let hosts = 0
+  for (let n = 0; n < rawHeaders.length; n += 2) if (rawHeaders[n]!.toLowerCase() === "host") hosts++
+  if (hosts !== 1 && (hosts > 1 || httpVersion !== "1.0")) return "a request names one Host"
+  return httpVersion === "1.0" && headers.upgrade !== undefined ? "an upgrade wants HTTP/1.1" : undefined
+}
+
 /** Whether it offers a token and nothing that could be answered. */
 export const isMute = (request: IncomingMessage): boolean => {
   const items = offered(request)

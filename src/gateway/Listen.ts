@@ -67,6 +67,8 @@ export const serve = (answer: RequestListener, millis: number, maxConnections: n
   server.timeout = millis
   server.maxRequestsPerSocket = 1
   server.maxConnections = maxConnections + maxHandshakes
+  // Node's own answer would keep the socket open for another request
+  server.on("checkExpectation", (_, response) => response.writeHead(417, { connection: "close" }).end())
   return server
 }
 

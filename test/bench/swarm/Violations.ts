@@ -1,18 +1,7 @@
 /**
  * What no decent client sends: handshakes and frames against RFC 6455, HTTP against RFC 9112, JSON, JSON-RPC. Data only.
  */
-const head = (lines: ReadonlyArray<string>): string => `${lines.join("\r\n")}\r\n\r\n`
-
-const upgrade = (path: string, extra: ReadonlyArray<string> = [], key = "dGhlIHNhbXBsZSBub25jZQ==", version = "13") =>
-  head([
-    `GET ${path} HTTP/1.1`,
-    "Host: 127.0.0.1",
-    "Connection: Upgrade",
-    "Upgrade: websocket",
-    ...(key === "" ? [] : [`Sec-WebSocket-Key: ${key}`]),
-    `Sec-WebSocket-Version: ${version}`,
-    ...extra
-  ])
+import { closing, CLOSE, CONTINUATION, frame, head, PING, TEXT, upgrade } from "../../live/Frames.ts"
 
 /** An upgrade that is right. */
 export const good = (path: string): string => upgrade(path)
@@ -21,16 +10,13 @@ export const good = (path: string): string => upgrade(path)
 export const handshakes: ReadonlyArray<readonly [what: string, bytes: string]> = [
   ["no HTTP", "\u0000\u0001\u0002 nonsense\r\n\r\n"],
   ["TLS", "\u0016\u0003\u0001\u0002\u0000\u0001\u0000\r\n\r\n"],
-  ["no key", upgrade("/agents/Echo/x", [], "")],
-  ["a short key", upgrade("/agents/Echo/x", [], "eA==")],
-  ["version 8", upgrade("/agents/Echo/x", [], undefined, "8")],
-  ["20 KB of headers", upgrade("/agents/Echo/x", [`X-Large: ${"x".repeat(20_000)}`])],
+  ["no key", upgrade("/agents/Echo/x", { "Sec-WebSocket-Key": undefined })],
+  ["a short key", upgrade("/agents/Echo/x", { "Sec-WebSocket-Key": "eA==" })],
+  ["version 8", upgrade("/agents/Echo/x", { "Sec-WebSocket-Version": "8" })],
+  ["20 KB of headers", upgrade("/agents/Echo/x", { "X-Large": "x".repeat(20_000) })],
   [
     "3,000 headers",
-    upgrade(
-      "/agents/Echo/x",
-      Array.from({ length: 3000 }, (_, i) => `X-${i}: 1`)
-    )
+    upgrade("/agents/Echo/x", Object.fromEntries(Array.from({ length: 3000 }, (_, i) => [`X-${i}`, "1"])))
   ],
   ["a path upwards", upgrade("/agents/../healthz")],
   ["a key of NUL", upgrade("/agents/Echo/%00")],
@@ -43,46 +29,38 @@ export const handshakes: ReadonlyArray<readonly [what: string, bytes: string]> =
   ["HTTP/0.9", "GET /healthz\r\n\r\n"],
   [
     "extensions that bomb",
-    upgrade("/agents/Echo/x", ["Sec-WebSocket-Extensions: permessage-deflate; server_max_window_bits=99"])
+    upgrade("/agents/Echo/x", { "Sec-WebSocket-Extensions": "permessage-deflate; server_max_window_bits=99" })
   ]
 ]
 
-const mask = Buffer.from([1, 2, 3, 4])
-const masked = (first: number, payload: Buffer): Buffer => {
-  const length =
-    payload.length < 126
-      ? Buffer.from([0x80 | payload.length])
-      : Buffer.from([0x80 | 126, payload.length >> 8, payload.length & 255])
-  return Buffer.concat([Buffer.from([first]), length, mask, payload.map((byte, i) => byte ^ mask[i % 4]!)])
-}
 const text = Buffer.from('{"jsonrpc":"2.0","id":1,"method":"Hi"}')
 
 /** Frames that are wrong, behind a handshake that is right. */
 export const frames: ReadonlyArray<readonly [what: string, bytes: Buffer]> = [
-  ["unmasked text", Buffer.concat([Buffer.from([0x81, text.length]), text])],
-  ["a reserved bit", masked(0xc1, text)],
-  ["all reserved bits", masked(0xf1, text)],
-  ["opcode 3", masked(0x83, text)],
-  ["opcode 15", masked(0x8f, Buffer.alloc(0))],
-  ["a ping of 126 bytes", masked(0x89, Buffer.alloc(126))],
-  ["a ping in fragments", masked(0x09, Buffer.alloc(1))],
-  ["a continuation of nothing", masked(0x80, text)],
-  ["text within text", Buffer.concat([masked(0x01, text), masked(0x81, text)])],
-  ["text that is no UTF-8", masked(0x81, Buffer.from([0x22, 0xc3, 0x28, 0x22]))],
-  ["a close of one byte", masked(0x88, Buffer.from([3]))],
-  ["a close with 1005", masked(0x88, Buffer.from([0x03, 0xed]))],
-  ["a close with 99", masked(0x88, Buffer.from([0, 99]))],
-  ["a close that is no UTF-8", masked(0x88, Buffer.from([0x03, 0xe8, 0xc3, 0x28]))],
-  ["2^63 bytes announced", Buffer.from([0x81, 0xff, 0x80, 0, 0, 0, 0, 0, 0, 0, 1, 2, 3, 4])],
-  ["1 GiB announced", Buffer.from([0x81, 0xff, 0, 0, 0, 0, 0x40, 0, 0, 0, 1, 2, 3, 4])],
+  ["unmasked text", frame(TEXT, text, { masked: false })],
+  ["a reserved bit", frame(TEXT, text, { rsv: 4 })],
+  ["all reserved bits", frame(TEXT, text, { rsv: 7 })],
+  ["opcode 3", frame(3, text)],
+  ["opcode 15", frame(15)],
+  ["a ping of 126 bytes", frame(PING, Buffer.alloc(126))],
+  ["a ping in fragments", frame(PING, "x", { fin: false })],
+  ["a continuation of nothing", frame(CONTINUATION, text)],
+  ["text within text", Buffer.concat([frame(TEXT, text, { fin: false }), frame(TEXT, text)])],
+  ["text that is no UTF-8", frame(TEXT, Buffer.from([0x22, 0xc3, 0x28, 0x22]))],
+  ["a close of one byte", frame(CLOSE, Buffer.from([3]))],
+  ["a close with 1005", closing(1005)],
+  ["a close with 99", closing(99)],
+  ["a close that is no UTF-8", closing(1000, Buffer.from([0xc3, 0x28]))],
+  ["2^63 bytes announced", frame(TEXT, "", { length: 2n ** 63n })],
+  ["1 GiB announced", frame(TEXT, "", { length: 2n ** 30n })],
   [
     "9,000 empty fragments",
-    Buffer.concat([masked(0x01, text), ...Array.from({ length: 9000 }, () => masked(0, Buffer.alloc(0)))])
+    Buffer.concat([
+      frame(TEXT, text, { fin: false }),
+      ...Array.from({ length: 9000 }, () => frame(CONTINUATION, "", { fin: false }))
+    ])
   ],
-  [
-    "frames behind a close",
-    Buffer.concat([masked(0x88, Buffer.from([0x03, 0xe8])), masked(0x81, text), masked(0x81, text)])
-  ],
+  ["frames behind a close", Buffer.concat([closing(1000), frame(TEXT, text), frame(TEXT, text)])],
   ["noise", Buffer.from(Array.from({ length: 4096 }, (_, i) => (i * 7919) % 251))]
 ]
 
