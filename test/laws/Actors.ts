@@ -254,17 +254,21 @@ export class World {
       return out.plain
     }
     const { effect } = out
-    // an ask given up in this very turn interrupts its handler's fiber before that has begun
+    // an ask given up in this very turn interrupts its handler's fiber before that has begun, or between two of its steps
     ledger.pause(step)
-    return Effect.suspend(() => {
+    let began = false
+    const begin = Effect.suspend(() => {
       ledger.resume(step)
-      return Effect.onExit(this.held(`handler of ${at}`, effect, 0), (exit) =>
-        Effect.sync(() => {
-          if (committed && Exit.hasInterrupts(exit)) ledger.interrupted(step)
-          ledger.leave(step, state.n, Exit.map(exit, next), mail.question === undefined && self.caller === undefined)
-        })
-      )
+      began = true
+      return this.held(`handler of ${at}`, effect, 0)
     })
+    return Effect.onExit(begin, (exit) =>
+      Effect.sync(() => {
+        if (!began) return
+        if (committed && Exit.hasInterrupts(exit)) ledger.interrupted(step)
+        ledger.leave(step, state.n, Exit.map(exit, next), mail.question === undefined && self.caller === undefined)
+      })
+    )
   }
 
   /** What a supervisor's commander wants of a worker. */

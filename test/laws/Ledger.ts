@@ -119,7 +119,7 @@ export class Ledger {
     sim.host.onDeadLetter(({ address, payload, reason }) => {
       const mail = payload as Mail | undefined
       if (mail === undefined) return
-      for (const shelf of this.#shelves.values()) shelf.bury(mail)
+      for (const [cell, shelf] of this.#shelves) shelf.bury(mail, cell.extra?.releasing !== undefined)
       if (mail.question !== undefined && endings.has(reason)) mail.question.buried = sim.now
       if (reason !== "dropOldest" || mail.from === undefined) return
       const pair = `${mail.from} > ${address}`

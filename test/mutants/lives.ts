@@ -133,13 +133,6 @@ export const lives: ReadonlyArray<Fault> = [
     "    history: { restarts: [], streak, lastAt: event.at },\n    spent: []"
   ),
   one(
-    "own-budget-spends-all",
-    "9: a child with a budget of its own spends nothing of its siblings'",
-    "supervision/Supervision.ts",
-    "  if (supervisor.sharedBy(cell) !== undefined) supervisor.spent = decision.spent\n",
-    "  supervisor.spent = decision.spent\n"
-  ),
-  one(
     "group-timer-early",
     "11: a group's backoff ends when its timer says so",
     "supervision/Children.ts",

@@ -20,8 +20,43 @@ export const supervisors: ReadonlyArray<Fault> = [
     "group-leaves-ended",
     "9: all of a group are started, also those that had ended before",
     "supervision/Children.ts",
-    "    for (const each of this.entries.slice(this.#group!.from)) if (each.cell === undefined) each.returns = true\n",
+    "      each.returns = true\n      each.memory = undefined // of a former life\n",
     ""
+  ),
+  one(
+    "group-remembers-former",
+    "9: one that its group starts after its end has a budget of its own, and a fresh one",
+    "supervision/Children.ts",
+    "      each.memory = undefined // of a former life\n",
+    ""
+  ),
+  one(
+    "group-starts-fresh",
+    "9: a group does not make anew a child whose StartChild fails",
+    "supervision/Children.ts",
+    "each.cell !== undefined || each.fresh || each.returns",
+    "each.cell !== undefined || each.returns"
+  ),
+  one(
+    "awaited-end-charged",
+    "9: a child whose awaited start ends by its own auto shutdown has not started",
+    "supervision/Supervision.ts",
+    " || ending || supervisor?.starts(cell) === true) {",
+    " || ending) {"
+  ),
+  one(
+    "own-stop-logged",
+    "a stop of its own is no failure, and not for the log",
+    "supervision/System.ts",
+    "this.#tell(cell, failure, decision, false)",
+    "this.#tell(cell, failure, decision, true)"
+  ),
+  one(
+    "links-before-supervisor",
+    "9: whoever goes down with a child does not fail by its link to it beside",
+    "supervision/System.ts",
+    "    const tell = Links.ended(cell, reason)\n",
+    "    const tell = () => {}\n    Links.ended(cell, reason)()\n"
   ),
   one(
     "lowered-counts-as-significant",
@@ -83,8 +118,8 @@ export const supervisors: ReadonlyArray<Fault> = [
     "restart-child-loses-place",
     "9: a RestartChild that fails keeps its place",
     "supervision/Children.ts",
-    '      return this.#starting.done({ incident, tag: "initial", cause: Cause.die(early) })\n',
-    '      this.#starting.done({ incident, tag: "initial", cause: Cause.die(early) })\n      return this.#remove(entry)\n'
+    "      starting.done(starting.failure ?? this.#early(reason))\n",
+    "      starting.done(starting.failure ?? this.#early(reason))\n      this.#remove(entry)\n"
   ),
   one(
     "seat-forgotten",
@@ -118,14 +153,14 @@ export const supervisors: ReadonlyArray<Fault> = [
     "own-budget-shared",
     "9: a budget of a child's own is its own",
     "supervision/Children.ts",
-    "this.#planOf(child)?.ownBudget === true\n",
-    "this.#planOf(child)?.ownBudget === null\n"
+    "plan?.ownBudget === true ?",
+    "plan?.ownBudget === null ?"
   ),
   one(
     "own-budget-spends-shared",
     "9: and leaves its siblings' budget alone",
     "supervision/Children.ts",
-    "    if (this.sharedBy(child) !== undefined) this.#spent = spent\n",
+    "    if (shared !== undefined) this.#spent = spent\n",
     "    this.#spent = spent\n"
   ),
   one(

@@ -23,6 +23,9 @@ const worker = (start: (run: number) => Effect.Effect<unknown, unknown> = () => 
 
 type Sup = ActorRef<Supervisor.Messages>
 
+const { protocol } = scripted().behavior.plan
+const member = (id: string, sup: ActorRef) => new ActorRef(protocol, id, sup.address) as ActorRef<P>
+
 const ids = ["a", "b", "c"]
 const pass = TestClock.adjust(1)
 
@@ -168,5 +171,52 @@ describe("restarts, as the random world has found them", () => {
         expect(decisions).toEqual(["Sup/s/S/c killed, made anew in 0 ms"])
         expect(yield* states(sup)).toEqual(["a running", "b running", "c running"])
       }).pipe(Effect.provide(TestSystem.layer))
+  )
+
+  it.effect("a group makes nobody anew whose StartChild fails meanwhile", () =>
+    Effect.gen(function* () {
+      const host = yield* ActorSystem
+      const { behavior } = scripted()
+      const children = ["a", "b"].map((id) => ({ id, behavior }))
+      const sup = yield* ActorSystem.spawn(Supervisor.make("Sup", { strategy: "one_for_all", children }), "s")
+      yield* states(sup)
+      const { behavior: slow } = scripted({ initial: () => Effect.never })
+      const starting = yield* Effect.forkChild(Effect.flip(sup.ask("StartChild", { id: "c", behavior: slow })))
+      yield* pass
+      yield* run(member("b", sup), (self) => self.link(member("c", sup)))
+      yield* pass // b fails by its link before StartChild goes on
+      yield* member("c", sup).stop({ mode: "kill" })
+      yield* pass
+      expect(yield* Fiber.join(starting)).toMatchObject({ _tag: "StartFailed" })
+      expect(host.state(member("b", sup))).toBe("active")
+      expect(host.state(member("c", sup))).toBe("stopped")
+      expect(yield* states(sup)).toEqual(["a running", "b running"])
+    }).pipe(Effect.provide(TestSystem.layer))
+  )
+
+  it.effect("a child whose awaited start ends by its own auto shutdown has not started, and nobody is charged", () =>
+    Effect.gen(function* () {
+      const host = yield* ActorSystem
+      const sup = yield* ActorSystem.spawn(empty, "s")
+      const { behavior } = scripted()
+      const { behavior: slow } = scripted({ type: "Slow", initial: () => Effect.never })
+      const tree = Supervisor.make("Tree", {
+        strategy: "one_for_one",
+        autoShutdown: "any_significant",
+        children: [
+          { id: "a", behavior, restart: "transient", significant: true },
+          { id: "b", behavior: slow }
+        ]
+      })
+      const decisions: Array<string> = []
+      host.system.onFailure.add(({ decision }) => void decisions.push(decision))
+      const starting = yield* Effect.forkChild(Effect.flip(sup.ask("StartChild", { id: "t", behavior: tree })))
+      yield* pass
+      yield* member("a", new ActorRef(tree.plan.protocol, "t", sup.address)).stop()
+      yield* pass
+      expect(yield* Fiber.join(starting)).toMatchObject({ _tag: "StartFailed" })
+      expect(decisions).toEqual([])
+      expect(yield* states(sup)).toEqual([])
+    }).pipe(Effect.provide(TestSystem.layer))
   )
 })
