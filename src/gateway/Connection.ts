@@ -91,7 +91,8 @@ const onPong = function (this: WebSocket): void {
 const onError = function (this: WebSocket, error: Error & { readonly code?: string }): void {
   const { code = "" } = error
   if (!code.startsWith("WS_ERR_")) return
-  connectionOf(this).closeCode = ofViolation(code)
+  // what follows the frame that it was closed for changes nothing
+  connectionOf(this).closeCode ??= ofViolation(code)
 }
 const onClose = function (this: WebSocket, code: number, reason: Buffer): void {
   connectionOf(this).closed(code, reason)

@@ -90,7 +90,7 @@ const controlOf = (opcode: number, payload: Buffer): string => {
 }
 
 /** The whole frames of a server's bytes: opcode and payload; it masks none and splits none. */
-export const framesOf = (bytes: Buffer): ReadonlyArray<readonly [opcode: number, payload: Buffer]> => {
+const framesOf = (bytes: Buffer): ReadonlyArray<readonly [opcode: number, payload: Buffer]> => {
   const frames: Array<readonly [number, Buffer]> = []
   for (let at = 0; bytes.length - at >= 2;) {
     const [first, short] = [bytes[at]!, bytes[at + 1]!]
@@ -105,6 +105,12 @@ export const framesOf = (bytes: Buffer): ReadonlyArray<readonly [opcode: number,
   }
   return frames
 }
+
+/** All JSON-RPC messages that a server has sent behind its 101, those of batches too. */
+export const messagesOf = (bytes: Buffer): ReadonlyArray<Answer> =>
+  framesOf(bytes.subarray(bytes.indexOf("\r\n\r\n") + 4))
+    .filter(([opcode]) => opcode === TEXT)
+    .flatMap(([, payload]) => JSON.parse(payload.toString()) as Answer | ReadonlyArray<Answer>)
 
 const chunksOf = (text: string): string => {
   const size = Number.parseInt(text, 16)

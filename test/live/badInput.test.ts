@@ -64,6 +64,11 @@ const table: Readonly<Record<string, ReadonlyArray<Row>>> = {
     ["text within text", frames(frame(TEXT, hi, { fin: false }), frame(TEXT, hi)), "close 1002"],
     ["bytes within text", frames(frame(TEXT, hi, { fin: false }), frame(BINARY, hi)), "close 1002"],
     ["a frame of bytes", frames(frame(BINARY, hi)), "close 1003 text frames only"],
+    [
+      "a frame of bytes, then a reserved bit: the first counts",
+      frames(Buffer.concat([frame(BINARY, hi), frame(TEXT, hi, { rsv: 2 })])),
+      "close 1003 text frames only"
+    ],
     ...(
       [
         ["a continuation byte alone", [0x80]],
