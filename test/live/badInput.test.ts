@@ -37,7 +37,9 @@ import { BINARY, CLOSE, closing, CONTINUATION, frame, head, PING, PONG, TEXT, up
 import { Gate, type LabOptions, open, until } from "./Lab.ts"
 import { call, notice, Raw } from "./Raw.ts"
 
-type Row = readonly [what: string, attack: Attack, answer: string, options?: LabOptions]
+/** Where two clocks race, either answer. */
+type Answer = string | ReadonlyArray<string>
+type Row = readonly [what: string, attack: Attack, answer: Answer, options?: LabOptions]
 
 const hi = JSON.stringify(call(1, "Kept"))
 const nowhere = "404 no such path: agents are at /agents/{Type}/{key}, and type names are case-sensitive"
@@ -224,7 +226,8 @@ const table: Readonly<Record<string, ReadonlyArray<Row>>> = {
     [
       "a head in crumbs, without end",
       dawdles(`GET ${PATH} HTTP/1.1\r\nX: `, "x"),
-      "408 Request Timeout",
+      // a crumb that is late finds the silence that one may keep over, too
+      ["408 Request Timeout", "cut"],
       { handshakeTimeout: 200 }
     ]
   ],
@@ -754,9 +757,10 @@ describe.each(Object.entries(table))("%s", (_, rows) => {
     const gate = new Gate()
     const live = await open(gate, options)
     scene = { live, gate, bares: [] }
-    expect(await attack(scene)).toBe(answer)
+    const answered = await attack(scene)
+    expect([answer].flat()).toContain(answered)
     const { stats } = live.gateway
-    for (const [, code] of answer.matchAll(/close (\d+)/g)) {
+    for (const [, code] of answered.matchAll(/close (\d+)/g)) {
       await until(
         `${code} is counted: ${JSON.stringify(stats().closed)}`,
         () => stats().closed[Number(code)] !== undefined
