@@ -86,8 +86,8 @@ export interface House {
   readonly wall: () => number
   /** Why nobody may come in now; who comes back to a session may when others may not. */
   readonly closed: (returns: boolean) => string | undefined
-  /** Whether somebody comes back to a session that is away, whose place is free then. */
-  readonly returns: (wish: Wish) => boolean
+  /** The place of the session that is away and that somebody would come back to. */
+  readonly seat: (wish: Wish) => Pass | undefined
   /** Whether there is no room for one more agent. */
   readonly populated: () => boolean
 }
@@ -112,19 +112,22 @@ export class Pass {
   readonly codec: Codec
   readonly key: string
   readonly group: string
+  /** How many of its address there may be. */
+  readonly most: number
   principal: Principal | undefined = undefined
   /** Kept for `$/auth`, where there is `authenticate`. */
   handshake: Handshake.Handshake | undefined = undefined
-  /** It came back to a session. */
-  returns = false
+  /** Of the session that it would come back to: free when it does, and until then taken. */
+  former: Pass | undefined = undefined
   /** Counted for its principal. */
   known = false
   gone = false
 
-  constructor(codec: Codec, key: string, group: string) {
+  constructor(codec: Codec, key: string, group: string, most: number) {
     this.codec = codec
     this.key = key
     this.group = group
+    this.most = most
   }
 
   /** The agent's. */
@@ -156,6 +159,8 @@ const unauthorized = (handshake: Handshake.Handshake): Refusal => {
   const challenge = handshake.token === undefined ? "Bearer" : 'Bearer error="invalid_token"'
   return new Refusal(401, "unauthorized", { "WWW-Authenticate": challenge })
 }
+
+const crowded = new Refusal(429, "too many connections of this address")
 
 const nothing = (): void => {}
 
@@ -277,28 +282,37 @@ export class Admission {
 
   /** A place for one more of this address. */
   #seat(request: IncomingMessage, codec: Codec, key: string): Pass | Refusal {
-    const returns = this.#house.returns(wish(request.url ?? ""))
-    const closed = this.#house.closed(returns)
-    if (closed !== undefined) return new Refusal(503, closed)
     const { limits, authenticate } = this.#rules
     const address = Peer.of(request, limits.trustProxy)
     const group = Peer.group(address)
-    if ((this.#byAddress.get(group) ?? 0) >= Peer.most(address, limits.maxConnectionsPerAddress))
-      return new Refusal(429, "too many connections of this address")
+    const pass = new Pass(codec, key, group, Peer.most(address, limits.maxConnectionsPerAddress))
+    const former = request.method === "GET" ? this.#house.seat(wish(request.url ?? "")) : undefined
+    if (former?.agent === pass.agent) pass.former = former
+    const closed = this.#house.closed(pass.former !== undefined)
+    if (closed !== undefined) return new Refusal(503, closed)
+    if (this.#beside(pass, pass.former) >= pass.most) return crowded
     Peer.count(this.#byAddress, group, 1)
-    const pass = new Pass(codec, key, group)
-    pass.returns = returns
     if (authenticate !== undefined) pass.handshake = Handshake.read(request, address)
     return pass
   }
 
+  /** Places taken by its address, but for the one that it will leave. */
+  #beside({ group }: Pass, former: Pass | undefined): number {
+    return (this.#byAddress.get(group) ?? 0) - (former?.group === group ? 1 : 0)
+  }
+
   /** Whether there is room for who has been let in, and for the agent it may make; then it is counted. */
   #crowd(pass: Pass): Refusal | undefined {
-    const closed = this.#house.closed(pass.returns)
-    if (closed !== undefined) return new Refusal(503, closed)
-    const { limits } = this.#rules
     const id = pass.principal?.id
-    if (id !== undefined && (this.#byPrincipal.get(id) ?? 0) >= limits.maxConnectionsPerPrincipal) {
+    // somebody else's session, or one that has ended or is back meanwhile
+    if (pass.former?.gone === true || pass.former?.principal?.id !== id) pass.former = undefined
+    const { former } = pass
+    const closed = this.#house.closed(former !== undefined)
+    if (closed !== undefined) return new Refusal(503, closed)
+    if (this.#beside(pass, former) > pass.most) return crowded
+    const { limits } = this.#rules
+    const others = id === undefined ? 0 : (this.#byPrincipal.get(id) ?? 0) - (former === undefined ? 0 : 1)
+    if (others >= limits.maxConnectionsPerPrincipal) {
       return new Refusal(429, "too many connections of this principal")
     }
     const { type } = pass.codec.protocol

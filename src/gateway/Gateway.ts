@@ -231,7 +231,7 @@ class Listener {
         codecs: this.#codecs,
         wall,
         closed,
-        returns: (asked) => this.#sessions.returns(asked),
+        seat: (asked) => this.#sessions.seat(asked),
         populated: () => this.#populated
       },
       rules(options, this.#limits, services)
@@ -360,6 +360,7 @@ class Listener {
 
   #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
     socket.on("error", destroy)
+    if (this.#http.served(socket)) return void socket.destroy()
     let vetting = true
     const giveUp = this.#admission.admit(request, (verdict) => {
       vetting = false

@@ -92,5 +92,6 @@ export const renewed = (handshake: Handshake, token: string): Handshake => ({
 export const hush = (text: string, handshake: Handshake): string => {
   if (handshake.token === undefined) return text
   const token = Redacted.value(handshake.token)
-  return text.replaceAll(token, "<token>").replaceAll(encodeURIComponent(token), "<token>")
+  // half a surrogate pair has no escape
+  return text.replaceAll(token, "<token>").replaceAll(encodeURIComponent(token.toWellFormed()), "<token>")
 }

@@ -15,6 +15,7 @@
  * often the last one is told again.
  */
 import type { IncomingMessage, ServerResponse } from "node:http"
+import type { Duplex } from "node:stream"
 import type { Host } from "../supervision/ActorSystem.ts"
 import { type Admission, noSuchPath, Pass, routed } from "./Admission.ts"
 import type { House } from "./Connection.ts"
@@ -61,6 +62,7 @@ export class Http {
   readonly look: () => Look
   /** Set by the gateway before it listens. */
   metrics: Metrics | undefined = undefined
+  readonly #served = new WeakSet<Duplex>()
   readonly #desk: Desk
   readonly #pages: ReadonlyMap<string, Answer>
   readonly #healthz: () => string
@@ -88,6 +90,7 @@ export class Http {
 
   /** Answers on a port: `admin` tells whether the host's own pages are there, `agents` whether agents are. */
   answer(request: IncomingMessage, response: ServerResponse, admin: boolean, agents: boolean): void {
+    this.#served.add(request.socket)
     response.setHeader("connection", "close")
     const path = (request.url ?? "").split("?", 1)[0]!
     const found = admin ? this.#pages.get(path) : undefined
@@ -102,6 +105,11 @@ export class Http {
     if (request.method === "POST") return this.#post(request, response)
     if (request.method === "GET") return tell(response, 426, "an agent speaks WebSocket here", { upgrade: "websocket" })
     tell(response, 405, "an agent speaks WebSocket here, and takes POST", { allow: "GET, POST" })
+  }
+
+  /** Whether a socket has had its request: an upgrade behind it would be written into by its answer. */
+  served(socket: Duplex): boolean {
+    return this.#served.has(socket)
   }
 
   #readyz(response: ServerResponse): void {

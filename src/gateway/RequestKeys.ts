@@ -49,9 +49,21 @@ export class RequestKeys {
   readonly #house: House
   readonly #keys = new Map<string, Keyed>()
   #bytes = 0
+  #repeating = 0
 
   constructor(house: House) {
     this.#house = house
+  }
+
+  /** Repeats that wait for an outcome, on whatever sockets they came. */
+  get repeating(): number {
+    return this.#repeating
+  }
+
+  /** The outcome to come answers this one, too. */
+  wait(keyed: Keyed, repeat: Repeat): void {
+    keyed.repeats.push(repeat)
+    this.#repeating++
   }
 
   /** What is known of the call's key: nothing, that it is another request's, or the request. */
@@ -87,7 +99,7 @@ export class RequestKeys {
     keyed.bytes += outcome.length
     this.#weigh(outcome.length)
     if (this.#bytes > this.#house.limits.maxReplayBytes) this.#lighten()
-    return keyed.repeats.splice(0)
+    return this.#release(keyed)
   }
 
   /** The request was not taken: the key is free again. Answers with the repeats that wait for it. */
@@ -96,7 +108,12 @@ export class RequestKeys {
     if (keyed === undefined) return []
     this.#keys.delete(key)
     this.#weigh(-keyed.bytes)
-    return keyed.repeats
+    return this.#release(keyed)
+  }
+
+  #release({ repeats }: Keyed): ReadonlyArray<Repeat> {
+    this.#repeating -= repeats.length
+    return repeats.splice(0)
   }
 
   /** Forgets what finished before. */

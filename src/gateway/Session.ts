@@ -65,15 +65,16 @@ export class Session extends Conversation implements Reader {
   }
 
   override get stuffed(): boolean {
-    return this.underway >= this.house.limits.maxUnfinished
+    return this.underway + this.#keys.repeating >= this.house.limits.maxUnfinished
   }
 
   get agent(): string {
     return this.pass.agent
   }
 
-  /** Whether somebody let in so may come back to it. */
-  belongsTo({ agent, principal }: Pass): boolean {
+  /** Whether somebody let in so may come back to it: not to one that its agent closes, however long its socket takes. */
+  takes({ agent, principal }: Pass): boolean {
+    if (this.#closing || !this.line.open) return false
     return agent === this.agent && principal?.id === this.principal?.id
   }
 
@@ -178,7 +179,7 @@ export class Session extends Conversation implements Reader {
     if (known.outcome !== undefined) return this.finish(pending, JsonRpc.answer(call.id!, known.outcome))
     // its answer answers this one too
     if (same) return this.finish(pending, undefined)
-    known.repeats.push({ id: call.id!, pending })
+    this.#keys.wait(known, { id: call.id!, pending })
   }
 
   protected override answer(call: JsonRpc.Call, pending: Pending, outcome: string | undefined): void {

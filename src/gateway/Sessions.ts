@@ -68,14 +68,12 @@ export class Sessions {
   /** The session that `wish` names, if it is this agent's and this principal's. */
   find(wish: Wish, pass: Pass): Session | undefined {
     const session = wish._tag === "Resume" ? this.#sessions.get(wish.token) : undefined
-    return session?.belongsTo(pass) === true ? session : undefined
+    return session?.takes(pass) === true ? session : undefined
   }
 
-  /** Whether somebody comes back to a session that is away: its place is free then, for the one who comes. */
-  returns(wish: Wish): boolean {
-    const seat = wish._tag === "Resume" ? this.#sessions.get(wish.token)?.seat : undefined
-    if (seat !== undefined) this.#leave(seat)
-    return seat !== undefined
+  /** What the session that `wish` names keeps while it is away: a place that who comes back to it will leave. */
+  seat(wish: Wish): Pass | undefined {
+    return wish._tag === "Resume" ? this.#sessions.get(wish.token)?.seat : undefined
   }
 
   /** Ends those that have been away since before. */

@@ -164,7 +164,7 @@ export const sessions: ReadonlyArray<Fault> = [
     "session-window-anew",
     "3: each new socket of a session has a window of its own",
     "Session.ts",
-    "return this.underway >= this.house.limits.maxUnfinished",
+    "return this.underway + this.#keys.repeating >= this.house.limits.maxUnfinished",
     "return false"
   ),
   one(
