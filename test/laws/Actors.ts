@@ -10,7 +10,7 @@ import { Effect, Exit, Scope, Stream } from "effect"
 import { Actor, type ActorRef, type Behavior, type Self } from "troupe"
 import type { Simulation } from "troupe/testkit"
 import { held, kept, kinds } from "./Kinds.ts"
-import { Ledger, type Mail, type Order, type Step } from "./Ledger.ts"
+import { Ledger, type Mail, type Order, type Question, type Step } from "./Ledger.ts"
 import { Trees } from "./Trees.ts"
 import { type Me, modes, Oops, type P, type Ref, type State } from "./Words.ts"
 
@@ -195,10 +195,16 @@ export class World {
         case 5:
           if (depth > 0) {
             const to = this.any(chance)
-            const question = ledger.ask()
-            const mail = ledger.mail(me, to.address, depth - 1, { question })
-            const asking = self.ask(to, "Ask", mail, { timeout: 1 + chance.below(100) })
-            yield* Effect.exit(Effect.onExit(asking, (exit) => Effect.sync(() => ledger.answered(question, me, exit))))
+            let question: Question | undefined
+            const asking = Effect.suspend(() => {
+              question = ledger.ask()
+              const mail = ledger.mail(me, to.address, depth - 1, { question })
+              return self.ask(to, "Ask", mail, { timeout: 1 + chance.below(100) })
+            })
+            // interrupted before this begins, it has asked nothing
+            const told = (exit: Exit.Exit<unknown, unknown>): void =>
+              question === undefined ? undefined : ledger.answered(question, me, exit)
+            yield* Effect.exit(Effect.onExit(asking, (exit) => Effect.sync(() => told(exit))))
           }
           break
         case 6:
