@@ -61,6 +61,7 @@ export interface ChildInfo {
 }
 
 export interface ChildCounts {
+  /** Places, with or without a living child; of a `dynamic` supervisor, unlike OTP's 1, its children. */
   readonly specs: number
   readonly active: number
   readonly supervisors: number

@@ -21,7 +21,7 @@
  * One that fails is a defect (it fails the test): what was expected, what came, and the tree of the system.
  * Law 2: messages are expected in the order they came; deaths (`expectTerminated`) are kept apart from them.
  */
-import { Clock, Context, type Duration, Effect, Equal, Option } from "effect"
+import { Clock, Context, Deferred, type Duration, Effect, Equal, Option, Stream } from "effect"
 import type { Rpc } from "effect/rpc"
 import { TestClock } from "effect/testing"
 import { inspect } from "node:util"
@@ -29,9 +29,8 @@ import type { ActorRef } from "../actor/ActorRef.ts"
 import type { Definition } from "../actor/Actor.ts"
 import type { Behavior } from "../actor/Behavior.ts"
 import type { ActorContext } from "../actor/Context.ts"
-import type { Deferral } from "../actor/Deferral.ts"
 import type { ExitReason, Terminated } from "../actor/ExitReason.ts"
-import { NoReply } from "../actor/Outcome.ts"
+import { NoReply, Reply } from "../actor/Outcome.ts"
 import type { PayloadArgs, WithTag } from "../actor/Protocol.ts"
 import type { NameTaken } from "../kernel/Errors.ts"
 import * as Options from "../kernel/Options.ts"
@@ -44,8 +43,40 @@ export interface ProbeMessage {
   readonly payload: unknown
 }
 
+/** Typed errors of the Rpcs, and of their streams. */
+type ErrorsOf<P extends Rpc.Any> = P extends Rpc.Any ? Rpc.ErrorExit<P> : never
+
+/** How a message is answered: a Deferral, or what a stream waits for. */
+interface Answers {
+  readonly succeed: (value: unknown) => boolean
+  readonly fail: (error: unknown) => boolean
+}
+
 interface Kept extends ProbeMessage {
-  readonly deferral: Deferral<unknown, unknown>
+  readonly answers: Answers
+  /** Whether somebody waits; of a stream once that is sure. */
+  readonly waiting: Effect.Effect<boolean>
+}
+
+/** A stream that begins when it is answered. */
+class Elements implements Answers {
+  readonly #answer = Deferred.makeUnsafe<Stream.Stream<unknown, unknown>>()
+  /** Somebody has asked for it, and has not left: a tell has no stream run. */
+  runs = false
+  readonly stream = Stream.unwrap(
+    Effect.suspend(() => {
+      this.runs = true
+      return Deferred.await(this.#answer)
+    })
+  ).pipe(Stream.ensuring(Effect.sync(() => (this.runs = false))))
+
+  succeed(elements: unknown): boolean {
+    return this.runs && Deferred.doneUnsafe(this.#answer, Effect.succeed(elements as Stream.Stream<unknown, unknown>))
+  }
+
+  fail(error: unknown): boolean {
+    return this.succeed(Stream.fail(error))
+  }
 }
 
 /** How long an expectation waits under the live clock. */
@@ -103,14 +134,28 @@ export class TestProbe<in out P extends Rpc.Any> {
       const deaths: Array<Terminated> = []
       const listeners = new Set<() => void>()
       const tell = (): void => listeners.forEach((listener) => listener())
-      const keep = (tag: string) => (_: unknown, payload: unknown, self: ActorContext<P, E>) => {
-        messages.push({ tag, payload, deferral: self.defer() })
+      const kept = (message: Kept): void => {
+        messages.push(message)
         tell()
+      }
+      const keep = (tag: string, at: number) => (_: unknown, payload: unknown, self: ActorContext<P, E>) => {
+        if (definition.protocol.streams[at] === true) {
+          const elements = new Elements()
+          const runs = (): Option.Option<boolean> => (elements.runs ? Option.some(true) : Option.none())
+          const waiting = Effect.map(
+            Effect.suspend(() => look(host, runs)),
+            Option.isSome
+          )
+          kept({ tag, payload, answers: elements, waiting })
+          return new Reply(elements.stream, undefined, false)
+        }
+        const deferral = self.defer<unknown, unknown>()
+        kept({ tag, payload, answers: deferral, waiting: Effect.sync(() => deferral.waiting) })
         return new NoReply(undefined, false)
       }
       const behavior = definition.behavior({
         initial: undefined as never,
-        on: Object.fromEntries(definition.protocol.rpcs.map(({ _tag }) => [_tag, keep(_tag)])) as never,
+        on: Object.fromEntries(definition.protocol.rpcs.map(({ _tag }, at) => [_tag, keep(_tag, at)])) as never,
         onTerminated: (_, died) => {
           deaths.push(died)
           tell()
@@ -156,7 +201,7 @@ export class TestProbe<in out P extends Rpc.Any> {
         if (yield* isTestClock) yield* TestClock.adjust(millis)
         else yield* this.#arrival(millis, some)
       }
-      const found = yield* this.#look(some)
+      const found = yield* look(this.#host, some)
       if (Option.isSome(found)) return yield* this.#fail(what, showMessage(found.value))
     })
   }
@@ -186,14 +231,17 @@ export class TestProbe<in out P extends Rpc.Any> {
     })
   }
 
-  /** Answers the ask that was expected last. Dies when that was none, or its asker waits no more. */
+  /**
+   * Answers the ask that was expected last; of an Rpc with `stream: true` with the Stream that its asker then has. Dies when
+   * that was none, or its asker waits no more.
+   */
   reply(value: Rpc.Success<P>): Effect.Effect<void> {
-    return this.#answer((deferral) => deferral.succeed(value))
+    return this.#answer((answers) => answers.succeed(value))
   }
 
-  /** Answers the ask that was expected last with a typed error of its Rpc. */
-  fail(error: Rpc.Error<P>): Effect.Effect<void> {
-    return this.#answer((deferral) => deferral.fail(error))
+  /** Answers the ask that was expected last with a typed error of its Rpc, or ends its stream with it. */
+  fail(error: ErrorsOf<P>): Effect.Effect<void> {
+    return this.#answer((answers) => answers.fail(error))
   }
 
   /** Gives the expectations in `effect` so much time together, and fails when `effect` takes longer. */
@@ -214,16 +262,18 @@ export class TestProbe<in out P extends Rpc.Any> {
     return Effect.flatMap(this.#await(what, take), (message) => {
       if (!test(message)) return this.#fail(what, showMessage(message))
       this.#taken++
-      if (message.deferral.waiting) this.#asked = message
-      return Effect.succeed(message.payload)
+      return Effect.map(message.waiting, (waiting) => {
+        if (waiting) this.#asked = message
+        return message.payload
+      })
     })
   }
 
-  #answer(answer: (deferral: Deferral<unknown, unknown>) => boolean): Effect.Effect<void> {
+  #answer(answer: (answers: Answers) => boolean): Effect.Effect<void> {
     return Effect.suspend(() => {
       const asked = this.#asked
       this.#asked = undefined
-      if (asked !== undefined && answer(asked.deferral)) return Effect.void
+      if (asked !== undefined && answer(asked.answers)) return Effect.void
       return this.#fail("an ask to answer", asked === undefined ? "none expected" : `${showMessage(asked)}, asker gone`)
     })
   }
@@ -239,33 +289,20 @@ export class TestProbe<in out P extends Rpc.Any> {
       let found = take()
       if (!virtual) found = yield* this.#arrival(left(), take)
       else if (until !== undefined) {
-        found = yield* this.#look(take, restingLooks)
+        found = yield* look(this.#host, take, restingLooks)
         const step = Math.max(1, left() / steps)
         while (Option.isNone(found) && left() > 0) {
           yield* TestClock.adjust(Math.min(step, left()))
           found = take()
         }
       }
-      if (Option.isNone(found)) found = yield* this.#look(take)
+      if (Option.isNone(found)) found = yield* look(this.#host, take)
       if (Option.isSome(found)) return found.value
       const stands = virtual && until === undefined
       return yield* this.#fail(
         what,
         stands ? "nothing (a test clock stands still outside of `within`)" : `nothing for ${patience} ms`
       )
-    })
-  }
-
-  /** Lets the system go on as long as it does by itself. */
-  #look<A>(take: () => Option.Option<A>, most: number = busyLooks): Effect.Effect<Option.Option<A>> {
-    return Effect.gen({ self: this }, function* () {
-      let found = take()
-      for (let looks = 0, resting = 0; looks < most && resting < restingLooks && Option.isNone(found); looks++) {
-        yield* Effect.yieldNow
-        resting = this.#host.quiet ? resting + 1 : 0
-        found = take()
-      }
-      return found
     })
   }
 
@@ -295,5 +332,16 @@ export class TestProbe<in out P extends Rpc.Any> {
     return Effect.die(new Error(text + printTree(this.#host)))
   }
 }
+
+/** Lets the system go on as long as it does by itself. */
+const look = Effect.fnUntraced(function* <A>(host: Host, take: () => Option.Option<A>, most: number = busyLooks) {
+  let found = take()
+  for (let looks = 0, resting = 0; looks < most && resting < restingLooks && Option.isNone(found); looks++) {
+    yield* Effect.yieldNow
+    resting = host.quiet ? resting + 1 : 0
+    found = take()
+  }
+  return found
+})
 
 const isTestClock: Effect.Effect<boolean> = Effect.map(Clock.Clock, (clock) => "adjust" in clock)

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@effect/vitest"
-import { Cause, Clock, Effect, Exit, Fiber, Schema } from "effect"
+import { Cause, Clock, Effect, Exit, Fiber, Schema, Stream } from "effect"
 import { Rpc } from "effect/rpc"
 import { TestClock } from "effect/testing"
 import { Actor, type ActorRef, ActorSystem } from "troupe"
@@ -24,7 +24,45 @@ const said = <A, E, R>(expectation: Effect.Effect<A, E, R>) =>
 
 const now = Effect.flatMap(Clock.Clock, (clock) => clock.currentTimeMillis)
 
+const Wire = Actor.make("Wire", {
+  state: Schema.Struct({}),
+  protocol: [
+    Rpc.make("Tail", { payload: { from: Schema.Int }, success: Schema.String, error: Nope, stream: true }),
+    Rpc.make("Ping")
+  ]
+})
+
 describe("TestProbe", () => {
+  it.effect("answers an ask for a stream with a Stream, or ends it with an error", () =>
+    Effect.gen(function* () {
+      const probe = yield* TestProbe.make(Wire)
+      const tail = yield* Effect.forkChild(Stream.runCollect(probe.ref.ask("Tail", { from: 3 })))
+      expect(yield* probe.expect("Tail")).toEqual({ from: 3 })
+      yield* probe.reply(Stream.make("three", "four"))
+      expect(yield* Fiber.join(tail)).toEqual(["three", "four"])
+
+      const failing = yield* Effect.forkChild(Effect.flip(Stream.runDrain(probe.ref.ask("Tail", { from: 0 }))))
+      yield* probe.expect("Tail")
+      yield* probe.fail(new Nope())
+      expect(yield* Fiber.join(failing)).toEqual(new Nope())
+    }).pipe(Effect.provide(TestSystem.layer))
+  )
+
+  it.effect("a tell of a stream Rpc, and one whose consumer has left, have nobody to answer", () =>
+    Effect.gen(function* () {
+      const probe = yield* TestProbe.make(Wire)
+      yield* probe.ref.tell("Tail", { from: 1 })
+      yield* probe.expect("Tail")
+      expect(yield* said(probe.reply(Stream.empty))).toContain("expected an ask to answer; came: none expected")
+
+      const leaving = yield* Effect.forkChild(Stream.runDrain(probe.ref.ask("Tail", { from: 2 })))
+      yield* probe.expect("Tail")
+      yield* Fiber.interrupt(leaving)
+      yield* probe.expectNone()
+      expect(yield* said(probe.reply(Stream.empty))).toContain("asker gone")
+    }).pipe(Effect.provide(TestSystem.layer))
+  )
+
   it.effect("expects messages in the order they came, with typed payloads", () =>
     Effect.gen(function* () {
       const probe = yield* TestProbe.make(Desk)
