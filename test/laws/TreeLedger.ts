@@ -138,7 +138,8 @@ export class TreeLedger {
     const inside = cell.running === 1 && command.what === "TerminateChild" && vacant
     if (cell.finished === finished && !inside) return
     pending.obeyed = true
-    family.obeyed(command)
+    // the end of its target is what it changed, and when
+    if (target === undefined) family.obeyed(command)
   }
 
   /** Something of a child is about to be seen. */

@@ -94,6 +94,13 @@ export const supervisors: ReadonlyArray<Fault> = [
     "    if (entry.timer === null) this"
   ),
   one(
+    "terminated-twice-over",
+    "9: a child that was terminated comes back with a group that begins then",
+    "supervision/Supervisor.ts",
+    "    else if (entry !== undefined) children.forget(entry)\n",
+    "    if (entry !== undefined) children.forget(entry)\n"
+  ),
+  one(
     "broken-backoff-escapes",
     "9: a backoff that throws stops the actor it is of",
     "supervision/Supervision.ts",

@@ -382,6 +382,32 @@ describe("by order", () => {
     }).pipe(Effect.provide(TestSystem.layer))
   )
 
+  it.effect(
+    "a TerminateChild is done when the child has ended: a group that begins then brings it back, as in OTP",
+    () =>
+      Effect.gen(function* () {
+        const log: Array<string> = []
+        const backoff = { min: 10, max: 10, jitter: false }
+        const b = scripted().behavior
+        const a = scripted({
+          initial: () => void log.push("+a"),
+          // b's turn comes before the supervisor goes on with its command
+          onStop: (why) => Effect.sync(() => why._tag === "shutdown" && send(child(sup, "b"), down))
+        }).behavior
+        const children = [
+          { id: "a", behavior: a, backoff },
+          { id: "b", behavior: b, backoff }
+        ]
+        const sup: Sup = yield* ActorSystem.spawn(Supervisor.make("Sup", { strategy: "one_for_all", children }), "s")
+        expect(yield* states(sup)).toEqual(["a running", "b running"])
+        yield* sup.ask("TerminateChild", "a")
+        expect(yield* states(sup)).toEqual(["a restarting", "b restarting"])
+        yield* TestClock.adjust(10)
+        expect(yield* states(sup)).toEqual(["a running", "b running"])
+        expect(log).toEqual(["+a", "+a"])
+      }).pipe(Effect.provide(TestSystem.layer))
+  )
+
   it("maxChildren may be as many as it says", () => {
     const big = Supervisor.make("Pool", {
       strategy: "dynamic",
