@@ -139,6 +139,10 @@ export class Gateway extends Context.Service<Gateway, OpenGateway>()("troupe/Gat
 /** A frame sent in crumbs costs a Buffer a crumb. */
 const maxPieces = 4096
 
+/** Each fragment costs its reading, the message counts as one: so many, or one for each so many bytes that it may have. */
+const minFragments = 16
+const fragmentBytes = 512
+
 const destroy = function (this: Duplex): void {
   this.destroy()
 }
@@ -273,7 +277,7 @@ class Listener {
       perMessageDeflate: false,
       clientTracking: false,
       handleProtocols: Dialect.agree,
-      maxFragments: maxPieces,
+      maxFragments: Math.max(minFragments, this.#limits.maxFrameBytes / fragmentBytes),
       maxBufferedChunks: maxPieces,
       maxPayload: this.#limits.maxFrameBytes,
       // who does not answer a close frame keeps its place so long

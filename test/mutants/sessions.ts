@@ -1,5 +1,5 @@
 /**
- * Faults in sessions: what is kept for a client that is away, said of what is not, and handled once.
+ * Faults in sessions: what is kept for a client that is away, said of what is not, and handled once; and in floods.
  *
  * Read by `run.ts`, which tells how a fault is written.
  */
@@ -180,5 +180,42 @@ export const sessions: ReadonlyArray<Fault> = [
     "Gateway.ts",
     "this.#connections.size + this.#sessions.away -",
     "this.#connections.size -"
+  ),
+  one("flood-controls-free", "pings and pongs count as messages do", "Connection.ts", "    this.bucket.left--\n", ""),
+  one(
+    "flood-fragments-free",
+    "the fragments of a message are bounded by its bytes",
+    "Gateway.ts",
+    "Math.max(minFragments, this.#limits.maxFrameBytes / fragmentBytes)",
+    "maxPieces"
+  ),
+  one("flood-reads-on", "who sends without end takes turns", "Sips.ts", "  raw.pause()\n", ""),
+  one(
+    "flood-small-chunks-free",
+    "a sip is a sip in chunks of any size",
+    "Sips.ts",
+    "raw.taken += chunk.length + chunkCost",
+    "raw.taken = chunk.length + chunkCost"
+  ),
+  one(
+    "flood-behind-close",
+    "what follows a close frame is bounded",
+    "Sips.ts",
+    "++raw.wasted >= maxWastedSips",
+    "raw.wasted > maxWastedSips"
+  ),
+  one(
+    "flood-cuts-the-fast",
+    "what follows a close frame is read for the peer's own",
+    "Sips.ts",
+    "const maxWastedSips = 16",
+    "const maxWastedSips = 1"
+  ),
+  one(
+    "flood-rests-for-good",
+    "one that has left is read to its end though its window is full",
+    "Sips.ts",
+    "if (reader.readyState === reader.OPEN) {",
+    "if (reader.readyState === reader.OPEN || reader.isPaused) {"
   )
 ]
