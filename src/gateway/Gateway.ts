@@ -136,12 +136,19 @@ export class Gateway extends Context.Service<Gateway, OpenGateway>()("troupe/Gat
   }
 }
 
-/** A frame sent in crumbs costs a Buffer a crumb. */
-const maxPieces = 4096
+/**
+ * A frame sent in crumbs costs a Buffer a crumb, 350 bytes of memory for one of wire: so many, or one for each so many bytes
+ * that it may have.
+ */
+const minCrumbs = 64
+const crumbBytes = 256
 
-/** Each fragment costs its reading, the message counts as one: so many, or one for each so many bytes that it may have. */
+/**
+ * A fragment costs its reading, and keeps the chunk that it came in, up to 64 KiB, until its message is whole; the message
+ * counts as one.
+ */
 const minFragments = 16
-const fragmentBytes = 512
+const fragmentBytes = 2048
 
 const destroy = function (this: Duplex): void {
   this.destroy()
@@ -278,7 +285,7 @@ class Listener {
       clientTracking: false,
       handleProtocols: Dialect.agree,
       maxFragments: Math.max(minFragments, this.#limits.maxFrameBytes / fragmentBytes),
-      maxBufferedChunks: maxPieces,
+      maxBufferedChunks: Math.max(minCrumbs, this.#limits.maxFrameBytes / crumbBytes),
       maxPayload: this.#limits.maxFrameBytes,
       // who does not answer a close frame keeps its place so long
       closeTimeout: handshakeMillis
@@ -366,19 +373,21 @@ class Listener {
     socket.on("error", destroy)
     if (this.#http.served(socket)) return void socket.destroy()
     let vetting = true
+    const left = (): void => {
+      giveUp()
+      if (vetting) socket.destroy()
+    }
     const giveUp = this.#admission.admit(request, (verdict) => {
       vetting = false
+      // it would keep the request as long as the connection
+      socket.off("close", left).off("end", left)
       if (verdict instanceof Refusal) Listen.refuse(socket, verdict)
       else this.#connect(request, socket, head, verdict)
     })
     if (!vetting) return
     // nobody reads it yet: without this it would not be seen to go. Half-closed is gone, too
     socket.read(0)
-    socket.once("close", giveUp)
-    socket.once("end", () => {
-      giveUp()
-      if (vetting) socket.destroy()
-    })
+    socket.once("close", left).once("end", left)
   }
 
   #connect(request: IncomingMessage, socket: Duplex, head: Buffer, pass: Pass): void {

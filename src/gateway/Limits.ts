@@ -28,7 +28,7 @@ export interface LimitOptions {
   /** Living agents that connections may make; with that many, a connection to a new key gets 503. Default 262,144. */
   readonly maxAgents?: number
   /**
-   * Bytes of a message; a larger one closes 1009, one in more fragments than a 512th of it (at least 16) 1008.
+   * Bytes of a message; a larger one closes 1009, one in more fragments than a 2,048th of it (at least 16) 1008.
    * 64-16,777,216, default 65,536.
    */
   readonly maxFrameBytes?: number

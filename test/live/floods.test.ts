@@ -113,7 +113,7 @@ describe("who sends without end", () => {
 
 describe("a message in fragments", () => {
   it.each([
-    [65_536, 128],
+    [65_536, 32],
     [1024, 16]
   ])(
     "of at most %i bytes may have %i, empty ones too; with one more it is closed 1008",
@@ -136,6 +136,39 @@ describe("a message in fragments", () => {
       expect(bare.heard).toEqual(["101", "1: 0", "close 1008"])
     }
   )
+})
+
+describe("what comes in crumbs", () => {
+  const text = JSON.stringify(call(1, "Others", { text: "x".repeat(900) }))
+  const crumbsOf = (whole: Buffer, bytes: number): ReadonlyArray<Buffer> =>
+    Array.from({ length: Math.ceil(whole.length / bytes) }, (_, n) => whole.subarray(n * bytes, (n + 1) * bytes))
+
+  it("is a frame where they are few, and closed 1008 where they cost more than it holds", async () => {
+    await lab({ maxFrameBytes: 1024 })
+    const bare = await Bare.open(live!.gateway.port)
+    await bare.write(upgrade("/agents/Lab/a"))
+    await bare.until("101")
+    await bare.write(...crumbsOf(frame(TEXT, text), 20))
+    await bare.until("1: 0")
+    await bare.write(...crumbsOf(frame(TEXT, text), 1))
+    await bare.gone()
+    expect(bare.heard).toEqual(["101", "1: 0", "close 1008"])
+  })
+
+  it("is a body of a POST, and held against the bytes of all while it comes", async () => {
+    await lab()
+    const bare = await Bare.open(live!.gateway.port)
+    const half = text.length >> 1
+    await bare.write(
+      `POST /agents/Lab/a HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: ${text.length}\r\n\r\n`,
+      ...crumbsOf(Buffer.from(text.slice(0, half)), 1)
+    )
+    await until("half of it is held", () => live!.gateway.stats().heldBytes === half)
+    await bare.write(...crumbsOf(Buffer.from(text.slice(half)), 1))
+    await bare.gone()
+    expect(bare.heard).toEqual(["200 1: 0"])
+    await until("nothing is held", () => live!.gateway.stats().heldBytes === 0)
+  })
 })
 
 describe("what follows a close frame", () => {

@@ -187,7 +187,22 @@ export const sessions: ReadonlyArray<Fault> = [
     "the fragments of a message are bounded by its bytes",
     "Gateway.ts",
     "Math.max(minFragments, this.#limits.maxFrameBytes / fragmentBytes)",
-    "maxPieces"
+    "this.#limits.maxFrameBytes"
+  ),
+  one(
+    "flood-crumbs-free",
+    "the crumbs of a frame are bounded by its bytes",
+    "Gateway.ts",
+    "Math.max(minCrumbs, this.#limits.maxFrameBytes / crumbBytes)",
+    "this.#limits.maxFrameBytes"
+  ),
+  one("flood-bodies-free", "the bytes of a body are held as they come", "Post.ts", "      hold(chunk.length)\n", ""),
+  one(
+    "flood-crumbs-lost",
+    "a body in crumbs is put together",
+    "Post.ts",
+    "chunks.splice(0, chunks.length, Buffer.concat(chunks))",
+    "chunks.splice(0, chunks.length, chunk)"
   ),
   one("flood-reads-on", "who sends without end takes turns", "Sips.ts", "  raw.pause()\n", ""),
   one(
