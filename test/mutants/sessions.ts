@@ -1,5 +1,5 @@
 /**
- * Faults in sessions: what is kept for a client that is away, said of what is not, and handled once; and in floods.
+ * Faults in sessions: what is kept for a client that is away, said of what is not, and handled once; in floods, and pages.
  *
  * Read by `run.ts`, which tells how a fault is written.
  */
@@ -119,6 +119,13 @@ export const sessions: ReadonlyArray<Fault> = [
     "if (this.#keys.size >= maxKeys * 2) this.#forgetOldest()"
   ),
   one(
+    "session-keys-crowd-outcomes",
+    "3: keys leave the outcomes their room",
+    "RequestKeys.ts",
+    "    })\n    this.#house.budget.keep(bytes)\n",
+    "    })\n    this.#weigh(bytes)\n"
+  ),
+  one(
     "session-outcomes-unbounded",
     "3: kept outcomes are bounded by bytes",
     "RequestKeys.ts",
@@ -232,5 +239,19 @@ export const sessions: ReadonlyArray<Fault> = [
     "Sips.ts",
     "if (reader.readyState === reader.OPEN) {",
     "if (reader.readyState === reader.OPEN || reader.isPaused) {"
+  ),
+  one(
+    "page-reads-all",
+    "a page of another origin reads no answer",
+    "Origin.ts",
+    "return origins.includes(origin) ? origin : undefined",
+    "return origin"
+  ),
+  one(
+    "page-unasked",
+    "a page of another origin is told that it may POST",
+    "Http.ts",
+    'if (request.method === "OPTIONS") return void response.writeHead(204, preflight).end()',
+    ""
   )
 ]
