@@ -6,6 +6,7 @@
  */
 import { spawn } from "node:child_process"
 import { fileURLToPath } from "node:url"
+import { watched } from "./Children.ts"
 import type { Row } from "./Peer.ts"
 import { type PeerKind, peers } from "./Peers.ts"
 import { socketRow, socketScenarios } from "./Sockets.ts"
@@ -53,13 +54,15 @@ const processRow = (kind: PeerKind, scenario: string, settings: Settings) =>
   new Promise<Row>((resolve, reject) => {
     const scale = kind.scale * settings.scale
     const command = kind.command === "node" ? process.execPath : kind.command
-    const child = spawn(command, argsOf(kind, scenario, settings, scale), {
-      cwd: root,
-      env: { ...process.env, NODE_ENV: "production", LOG_LEVEL: "None", SCALE: String(scale) },
-      stdio: ["ignore", "pipe", "pipe"],
-      timeout: settings.limitSeconds * 1000,
-      killSignal: "SIGKILL"
-    })
+    const child = watched(
+      spawn(command, argsOf(kind, scenario, settings, scale), {
+        cwd: root,
+        env: { ...process.env, NODE_ENV: "production", SCALE: String(scale) },
+        stdio: ["ignore", "pipe", "pipe"],
+        timeout: settings.limitSeconds * 1000,
+        killSignal: "SIGKILL"
+      })
+    )
     let output = ""
     let complaint = ""
     child.stdout.setEncoding("utf8").on("data", (text: string) => (output += text))
@@ -72,6 +75,13 @@ const processRow = (kind: PeerKind, scenario: string, settings: Settings) =>
     })
   })
 
+/** The round of a row, which is refused when its count is off. */
+export const counted = (scenario: string, row: Row): Round => {
+  if (row.completed !== row.expected) throw new RoundError("refused", `${row.completed} done of ${row.expected}`)
+  const rate = (row.n / row.milliseconds) * 1000
+  return { row, rate, score: scenario === "fairness" && row.p99_us !== undefined ? 1e6 / row.p99_us : rate }
+}
+
 /** Runs one; fails with a `RoundError`. */
 export const round = async (peer: string, scenario: string, settings: Settings): Promise<Round> => {
   const kind = peers[peer]
@@ -81,11 +91,7 @@ export const round = async (peer: string, scenario: string, settings: Settings):
         throw new RoundError("failed", error.message)
       })
     : await processRow(kind, scenario, settings)
-  if (row.completed !== row.expected) {
-    throw new RoundError("refused", `${row.completed} done of ${row.expected}`)
-  }
-  const rate = (row.n / row.milliseconds) * 1000
-  return { row, rate, score: scenario === "fairness" && row.p99_us !== undefined ? 1e6 / row.p99_us : rate }
+  return counted(scenario, row)
 }
 
 export const median = (rounds: ReadonlyArray<Round>): Median => {

@@ -10,6 +10,7 @@
 import { type ChildProcess, execFileSync, spawn } from "node:child_process"
 import { existsSync, mkdirSync, statSync } from "node:fs"
 import { fileURLToPath } from "node:url"
+import { watched } from "./Children.ts"
 import type { Row } from "./Peer.ts"
 
 const root = fileURLToPath(new URL("../..", import.meta.url))
@@ -19,7 +20,7 @@ const collect = `${root}test/bench/sockets/collect.mjs`
 
 export const socketScenarios = ["ws-echo", "ws-churn"] as const
 
-/** Seconds: of warming up, of measuring, and the most that connecting and settling add. */
+/** Seconds of warming up and of measuring. */
 const warmupSeconds = 2
 const echoSeconds = 8
 
@@ -60,13 +61,22 @@ interface Load {
   readonly p99_us: number
 }
 
-const serve = (script: string, flags: ReadonlyArray<string>) =>
+const serve = (script: string, flags: ReadonlyArray<string>, touch: boolean) =>
   new Promise<{ readonly child: ChildProcess; readonly port: string }>((resolve, reject) => {
-    const child = spawn(process.execPath, ["--no-warnings", ...flags, "--import", collect, script], {
-      cwd: root,
-      env: { ...process.env, NODE_ENV: "production", NO_COLOR: "1", PORT: "0", LOG_LEVEL: "Info" },
-      stdio: ["ignore", "pipe", "inherit"]
-    })
+    const child = watched(
+      spawn(process.execPath, ["--no-warnings", ...flags, "--import", collect, script], {
+        cwd: root,
+        env: {
+          ...process.env,
+          NODE_ENV: "production",
+          NO_COLOR: "1",
+          PORT: "0",
+          LOG_LEVEL: "Info",
+          TOUCH: touch ? "1" : "0"
+        },
+        stdio: ["ignore", "pipe", "inherit"]
+      })
+    )
     let output = ""
     child.stdout.setEncoding("utf8").on("data", (text: string) => {
       output += text
@@ -79,11 +89,13 @@ const serve = (script: string, flags: ReadonlyArray<string>) =>
 
 const load = (args: ReadonlyArray<string>, limitMilliseconds: number) =>
   new Promise<Load>((resolve, reject) => {
-    const child = spawn(binary, args, {
-      stdio: ["ignore", "pipe", "inherit"],
-      timeout: limitMilliseconds,
-      killSignal: "SIGKILL"
-    })
+    const child = watched(
+      spawn(binary, args, {
+        stdio: ["ignore", "pipe", "inherit"],
+        timeout: limitMilliseconds,
+        killSignal: "SIGKILL"
+      })
+    )
     let output = ""
     child.stdout.setEncoding("utf8").on("data", (text: string) => (output += text))
     child.once("error", reject)
@@ -96,16 +108,21 @@ const load = (args: ReadonlyArray<string>, limitMilliseconds: number) =>
 
 const ended = (child: ChildProcess) =>
   new Promise<void>((resolve) => {
-    child.removeAllListeners("exit")
     child.once("exit", () => resolve())
     child.kill("SIGKILL")
   })
 
 /** One load on one server; `connections` is how many of them are open. */
-const measure = async (peer: string, flags: ReadonlyArray<string>, limit: number, args: ReadonlyArray<string>) => {
+const measure = async (
+  peer: string,
+  flags: ReadonlyArray<string>,
+  limit: number,
+  args: ReadonlyArray<string>,
+  touch = false
+) => {
   const server = servers[peer]
   if (server === undefined) throw new Error(`${peer} has no sockets`)
-  const { child, port } = await serve(server.script, flags)
+  const { child, port } = await serve(server.script, flags, touch)
   try {
     const common = ["-p", port, "-P", String(child.pid), "-a", "32", "-r", "15000", ...server.speak]
     return await load([...common, ...args], limit)
@@ -114,17 +131,17 @@ const measure = async (peer: string, flags: ReadonlyArray<string>, limit: number
   }
 }
 
-/** What one echo run of so many connections shows. */
+/** What one echo run of so many connections shows; `touch`: with the young generation in resident memory before they come (collect.mjs). */
 export const echo = async (
   peer: string,
   flags: ReadonlyArray<string>,
   limit: number,
   connections: number,
   inFlight: number,
-  seconds = echoSeconds
+  { seconds = echoSeconds, touch = false } = {}
 ): Promise<Row> => {
   const args = ["-c", connections, "-n", inFlight, "-t", seconds, "-w", warmupSeconds].map(String)
-  const result = await measure(peer, flags, limit, [...args, "-g"])
+  const result = await measure(peer, flags, limit, [...args, "-g"], touch)
   const amiss = connections - result.conns + result.lost + result.errors
   return {
     n: result.messages,

@@ -140,8 +140,10 @@ const main = async () => {
     const ran = await run(scenario, here, rounds, { loader, ...rest }, frozen)
     results.set(scenario, ran.medians)
     gaps.set(scenario, ran.gaps)
-    if (json) for (const [peer, all] of ran.medians) console.log(JSON.stringify(line(peer, scenario, all)))
-    else for (const text of rows(scenario, ran.medians, ran.gaps)) console.log(text)
+    if (json) {
+      for (const [peer, all] of ran.medians) console.log(JSON.stringify(line(peer, scenario, all)))
+      for (const [peer, why] of ran.gaps) console.error(`no row: ${scenario} on ${peer} (${why})`)
+    } else for (const text of rows(scenario, ran.medians, ran.gaps)) console.log(text)
   }
   const skipped = [...absent].map(([peer, why]) => `skipped ${peer}: ${why}`)
   const say = json ? console.error : console.log
