@@ -1,151 +1,163 @@
 /**
- * `npm run bench -- [scenario...] [--json] [--peers a,b] [--rounds n] [--loader tsx|strip]`: peers side by side, a process each round.
+ * `npm run bench -- [scenario...] [--peers a,b] [--rounds n] [--json] [--write] [--limit s] [--scale x] [--frozen dir] [--loader strip|tsx]`: peers
+ * side by side, a process each round.
  *
- * 1. The rounds of the peers are interleaved (a b a b ...), so that what else the machine does hits all alike.
- * 2. Of each peer the round with the middle rate counts, whole: its figures belong together.
- * 3. `--json` prints that as a line a peer and scenario; otherwise a table with the ratio to the floor and the spread of the rates.
- * A round that fails, or whose counts are off, ends the run with exit code 1: there is no row without proof that the work was done. A peer in
- * TypeScript is run by Node's own type stripping, as `npm start` is; `--loader tsx` shows the difference: esbuild's keepNames wraps every named
- * function in a `defineProperty`, 0.3 us each time one is made (ping-pong 2.7 instead of 4.1 M/s).
+ * 1. The rounds of the peers are interleaved (a b a b ...), so that what else the machine does hits all alike; the median round counts.
+ * 2. Without a scenario all are run, without `--peers` all that this machine has; one that it has not is named, with how to get it.
+ * 3. `--json` prints a line a peer and scenario; otherwise a table with ratios, then the targets and who was ahead. `--write` makes results.md of it.
+ * 4. A round over `--limit` seconds (60) cuts its peer out of the scenario; a row whose count is off is refused. When it is one of ours that
+ *    failed or was cut, or any row that was refused, the run ends with exit code 1: there is no row without proof that the work was done.
+ * `--scale` shrinks every scenario, for a look at the harness itself. `--frozen` runs the yardstick in that folder too (`floor.mjs SCENARIO`, printing
+ * `rate_per_s`), as a peer `frozen`: our floor must come within 5 % of it. A peer in TypeScript is run by Node's own type stripping, as `npm start`
+ * is; `--loader tsx` shows the difference: esbuild's keepNames wraps every named function in a `defineProperty`, 0.3 us each time one is made
+ * (ping-pong 2.7 instead of 4.1 M/s).
  */
-import { spawn } from "node:child_process"
-import { availableParallelism } from "node:os"
+import { spawnSync } from "node:child_process"
+import { writeFileSync } from "node:fs"
 import { fileURLToPath } from "node:url"
 import { parseArgs } from "node:util"
-import type { Row } from "./Peer.ts"
+import { missing, peers as kinds, unfit } from "./Peers.ts"
+import { closing, heading, line, markdown, preamble, rows } from "./Report.ts"
+import { flags, type Median, median, type Round, round, RoundError, type Settings } from "./Round.ts"
 import { scenarios } from "./scenarios.mjs"
+import { socketScenarios } from "./Sockets.ts"
 
-const peerFiles: Readonly<Record<string, string>> = { floor: "floor.mjs", troupe: "troupe.ts" }
-const flags = ["--expose-gc", "--min-semi-space-size=16"]
-const roundMilliseconds = 180_000
-const defaultScenarios = ["pingpong", "counting", "spawn-idle"]
+const resultsFile = new URL("results.md", import.meta.url)
+const allScenarios = [...Object.keys(scenarios), ...socketScenarios]
 
-interface Round {
-  readonly row: Row
-  readonly rate: number
+class UsageError extends Error {}
+
+const numberOf = (name: string, text: string, least: number, most: number) => {
+  const value = Number(text)
+  if (value >= least && value <= most) return value
+  throw new UsageError(`--${name} is ${text}, should be ${least} to ${most}`)
 }
 
-class BenchError extends Error {}
-
-const round = (peer: string, scenario: string, loader: string) =>
-  new Promise<Round>((resolve, reject) => {
-    const file = peerFiles[peer] ?? ""
-    const load = loader === "tsx" && file.endsWith(".ts") ? ["--import", "tsx"] : []
-    const child = spawn(process.execPath, [...flags, ...load, "test/bench/round.mjs", file, scenario], {
-      cwd: fileURLToPath(new URL("../..", import.meta.url)),
-      env: { ...process.env, NODE_ENV: "production" },
-      stdio: ["ignore", "pipe", "inherit"],
-      timeout: roundMilliseconds,
-      killSignal: "SIGKILL"
-    })
-    let output = ""
-    child.stdout.setEncoding("utf8").on("data", (text: string) => (output += text))
-    child.once("error", reject)
-    child.once("close", (code, signal) => {
-      if (code !== 0) {
-        const why =
-          signal === null ? `exit code ${code}` : `ended by ${signal}, the limit is ${roundMilliseconds / 1000} s`
-        return reject(new BenchError(`${scenario} on ${peer} failed: ${why}`))
-      }
-      const row = JSON.parse(output.trim().split("\n").at(-1) ?? "") as Row
-      resolve({ row, rate: (row.n / row.milliseconds) * 1000 })
-    })
-  })
-
-const middle = (rounds: ReadonlyArray<Round>) => {
-  const sorted = rounds.toSorted((a, b) => a.rate - b.rate)
-  const median = sorted[Math.floor((sorted.length - 1) / 2)]
-  const least = sorted[0]
-  const most = sorted.at(-1)
-  if (median === undefined || least === undefined || most === undefined) throw new BenchError("no rounds")
-  return { ...median, spread: (most.rate - least.rate) / median.rate }
+const known = (what: string, names: ReadonlyArray<string>, all: ReadonlyArray<string>) => {
+  const unknown = names.find((name) => !all.includes(name))
+  if (unknown === undefined) return names
+  throw new UsageError(`${what} is "${unknown}", should be one of ${all.join(" ")}`)
 }
-
-/** The line of the issue's format: names and order are a contract. */
-const line = (peer: string, scenario: string, { rate, row }: Round) => ({
-  peer,
-  scenario,
-  n: row.n,
-  seconds: Number((row.milliseconds / 1000).toFixed(4)),
-  rate_per_s: Math.round(rate),
-  heap_bytes_per_actor: row.heap_bytes_per_actor,
-  p50_us: row.p50_us,
-  p99_us: row.p99_us
-})
-
-const rateText = (rate: number) => (rate >= 1e6 ? `${(rate / 1e6).toFixed(2)} M/s` : `${(rate / 1e3).toFixed(1)} k/s`)
-
-const details = (row: Row) =>
-  Object.entries({
-    heap_bytes_per_actor: row.heap_bytes_per_actor,
-    p50_us: row.p50_us,
-    p99_us: row.p99_us,
-    ...row.notes
-  })
-    .flatMap(([name, value]) => (value === undefined ? [] : `${name} ${value}`))
-    .join(", ")
-
-const columns = (cells: ReadonlyArray<string>) =>
-  [16, 8, 12, 9, 8].map((width, i) => (cells[i] ?? "").padEnd(width)).join("") + (cells[5] ?? "")
 
 const options = () => {
   const { positionals, values } = parseArgs({
     allowPositionals: true,
     options: {
       json: { type: "boolean", default: false },
-      peers: { type: "string", default: Object.keys(peerFiles).join(",") },
+      write: { type: "boolean", default: false },
+      peers: { type: "string", default: Object.keys(kinds).join(",") },
       rounds: { type: "string", default: "5" },
+      limit: { type: "string", default: "60" },
+      scale: { type: "string", default: process.env["SCALE"] ?? "1" },
+      frozen: { type: "string" },
       loader: { type: "string", default: "strip" }
     }
   })
-  const known = (what: string, names: ReadonlyArray<string>, all: Readonly<Record<string, unknown>>) => {
-    const unknown = names.find((name) => !Object.hasOwn(all, name))
-    if (unknown === undefined) return names
-    throw new BenchError(`${what} is "${unknown}", should be one of ${Object.keys(all).join(" ")}`)
-  }
-  const rounds = Number(values.rounds)
-  if (!Number.isInteger(rounds) || rounds < 1 || rounds > 1000) {
-    throw new BenchError(`--rounds is ${values.rounds}, should be 1 to 1000`)
-  }
   return {
-    names: known("scenario", positionals.length > 0 ? positionals : defaultScenarios, scenarios),
-    peers: known("--peers", values.peers.split(","), peerFiles),
-    loader: known("--loader", [values.loader], { tsx: true, strip: true })[0] ?? "strip",
+    names: known("scenario", positionals.length > 0 ? positionals : allScenarios, allScenarios),
+    peers: known("--peers", values.peers.split(","), Object.keys(kinds)),
+    loader: known("--loader", [values.loader], ["tsx", "strip"])[0] ?? "strip",
+    rounds: Math.round(numberOf("rounds", values.rounds, 1, 1000)),
+    limitSeconds: numberOf("limit", values.limit, 1, 3600),
+    scale: numberOf("scale", values.scale, 1e-6, 100),
     json: values.json,
-    rounds
+    write: values.write,
+    frozen: values.frozen
   }
 }
 
-const run = async () => {
-  const { json, loader, names, peers, rounds } = options()
-  if (!json) {
-    console.log(
-      `node ${process.version}, ${availableParallelism()} cores, NODE_ENV=production, ${flags.join(" ")}, TypeScript by ${loader}`
-    )
-    console.log(`${rounds} interleaved rounds, a process each; the median round, spread = (most - least) / median`)
-    console.log(columns(["scenario", "peer", "rate", "to floor", "spread"]))
+/** The frozen yardstick's rate in one scenario. */
+const frozenRound = (folder: string, scenario: string, { limitSeconds, scale }: Settings): Round => {
+  const { status, stderr, stdout } = spawnSync(process.execPath, [...flags, "floor.mjs", scenario], {
+    cwd: folder,
+    encoding: "utf8",
+    env: { ...process.env, NODE_ENV: "production", SCALE: String(scale) },
+    timeout: limitSeconds * 1000
+  })
+  if (status !== 0) throw new RoundError("failed", `${/Error: .*/.exec(stderr)?.[0] ?? "over its limit"}`)
+  const { n, rate_per_s: rate } = JSON.parse(stdout.trim().split("\n").at(-1) ?? "") as {
+    n: number
+    rate_per_s: number
   }
-  for (const scenario of names) {
-    const all = new Map<string, Array<Round>>(peers.map((peer) => [peer, []]))
-    for (let i = 0; i < rounds; i++) for (const [peer, done] of all) done.push(await round(peer, scenario, loader))
-    const floor = all.get("floor")
-    const floorRate = floor === undefined ? undefined : middle(floor).rate
-    for (const [peer, done] of all) {
-      const median = middle(done)
-      if (json) {
-        console.log(JSON.stringify(line(peer, scenario, median)))
-        continue
+  return { rate, score: rate, row: { n, milliseconds: (n / rate) * 1000, completed: n, expected: n } }
+}
+
+let failed = false
+
+/** All peers in one scenario: the medians, and why some have none. */
+const run = async (
+  scenario: string,
+  peers: ReadonlyArray<string>,
+  rounds: number,
+  settings: Settings,
+  frozen?: string
+) => {
+  const done = new Map<string, Array<Round>>()
+  const gaps = new Map<string, string>()
+  for (const peer of peers) {
+    const why = unfit(peer, scenario)
+    if (why === undefined) done.set(peer, [])
+    else gaps.set(peer, why)
+  }
+  if (frozen !== undefined && Object.hasOwn(scenarios, scenario) && scenario !== "fairness") done.set("frozen", [])
+  for (let i = 0; i < rounds; i++) {
+    for (const [peer, soFar] of done) {
+      try {
+        soFar.push(
+          frozen !== undefined && peer === "frozen"
+            ? frozenRound(frozen, scenario, settings)
+            : await round(peer, scenario, settings)
+        )
+      } catch (error) {
+        if (!(error instanceof RoundError)) throw error
+        done.delete(peer)
+        gaps.set(peer, `${error.why}: ${error.message}`)
+        if (error.why === "refused" || kinds[peer]?.ours) {
+          failed = true
+          console.error(`bench: ${scenario} on ${peer} ${error.why}: ${error.message}`)
+        }
       }
-      const ratio = floorRate === undefined ? "-" : (median.rate / floorRate).toFixed(3)
-      const spread = `${(median.spread * 100).toFixed(0)} %`
-      console.log(columns([scenario, peer, rateText(median.rate), ratio, spread, details(median.row)]))
     }
   }
+  const medians = new Map<string, Median>([...done].map(([peer, all]) => [peer, median(all)]))
+  return { medians, gaps }
+}
+
+const main = async () => {
+  const { frozen, json, loader, names, peers, rounds, write, ...rest } = options()
+  const intro = preamble(rounds, loader)
+  const absent = new Map(
+    peers.flatMap((peer) => {
+      const why = missing(peer)
+      return why === undefined ? [] : [[peer, why] as const]
+    })
+  )
+  if (!json) console.log([...intro, heading].join("\n"))
+  const results = new Map<string, ReadonlyMap<string, Median>>()
+  const gaps = new Map<string, ReadonlyMap<string, string>>()
+  for (const scenario of names) {
+    const here = peers.filter((peer) => !absent.has(peer))
+    const ran = await run(scenario, here, rounds, { loader, ...rest }, frozen)
+    results.set(scenario, ran.medians)
+    gaps.set(scenario, ran.gaps)
+    if (json) {
+      for (const [peer, all] of ran.medians) console.log(JSON.stringify(line(peer, scenario, all)))
+      for (const [peer, why] of ran.gaps) console.error(`no row: ${scenario} on ${peer} (${why})`)
+    } else for (const text of rows(scenario, ran.medians, ran.gaps)) console.log(text)
+  }
+  const skipped = [...absent].map(([peer, why]) => `skipped ${peer}: ${why}`)
+  const say = json ? console.error : console.log
+  for (const text of [...closing(results), ...skipped]) say(text)
+  if (!write) return
+  const command = ["npm run bench --", ...process.argv.slice(2)].join(" ")
+  writeFileSync(resultsFile, markdown(results, gaps, command, [...intro, ...skipped]))
+  say(`written ${fileURLToPath(resultsFile)}`)
 }
 
 try {
-  await run()
+  await main()
 } catch (error) {
-  console.error(error instanceof BenchError || error instanceof TypeError ? `bench: ${error.message}` : error)
-  process.exitCode = 1
+  console.error(error instanceof UsageError || error instanceof TypeError ? `bench: ${error.message}` : error)
+  failed = true
 }
+if (failed) process.exitCode = 1

@@ -42,7 +42,7 @@ const timed = async (start) => {
  */
 const warmed = (size, per, body) => async (peer) => {
   const n = scaled(size)
-  await body(peer, Math.ceil(Math.max(1000, n / 10)))
+  await body(peer, Math.ceil(Math.max(scaled(1000), n / 10)))
   return { n: n * per, expected: n * per, ...(await body(peer, n)) }
 }
 
@@ -198,6 +198,99 @@ const big = (peer, pings) =>
     }
     for (const actor of actors) peer.tell(actor, { pong: true })
     return () => counts.reduce((sum, count) => sum + count(), 0)
+  })
+
+/**
+ * Savina's: a hundred chameneos meet in pairs in a mall, change colour, and come again.
+ *
+ * @param {Peer} peer
+ * @param {number} meetings
+ */
+const chameneos = (peer, meetings) =>
+  timed((done) => {
+    const size = 100
+    let left = meetings
+    let met = 0
+    let ended = 0
+    /** @type {{ readonly from: Ref, readonly colour: number } | undefined} */
+    let waiting
+    const mall = peer.spawn((message) => {
+      if (left === 0) return peer.tell(message.from, { end: true })
+      if (waiting === undefined) return void (waiting = message)
+      left--
+      peer.tell(waiting.from, { other: message.from, colour: message.colour })
+      waiting = undefined
+    })
+    for (let i = 0; i < size; i++) {
+      let colour = i % 3
+      let mine = 0
+      const one = peer.spawn((message, self) => {
+        if (message.end) {
+          met += mine
+          if (++ended === size) done()
+          return
+        }
+        // two of a colour keep it, of two colours comes the third; only who was waiting is told of the other, and tells it
+        const next = colour === message.colour ? colour : 3 - colour - message.colour
+        if (message.other) peer.tell(message.other, { colour })
+        colour = next
+        mine++
+        peer.tell(mall, { from: self, colour })
+      })
+      peer.tell(mall, { from: one, colour })
+    }
+    return () => met / 2 // each meeting is counted by both
+  })
+
+/**
+ * Savina's: forty producers and forty consumers about a buffer of fifty, kept by an actor; the items cost nothing to make or use.
+ *
+ * @param {Peer} peer
+ * @param {number} perProducer
+ */
+const bndbuffer = (peer, perProducer) =>
+  timed((done) => {
+    const each = 40
+    const bound = 50 - each // what producers are at work on is on its way already
+    /** @type {Array<object>} */
+    const items = []
+    let itemsHead = 0
+    /** @type {Array<Ref>} */
+    const idleProducers = []
+    /** @type {Array<Ref>} */
+    const idleConsumers = []
+    let used = 0
+    const manager = peer.spawn((message) => {
+      if (message.item !== undefined) {
+        const consumer = idleConsumers.pop()
+        if (consumer === undefined) items.push(message)
+        else peer.tell(consumer, message)
+        if (items.length - itemsHead >= bound) idleProducers.push(message.producer)
+        else peer.tell(message.producer, { produce: true })
+        return undefined
+      }
+      if (itemsHead === items.length) return void idleConsumers.push(message.consumer)
+      peer.tell(message.consumer, /** @type {object} */ (items[itemsHead++]))
+      if (itemsHead === 1024) {
+        items.splice(0, itemsHead)
+        itemsHead = 0
+      }
+      const producer = idleProducers.pop()
+      if (producer !== undefined) peer.tell(producer, { produce: true })
+    })
+    for (let i = 0; i < each; i++) {
+      const consumer = peer.spawn((_, self) => {
+        if (++used === each * perProducer) return done()
+        peer.tell(manager, { consumer: self })
+      })
+      peer.tell(manager, { consumer })
+      let made = 0
+      const producer = peer.spawn((_, self) => {
+        if (made < perProducer) peer.tell(manager, { item: made++, producer: self })
+      })
+      peer.tell(producer, { produce: true })
+    }
+    return () => used
   })
 
 /**
@@ -395,8 +488,10 @@ export const scenarios = {
   forkjoin: warmed(50_000, 60, forkjoin),
   threadring: warmed(1e6, 1, threadring),
   big: warmed(500, 1000, big),
+  chameneos: warmed(200_000, 1, chameneos),
+  bndbuffer: warmed(5000, 40, bndbuffer),
   skynet: async (peer) => {
-    const leaves = 1e6
+    const leaves = 10 ** Math.round(Math.log10(scaled(1e6)))
     await skynet(peer, 1000)
     return { n: leaves, expected: leaves, ...(await skynet(peer, leaves)) }
   },
