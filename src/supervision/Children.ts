@@ -10,8 +10,9 @@
  * is made anew under its key. A temporary child that goes down with its siblings does not come back, as in OTP.
  * A child that fails while it is brought up, or one to the left of the group, widens the group and starts it over, within
  * the same budget; one that fails or ends while it goes down, or before the group comes to it, comes back with it and costs
- * nothing. All of a group are started, as in OTP: also those that had ended before. A dynamic child has an entry here only
- * while it is due to be made anew: otherwise it is one of the cell's own children, a record of a few bytes.
+ * nothing. All of a group are started, as in OTP: also those that had ended before; it is over with nobody left to start. A
+ * dynamic child has an entry here only while it is due to be made anew: otherwise it is one of the cell's own children, a
+ * record of a few bytes.
  */
 import { Cause, Effect } from "effect"
 import type { ActorRef } from "../actor/ActorRef.ts"
@@ -96,6 +97,10 @@ interface Group {
   round: number
   timer: Deadline | undefined
 }
+
+/** Whether it has yet to come up with its group. Not one that is stopped: it was up, or does not come up. */
+const isDue = ({ cell, returns }: Entry): boolean =>
+  cell === undefined ? returns : !cell.ready && cell.extra?.teardown?.goal !== "stop"
 
 /** What a child without a key goes by, `~12`, as its number. */
 const numbered = (id: string): number => (/^~\d+$/.test(id) ? Number(id.slice(1)) : Number.NaN)
@@ -293,7 +298,7 @@ export class Children implements Overseer {
     const at = this.entries.indexOf(entry)
     if (group === undefined || at < group.from) return false
     if (!group.rising) return true
-    return this.entries.slice(group.from, at).some(({ cell, returns }) => (cell === undefined ? returns : !cell.ready))
+    return this.entries.slice(group.from, at).some(isDue)
   }
 
   /** One that `waits` has failed. */
@@ -311,7 +316,7 @@ export class Children implements Overseer {
     const group = this.#group
     if (group === undefined) this.#group = { from, incident, dueAt, rising: false, round: 0, timer: undefined }
     else {
-      // who is to the right of one that is not up yet waits with it: so this one is the leftmost, or those before it are up
+      // who is to the right of one that is not up yet waits with it: so this one is the leftmost, or those before it are up, or stop
       group.from = from
       group.round++
       group.dueAt = Math.max(group.dueAt, dueAt)
@@ -348,7 +353,9 @@ export class Children implements Overseer {
       if (!this.#lower(group)) return false
       if (group.round !== round) return true
       const { timers } = this.#cell.program.runtime
-      const left = group.dueAt - timers.now()
+      const members = this.entries.slice(group.from)
+      // with nobody to come up it is over: what is started then is none of it
+      const left = members.some(({ cell, returns }) => cell !== undefined || returns) ? group.dueAt - timers.now() : 0
       // its own timer may come so early: armed for the rest, it would come at once, again and again
       if (left > TOLERANCE) {
         group.timer ??= new Deadline(() => this.#advance())
@@ -420,7 +427,7 @@ export class Children implements Overseer {
     if (counts === undefined && Strategy.returns(plan.policy.restart, reason._tag)) {
       if (this.#comeBack(child, plan, entry) || !this.#acts) return
     }
-    if (plan.policy.restart === "temporary") this.#remove(entry)
+    if (plan.policy.restart === "temporary") this.delete(entry)
     if (
       counts !== false &&
       !waits &&
@@ -441,7 +448,8 @@ export class Children implements Overseer {
     return this.entries.filter((e) => e.child.significant && (e.cell !== undefined || e.returns)).length
   }
 
-  #remove(entry: Entry | undefined): void {
+  /** Takes a place away, if it is one. The child must not live. */
+  delete(entry: Entry | undefined): void {
     const at = entry === undefined ? -1 : this.entries.indexOf(entry)
     if (at < 0) return
     this.entries.splice(at, 1)
@@ -486,11 +494,6 @@ export class Children implements Overseer {
     const entry = new Entry(child, child.id)
     this.entries.push(entry)
     return entry
-  }
-
-  /** Takes a place away. The child must not live. */
-  delete(entry: Entry): void {
-    this.#remove(entry)
   }
 
   /** Ends a child for good, within its grace; its place stays unless it is temporary or dynamic. */

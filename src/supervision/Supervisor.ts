@@ -202,8 +202,9 @@ const handlers = {
     if (entry === undefined && cell === undefined) {
       return yield* new NoSuchChild({ address: addressOf(self), id: String(which) })
     }
+    // its end is all there is to do: a group that begins by then, before this goes on, starts all of its own
     if (cell !== undefined) yield* children.terminate(cell)
-    if (entry !== undefined) children.forget(entry)
+    else if (entry !== undefined) children.forget(entry)
     return new Reply(undefined, undefined, false)
   }),
   RestartChild: Effect.fnUntraced(function* (children: Children, id: string, self: Self) {

@@ -158,10 +158,8 @@ export class World {
     if (other === undefined || !this.ledger.has(step)) return
     const counts = [step.cell, other].map((cell) => [cell, (this.#links.get(cell) ?? 0) + 1] as const)
     if (counts.some(([, count]) => count > held)) return
-    for (const [cell, count] of counts) {
-      this.#links.set(cell, count)
-      this.ledger.trees.linked(cell)
-    }
+    for (const [cell, count] of counts) this.#links.set(cell, count)
+    this.ledger.trees.linked(step.cell, other)
     self.link(to)
   }
 

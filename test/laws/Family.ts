@@ -18,11 +18,11 @@ type Cell = NonNullable<ActorRef["cell"]>
 /** Of any child of the world, in ms. */
 export const longestBackoff = 30
 
-/** What a report says of a wait is rounded, and a timer comes as early: within so many ms of it, it may be over or not. */
-const tolerance = 1
-
 /** Its incarnation has been let begin, and is not being ended. */
 const begun = ({ alive, status }: Cell): boolean => alive && (status & (HALTED | UNBORN)) === 0
+
+/** It ends, and not to come back with its siblings. */
+const stops = ({ extra }: Cell): boolean => extra?.teardown?.goal === "stop"
 
 export interface Budget {
   readonly restarts: number
@@ -93,8 +93,6 @@ interface Group {
   /** Position of the leftmost. */
   readonly from: number
   rising: boolean
-  /** Not before then does it rise. */
-  readonly due: number
 }
 
 export class Family {
@@ -110,12 +108,11 @@ export class Family {
   readonly started = new Set<string>()
   /** It runs its `initial`. */
   starting = true
-  /** It ends, or what it does cannot be seen: nothing is asked of it any more. */
+  /** It ends: nothing is asked of it any more. */
   closing = false
   mustEnd: string | undefined = undefined
   /** Counts what was seen of its children. */
   version = 0
-  #changedAt = 0
   #group: Group | undefined = undefined
 
   constructor(cell: Cell, spec: TreeSpec) {
@@ -169,12 +166,12 @@ export class Family {
 
   // ---- groups
 
-  /** It goes down, and whoever goes with it; whether that is a group. `due`: when they come back. */
-  bring(place: Place, due: number): boolean {
+  /** It goes down, and whoever goes with it; whether that is a group. */
+  bring(place: Place): boolean {
     const { strategy } = this.spec
     if (strategy !== "one_for_all" && strategy !== "rest_for_one") return false
     const from = strategy === "one_for_all" ? 0 : this.places.indexOf(place)
-    this.#group = { from, rising: false, due: Math.max(due, this.#group?.due ?? due) }
+    this.#group = { from, rising: false }
     const members = this.places.slice(from)
     for (const each of members) {
       each.lowered = each.cell !== undefined && each.cell.alive && !begun(each.cell)
@@ -205,30 +202,24 @@ export class Family {
   waits(place: Place): boolean {
     if (!this.#covers(place)) return false
     const before = this.#members.slice(0, this.#members.indexOf(place))
-    const up = before.every(({ cell, was }) => (cell === undefined ? was !== "returning" : cell.ready))
+    const up = before.every(({ cell, was }) => (cell === undefined ? was !== "returning" : cell.ready || stops(cell)))
     return this.#group?.rising === false || !up
   }
 
   /** Something is about to be seen. */
-  sees(now: number): void {
+  sees(): void {
     const group = this.#group
-    if (group !== undefined && !group.rising) {
+    if (group !== undefined && !group.rising)
       group.rising = this.#members.some(({ lowered, cell }) => lowered && cell !== undefined && begun(cell))
-      // with nobody to come up, the end of its wait is the end of the group, and no sight
-      const idle = this.#members.every(({ lowered, cell, was }) =>
-        cell === undefined ? was === "resting" : !lowered && cell.extra?.teardown === undefined
-      )
-      if (idle && now > Math.max(group.due, this.#changedAt) + tolerance) this.#group = undefined
-      else if (idle && now > group.due - tolerance) this.closing = true
-    }
     this.version++
-    this.#changedAt = now
   }
 
-  /** With everybody up the group is over. */
+  /** With everybody up the group is over, and with nobody left to come up. */
   settle(): void {
-    const up = this.#members.every(({ cell, was }) => (cell === undefined ? was === "resting" : cell.ready))
-    if (up && this.#group?.rising === true) this.#group = undefined
+    const members = this.#members
+    const up = members.every(({ cell, was }) => (cell === undefined ? was === "resting" : cell.ready))
+    const nobody = members.every(({ cell }) => cell === undefined)
+    if (up && (nobody || this.#group?.rising === true)) this.#group = undefined
   }
 
   // ---- commands

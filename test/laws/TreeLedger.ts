@@ -14,7 +14,7 @@
  *   order     up: nobody while one to the left is not up. Down: nobody while one to the right is not down
  *   ends      no child outlives its supervisor, nor its incarnation; a significant end is the supervisor's
  *   at rest   who is to be back is back; WhichChildren and CountChildren tell the same
- * Where it cannot know (a supervisor that ends, a group that ends unseen) it asks for nothing.
+ * Where it cannot know (a supervisor that ends) it asks for nothing.
  */
 import { Cause } from "effect"
 import { type ActorRef, type Change, type CrashReport, RestartsExhausted, type Supervisor } from "troupe"
@@ -74,6 +74,8 @@ export class TreeLedger {
   /** Of addresses: the last life that has ended there. */
   readonly #last = new Map<string, Life>()
   readonly #commands = new Map<string, Pending>()
+  /** Of who lives: the addresses that it has linked itself to. */
+  readonly #linkers = new Map<Cell, Set<string>>()
 
   constructor(sim: Simulation.Sim) {
     this.#sim = sim
@@ -92,8 +94,15 @@ export class TreeLedger {
 
   // ---- what the world says
 
-  linked(cell: Cell): void {
-    const life = this.#lifeOf(cell)
+  /** One links itself to another: once its turn is over, and to whoever lives at that address then. */
+  linked(by: Cell, to: Cell): void {
+    this.#links(by)
+    this.#links(to)
+    this.#linkers.set(by, (this.#linkers.get(by) ?? new Set()).add(to.address))
+  }
+
+  #links(cell: Cell | undefined): void {
+    const life = cell && this.#lifeOf(cell)
     if (life !== undefined) life.linked = true
   }
 
@@ -138,14 +147,15 @@ export class TreeLedger {
     const inside = cell.running === 1 && command.what === "TerminateChild" && vacant
     if (cell.finished === finished && !inside) return
     pending.obeyed = true
-    family.obeyed(command)
+    // the end of its target is what it changed, and when
+    if (target === undefined) family.obeyed(command)
   }
 
   /** Something of a child is about to be seen. */
   #sees({ family }: Life): void {
     this.#look(family.cell)
     this.#obeys(family.cell, family)
-    family.sees(this.#sim.now)
+    family.sees()
   }
 
   #lists(family: Family, infos: ReadonlyArray<Supervisor.ChildInfo>): void {
@@ -205,7 +215,7 @@ export class TreeLedger {
     this.looked.births++
     const family = this.#familyOf(parent)!
     this.#obeys(parent, family)
-    family.sees(this.#sim.now)
+    family.sees()
     const id = String(cell.key)
     const was = family.find(id)?.was
     const command = this.#handled(parent)
@@ -216,7 +226,8 @@ export class TreeLedger {
         : was === "returning" || (was === "resting" && ordered === "RestartChild")
     const place = family.seat(id, cell)
     place.since = this.#sim.now
-    this.#lives.set(cell, { family, place, linked: false, left: 0 })
+    const linked = [...this.#linkers.values()].some((addresses) => addresses.has(cell.address))
+    this.#lives.set(cell, { family, place, linked, left: 0 })
     if (family.closing) return
     this.#check(!place.owed, `${cell.address} begins a life, and nobody said that it would`)
     this.#check(expected, `${cell.address} begins a life, and nobody was to start it (it was ${was ?? "no child"})`)
@@ -231,6 +242,10 @@ export class TreeLedger {
   #changed({ ref, from, to, at, why }: Change): void {
     const { cell } = ref
     if (cell === undefined) return
+    if (to === "stopped") {
+      for (const address of this.#linkers.get(cell) ?? []) this.#links(this.#sim.host.system.find(address))
+      this.#linkers.delete(cell)
+    }
     if (this.#specs.has(typeOf(cell))) this.#supervisor(cell, to, why)
     const life = this.#lifeOf(cell)
     if (life === undefined) return
@@ -411,7 +426,6 @@ export class TreeLedger {
     const life = ended ? this.#last.get(address) : cell && this.#lifeOf(cell)
     if (life === undefined || life.family.closing || ending(life.family.cell)) return
     this.#sees(life)
-    if (life.family.closing) return
     if (ended) this.#check(life.place.owed, `${address}: ${decision}, but its end was not to be decided on`)
     else this.#check(cell!.incarnation === error.incarnation, `${address}: ${decision}, but it is another one by now`)
     life.place.owed = false
@@ -447,7 +461,7 @@ export class TreeLedger {
       this.#check(wait !== null && restart !== "temporary", `${address} is ${restart}: ${decision}`)
       this.#charge(address, family, place, at)
       place.failing = !ended
-      if (family.bring(place, at + Number(wait![1]))) this.looked.groups++
+      if (family.bring(place)) this.looked.groups++
     }
   }
 

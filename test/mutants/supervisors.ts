@@ -6,8 +6,22 @@ export const supervisors: ReadonlyArray<Fault> = [
     "group-forgets-waiting",
     "9: those of a group that wait their turn are not forgotten",
     "supervision/Children.ts",
-    "    return this.entries.slice(group.from, at).some(({ cell, returns }) => (cell === undefined ? returns : !cell.ready))\n",
+    "    return this.entries.slice(group.from, at).some(isDue)\n",
     "    return false\n"
+  ),
+  one(
+    "group-waits-for-stopping",
+    "9: who fails on the way up, behind one that stops by itself, takes down who comes after it",
+    "supervision/Children.ts",
+    '!cell.ready && cell.extra?.teardown?.goal !== "stop"',
+    "!cell.ready"
+  ),
+  one(
+    "group-of-nobody",
+    "9: with nobody left to come up a group is over",
+    "supervision/Children.ts",
+    "members.some(({ cell, returns }) => cell !== undefined || returns) ? group.dueAt - timers.now() : 0\n",
+    "group.dueAt - timers.now()\n    void members\n"
   ),
   one(
     "group-counts-twice",
@@ -94,6 +108,13 @@ export const supervisors: ReadonlyArray<Fault> = [
     "    if (entry.timer === null) this"
   ),
   one(
+    "terminated-twice-over",
+    "9: a child that was terminated comes back with a group that begins then",
+    "supervision/Supervisor.ts",
+    "    else if (entry !== undefined) children.forget(entry)\n",
+    "    if (entry !== undefined) children.forget(entry)\n"
+  ),
+  one(
     "broken-backoff-escapes",
     "9: a backoff that throws stops the actor it is of",
     "supervision/Supervision.ts",
@@ -119,7 +140,7 @@ export const supervisors: ReadonlyArray<Fault> = [
     "9: a RestartChild that fails keeps its place",
     "supervision/Children.ts",
     "      starting.done(starting.failure ?? this.#early(reason))\n",
-    "      starting.done(starting.failure ?? this.#early(reason))\n      this.#remove(entry)\n"
+    "      starting.done(starting.failure ?? this.#early(reason))\n      this.delete(entry)\n"
   ),
   one(
     "seat-forgotten",

@@ -294,6 +294,77 @@ describe("a group that goes down", () => {
   }
 })
 
+describe("a group whose last member is terminated", () => {
+  it.effect("is over: who is started then does not wait for it, and what ends it counts", () =>
+    Effect.gen(function* () {
+      const decisions = decisionsOf(yield* ActorSystem)
+      const { log, member } = crew()
+      const backoff = { min: 1000, max: 1000, jitter: false }
+      const sup: Sup = yield* ActorSystem.spawn(
+        Supervisor.make("Sup", {
+          strategy: "rest_for_one",
+          intensity: { restarts: 3 },
+          children: ["a", "b"].map((id) => ({ id, behavior: member(id), backoff }))
+        }),
+        "s"
+      )
+      yield* states(sup)
+      send(child(sup, "b"), down)
+      expect(yield* states(sup)).toEqual(["a running", "b restarting"])
+      yield* sup.ask("TerminateChild", "b")
+      yield* sup.ask("RestartChild", "b")
+      expect(yield* states(sup)).toEqual(["a running", "b running"])
+      send(child(sup, "b"), down)
+      expect(yield* states(sup)).toEqual(["a running", "b restarting"])
+      yield* TestClock.adjust(2000)
+      expect(log).toEqual(["+a", "+b", "+b", "+b"])
+      expect(decisions).toEqual(["restarts in 1000 ms", "restarts in 1000 ms"])
+    }).pipe(Effect.provide(TestSystem.layer))
+  )
+})
+
+describe("a group on its way up", () => {
+  for (const how of ["fails", "is killed"] as const) {
+    it.effect(`one that ${how} while one before it stops by itself takes down who comes after it`, () =>
+      Effect.gen(function* () {
+        const host = yield* ActorSystem
+        const decisions = decisionsOf(host)
+        const kinds: Record<string, "permanent" | "transient"> = { a: "transient", b: "permanent", c: "permanent" }
+        const slow = (name: string, n: number) => (name === "c" && n === 2 ? Effect.as(Effect.sleep(10), 0) : 0)
+        const { log, member } = crew(slow)
+        const sup: Sup = yield* ActorSystem.spawn(
+          Supervisor.make("Sup", {
+            strategy: "rest_for_one",
+            intensity: { restarts: 3 },
+            children: ["a", "b", "c"].map((id) => ({ id, behavior: member(id), restart: kinds[id]! }))
+          }),
+          "s"
+        )
+        yield* states(sup)
+        send(child(sup, "a"), down)
+        yield* TestClock.adjust(1)
+        const coming = ["a", "b", "c"].map((id) => host.state(child(sup, id)))
+        expect(coming).toEqual(["active", "active", "connecting"])
+        // a's fork takes its time to end
+        yield* run(child(sup, "a"), (self) => {
+          self.fork(Effect.onInterrupt(Effect.never, () => Effect.sleep(5)))
+          self.stop()
+        })
+        log.length = 0
+        if (how === "fails") send(child(sup, "b"), down)
+        else yield* child(sup, "b").stop({ mode: "kill" })
+        yield* TestClock.adjust(20)
+        expect(log.filter((line) => line.startsWith("+"))).toEqual(["+b", "+c"])
+        expect(yield* states(sup)).toEqual(["a undefined", "b running", "c running"])
+        expect(decisions).toEqual([
+          "restarts in 0 ms",
+          how === "fails" ? "restarts in 0 ms" : "killed, made anew in 0 ms"
+        ])
+      }).pipe(Effect.provide(TestSystem.layer))
+    )
+  }
+})
+
 describe("a budget of its own", () => {
   it.effect("leaves its siblings' alone; out of it, the child stops alone", () =>
     Effect.gen(function* () {
@@ -380,6 +451,32 @@ describe("by order", () => {
       expect(yield* Fiber.join(starting)).toMatchObject({ _tag: "StartFailed" })
       expect(yield* states(sup)).toEqual(["a undefined"])
     }).pipe(Effect.provide(TestSystem.layer))
+  )
+
+  it.effect(
+    "a TerminateChild is done when the child has ended: a group that begins then brings it back, as in OTP",
+    () =>
+      Effect.gen(function* () {
+        const log: Array<string> = []
+        const backoff = { min: 10, max: 10, jitter: false }
+        const b = scripted().behavior
+        const a = scripted({
+          initial: () => void log.push("+a"),
+          // b's turn comes before the supervisor goes on with its command
+          onStop: (why) => Effect.sync(() => why._tag === "shutdown" && send(child(sup, "b"), down))
+        }).behavior
+        const children = [
+          { id: "a", behavior: a, backoff },
+          { id: "b", behavior: b, backoff }
+        ]
+        const sup: Sup = yield* ActorSystem.spawn(Supervisor.make("Sup", { strategy: "one_for_all", children }), "s")
+        expect(yield* states(sup)).toEqual(["a running", "b running"])
+        yield* sup.ask("TerminateChild", "a")
+        expect(yield* states(sup)).toEqual(["a restarting", "b restarting"])
+        yield* TestClock.adjust(10)
+        expect(yield* states(sup)).toEqual(["a running", "b running"])
+        expect(log).toEqual(["+a", "+a"])
+      }).pipe(Effect.provide(TestSystem.layer))
   )
 
   it("maxChildren may be as many as it says", () => {
