@@ -214,6 +214,11 @@ export class Admission {
     }
   }
 
+  /** Whose page may read the answer to this POST: `Origin.shares`. */
+  shares({ headers }: IncomingMessage): string | undefined {
+    return Origin.shares(this.#rules.origins, headers.origin)
+  }
+
   /** Nobody comes in any more; who is being asked for is told so. */
   close(): void {
     for (const end of this.#asking) end(new Refusal(503, "this host is closing"))

@@ -10,7 +10,8 @@
  * So a flooder slows itself: it is not read while it has 32 unfinished messages; only for what is about one of them (a
  * `$/cancel`) a KiB more is looked through, or as much as its dialect says. A full mailbox nonetheless answers a
  * request -32001 and makes a notification a dead letter.
- * One that sends more messages a second than it may is not read for a while, then closed (RateLimit).
+ * One that sends more messages a second than it may is not read for a while, then closed (RateLimit); none is read for
+ * longer than a sip while others wait (Sips).
  * Cost: no fiber, no timer of its own; listeners are shared by all connections.
  */
 import type { Duplex } from "node:stream"
@@ -26,6 +27,7 @@ import * as JsonRpc from "./JsonRpc.ts"
 import type { Limits } from "./Limits.ts"
 import { Outbox, type OutboxOwner } from "./Outbox.ts"
 import { type Brake, Bucket, type Slowed } from "./RateLimit.ts"
+import * as Sips from "./Sips.ts"
 
 /** What the gateway counts over all its connections. */
 export interface Tally {
@@ -84,8 +86,13 @@ const onMessage = function (this: WebSocket, data: RawData, binary: boolean): vo
   // `ws` hands a text frame over as one Buffer, unless told otherwise
   connectionOf(this).receive(data as Buffer, binary)
 }
+const onPing = function (this: WebSocket): void {
+  connectionOf(this).controlled()
+}
 const onPong = function (this: WebSocket): void {
-  connectionOf(this).missed = 0
+  const connection = connectionOf(this)
+  connection.missed = 0
+  connection.controlled()
 }
 /** `ws` has sent the close frame that fits, or destroyed the socket; cutting it here would overtake that frame. */
 const onError = function (this: WebSocket, error: Error & { readonly code?: string }): void {
@@ -135,6 +142,7 @@ export class Connection implements OutboxOwner, Slowed, Mortal {
     this.outbox = new Outbox(this, raw, house.limits)
     this.bucket = new Bucket(house.limits, house.now())
     ;(socket as Owned).connection = this
+    Sips.take(raw, socket)
     socket.on("error", onError)
     socket.on("close", onClose)
   }
@@ -142,6 +150,7 @@ export class Connection implements OutboxOwner, Slowed, Mortal {
   /** Begins to read. */
   open(): void {
     this.#socket.on("message", onMessage)
+    this.#socket.on("ping", onPing)
     this.#socket.on("pong", onPong)
   }
 
@@ -180,6 +189,15 @@ export class Connection implements OutboxOwner, Slowed, Mortal {
     this.weigh(bytes)
     ;(this.#backlog ??= []).push(frame)
     this.#pause(this.#backlogBytes > overlook || this.#clogged)
+  }
+
+  /** A ping or pong has come: it costs what a message does, or it would be free to flood. Internal: called by its listeners. */
+  controlled(): void {
+    if (this.#closing || this.#draining) return
+    const slowed = this.bucket.left < 0
+    this.bucket.left--
+    if (slowed || this.bucket.left >= 0 || !this.#slow()) return
+    if (this.#stuffed) this.#pause(this.#clogged)
   }
 
   /** Whether no more may be begun. */

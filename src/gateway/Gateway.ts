@@ -136,8 +136,19 @@ export class Gateway extends Context.Service<Gateway, OpenGateway>()("troupe/Gat
   }
 }
 
-/** A frame sent in crumbs costs a Buffer a crumb. */
-const maxPieces = 4096
+/**
+ * A frame sent in crumbs costs a Buffer a crumb, 350 bytes of memory for one of wire: so many, or one for each so many bytes
+ * that it may have.
+ */
+const minCrumbs = 64
+const crumbBytes = 256
+
+/**
+ * A fragment costs its reading, and keeps the chunk that it came in, up to 64 KiB, until its message is whole; the message
+ * counts as one.
+ */
+const minFragments = 16
+const fragmentBytes = 2048
 
 const destroy = function (this: Duplex): void {
   this.destroy()
@@ -273,8 +284,8 @@ class Listener {
       perMessageDeflate: false,
       clientTracking: false,
       handleProtocols: Dialect.agree,
-      maxFragments: maxPieces,
-      maxBufferedChunks: maxPieces,
+      maxFragments: Math.max(minFragments, this.#limits.maxFrameBytes / fragmentBytes),
+      maxBufferedChunks: Math.max(minCrumbs, this.#limits.maxFrameBytes / crumbBytes),
       maxPayload: this.#limits.maxFrameBytes,
       // who does not answer a close frame keeps its place so long
       closeTimeout: handshakeMillis
@@ -362,19 +373,21 @@ class Listener {
     socket.on("error", destroy)
     if (this.#http.served(socket)) return void socket.destroy()
     let vetting = true
+    const left = (): void => {
+      giveUp()
+      if (vetting) socket.destroy()
+    }
     const giveUp = this.#admission.admit(request, (verdict) => {
       vetting = false
+      // it would keep the request as long as the connection
+      socket.off("close", left).off("end", left)
       if (verdict instanceof Refusal) Listen.refuse(socket, verdict)
       else this.#connect(request, socket, head, verdict)
     })
     if (!vetting) return
     // nobody reads it yet: without this it would not be seen to go. Half-closed is gone, too
     socket.read(0)
-    socket.once("close", giveUp)
-    socket.once("end", () => {
-      giveUp()
-      if (vetting) socket.destroy()
-    })
+    socket.once("close", left).once("end", left)
   }
 
   #connect(request: IncomingMessage, socket: Duplex, head: Buffer, pass: Pass): void {

@@ -5,6 +5,7 @@
  *   GET  /readyz    200, or 503 while it drains, is full or shuts down: send nobody new
  *   GET  /metrics   200  Prometheus text
  *   POST /agents/{Type}/{key}       JSON-RPC (Post)
+ *   OPTIONS                         204 to a browser that asks for a page of another origin that may connect (Origin)
  *   GET  /agents/{Type}/{key}       426; other methods 405 with Allow; other paths 404
  *
  * Floor 3; used by Gateway. The first three move to a port of their own with `admin`. One request a socket, then it is closed.
@@ -52,6 +53,13 @@ const rarely = <A>(make: () => A): (() => A) => {
 }
 
 const isJson = (contentType: string | undefined): boolean => /^application\/json\s*(;|$)/i.test(contentType ?? "")
+
+/** What a page of another origin may send. */
+const preflight = {
+  "access-control-allow-methods": "POST",
+  "access-control-allow-headers": "authorization, content-type",
+  "access-control-max-age": "7200"
+}
 
 type Answer = (request: IncomingMessage, response: ServerResponse) => void
 
@@ -101,6 +109,11 @@ export class Http {
     const [type] = routed(request)
     if (!agents || type === undefined || !this.#desk.types.has(type)) {
       return tell(response, 404, agents ? noSuchPath : "no such path")
+    }
+    const reader = this.#desk.admission.shares(request)
+    if (reader !== undefined) {
+      response.setHeader("access-control-allow-origin", reader).setHeader("vary", "origin")
+      if (request.method === "OPTIONS") return void response.writeHead(204, preflight).end()
     }
     if (request.method === "POST") return this.#post(request, response)
     if (request.method === "GET") return tell(response, 426, "an agent speaks WebSocket here", { upgrade: "websocket" })

@@ -27,7 +27,10 @@ export interface LimitOptions {
   readonly handshakeTimeout?: Duration.Input
   /** Living agents that connections may make; with that many, a connection to a new key gets 503. Default 262,144. */
   readonly maxAgents?: number
-  /** Bytes of a frame; a larger one closes 1009. 64-16,777,216, default 65,536. */
+  /**
+   * Bytes of a message; a larger one closes 1009, one in more fragments than a 2,048th of it (at least 16) 1008.
+   * 64-16,777,216, default 65,536.
+   */
   readonly maxFrameBytes?: number
   /** Messages in a batch. 1-1,000, default 32. */
   readonly maxBatch?: number
@@ -42,8 +45,8 @@ export interface LimitOptions {
   /** Lists and records that lie in each other in a message, itself counted; a deeper one gets -32600. 4-1,000, default 64. */
   readonly maxDepth?: number
   /**
-   * Messages a second of a connection, a batch as its messages; at once at most those of two seconds. Past it, it is not read
-   * for a while. 1-1,000,000, default 1,000.
+   * Messages a second of a connection, a batch as its messages, pings and pongs too; at once at most those of two seconds.
+   * Past it, it is not read for a while. 1-1,000,000, default 1,000.
    */
   readonly maxMessageRate?: number
   /** Who is slowed again and again for so long, without a second's rest, is closed 1008. Default 30 seconds. */

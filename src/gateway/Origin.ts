@@ -7,7 +7,7 @@
  *
  * Floor 3; pure. A request without `Origin` is no browser's, and passes: it brings no cookies of somebody else's.
  * Not held back by "same": a page whose name was rebound to this host's address; a list holds it back.
- * Source: RFC 6454; RFC 6455, 10.2.
+ * Source: RFC 6454; RFC 6455, 10.2; the Fetch standard, 3.3 (CORS).
  */
 import { InvalidOption } from "../kernel/Errors.ts"
 
@@ -43,4 +43,14 @@ export const allows = (origins: Origins, origin: string | undefined, host: strin
   if (host === undefined || !URL.canParse(origin)) return false
   const page = new URL(origin)
   return page.host !== "" && page.host === hostOf(page.protocol, host)
+}
+
+/**
+ * What a browser is told that asks whether a page of another origin may POST and read the answer: `Access-Control-Allow-Origin`.
+ * Never with cookies: such a page brings a token.
+ */
+export const shares = (origins: Origins, origin: string | undefined): string | undefined => {
+  if (origin === undefined || origins === "same") return undefined
+  if (origins === "any") return "*"
+  return origins.includes(origin) ? origin : undefined
 }

@@ -32,14 +32,29 @@ export const tell = (
   response.writeHead(status, { "content-type": "text/plain", ...headers }).end(`${text}\n`)
 }
 
-/** Reads a body of at most `max` bytes; `undefined` when it is longer. Nothing is said of one that never ends. */
-const body = (request: IncomingMessage, max: number, done: (body: Buffer | undefined) => void): void => {
+/** A body that comes in crumbs is put together after so many: a Buffer costs more than it holds. */
+const maxCrumbs = 64
+
+/**
+ * Reads a body of at most `max` bytes; `undefined` when it is longer. `hold` is told of its bytes as they come. Nothing is
+ * said of one that never ends.
+ */
+const body = (
+  request: IncomingMessage,
+  max: number,
+  hold: (bytes: number) => void,
+  done: (body: Buffer | undefined) => void
+): void => {
   const chunks: Array<Buffer> = []
   let bytes = 0
   if (Number(request.headers["content-length"] ?? 0) > max) return done(undefined)
   request.on("data", (chunk: Buffer) => {
     bytes += chunk.length
-    if (bytes <= max) return void chunks.push(chunk)
+    if (bytes <= max) {
+      hold(chunk.length)
+      if (chunks.push(chunk) > maxCrumbs) chunks.splice(0, chunks.length, Buffer.concat(chunks))
+      return
+    }
     request.removeAllListeners("data").removeAllListeners("end").pause()
     done(undefined)
   })
@@ -76,17 +91,19 @@ export class Post implements Client {
     const response = this.#response
     const { limits } = this.#house
     let held = 0
+    const hold = (more: number): void => {
+      held += more
+      this.#house.budget.hold(more)
+    }
     // the end of all ways: answered, refused, or the client has gone
     response.once("close", () => {
       for (const asked of this.#requests.values()) asked.cancel()
-      this.#house.budget.hold(-held)
+      hold(-held)
       done()
     })
-    body(request, limits.maxFrameBytes, (bytes) => {
+    body(request, limits.maxFrameBytes, hold, (bytes) => {
       if (bytes === undefined) return tell(response, 413, `a body has at most ${limits.maxFrameBytes} bytes`)
       if (!isUtf8(bytes)) return tell(response, 400, "the body is no UTF-8")
-      held = bytes.length
-      this.#house.budget.hold(held)
       // from now on it waits for the agent, not for a client that dawdles
       request.socket.setTimeout(0)
       this.#call(system, bytes.toString("utf8"))

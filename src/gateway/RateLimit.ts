@@ -7,8 +7,8 @@
  *
  * Floor 3; a Bucket a connection, a Brake a gateway. Law 3: messages begun are bounded in time as well as in number.
  * The clock is read only when the tokens are gone, so an idle time before that is earned once more: a first burst may be twice
- * the bucket. A batch counts as its messages. Slowed first, since a fast client is no enemy: the kernel's buffers fill and it
- * waits; who presses on without a second's rest is one.
+ * the bucket. A batch counts as its messages, a ping or pong as one. Slowed first, since a fast client is no enemy: the
+ * kernel's buffers fill and it waits; who presses on without a second's rest is one.
  * Cost: a subtraction and a compare a message; one timer for all that are slowed, none while nobody is.
  */
 import { Deadline, type Timers } from "../kernel/Timers.ts"

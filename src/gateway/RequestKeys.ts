@@ -8,6 +8,7 @@
  *
  * Floor 3; owned by Session. Law 3: 1,024 keys a session, then the oldest finished one is forgotten; outcomes by the bytes of
  * `maxReplayBytes`, then the oldest is let go and a repeat of it is told -32005, never handled twice; finished ones by age.
+ * Keys are bounded by their count alone: weighed with the outcomes, 240 of them would leave no room for any.
  * A request that the agent did not take (`busy`) is no outcome: its key is free again.
  */
 import { hash } from "node:crypto"
@@ -36,6 +37,7 @@ export interface Keyed {
   /** The number of the frame that answered it under its own id; 0 when that is not known. */
   seq: number
   finishedAt: number
+  /** Besides its outcome's. */
   bytes: number
 }
 
@@ -48,6 +50,7 @@ const contentOf = (call: Call): string =>
 export class RequestKeys {
   readonly #house: House
   readonly #keys = new Map<string, Keyed>()
+  /** Of outcomes. */
   #bytes = 0
   #repeating = 0
 
@@ -86,7 +89,7 @@ export class RequestKeys {
       finishedAt: Number.POSITIVE_INFINITY,
       bytes
     })
-    this.#weigh(bytes)
+    this.#house.budget.keep(bytes)
   }
 
   /** The request has ended so, and is answered by the frame `seq`. Answers with the repeats that wait for it. */
@@ -96,7 +99,6 @@ export class RequestKeys {
     keyed.outcome = outcome
     keyed.seq = seq
     keyed.finishedAt = this.#house.now()
-    keyed.bytes += outcome.length
     this.#weigh(outcome.length)
     if (this.#bytes > this.#house.limits.maxReplayBytes) this.#lighten()
     return this.#release(keyed)
@@ -107,7 +109,8 @@ export class RequestKeys {
     const keyed = this.#keys.get(key)
     if (keyed === undefined) return []
     this.#keys.delete(key)
-    this.#weigh(-keyed.bytes)
+    this.#weigh(-(keyed.outcome?.length ?? 0))
+    this.#house.budget.keep(-keyed.bytes)
     return this.#release(keyed)
   }
 
@@ -146,7 +149,6 @@ export class RequestKeys {
       const spared = keyed.outcome.length - letGo.length
       if (spared <= 0) continue
       keyed.outcome = letGo
-      keyed.bytes -= spared
       this.#weigh(-spared)
     }
   }

@@ -122,6 +122,25 @@ describe("a POST", () => {
 })
 
 describe("repeats of a request", () => {
+  it("get its outcome however many keys there are: these are counted, and only outcomes weighed", async () => {
+    await lab({ maxMessageRate: 10_000 })
+    const { raw } = await visit("session=new")
+    const value = "x".repeat(100)
+    const keyed = (id: number | string, n: number) => ({
+      ...call(id, "Deep", { value }),
+      requestKey: `${n}`.padStart(128, "k")
+    })
+    for (let n = 0; n < 300; n++) raw.send(keyed(n, n))
+    await raw.answer(299)
+    raw.send(keyed("last", 299))
+    raw.send(keyed("first", 0))
+    for (const id of ["last", "first"]) expect((await raw.answer(id)).result).toBe(value)
+    const { keptBytes } = live!.gateway.stats()
+    expect(keptBytes).toBeGreaterThan(300 * 2 * 128)
+    raw.socket.close(1000)
+    await until("nothing is kept", () => live!.gateway.stats().keptBytes === 0)
+  })
+
   it("count against the window of their session, on however many sockets they came", async () => {
     await lab({ maxUnfinished: 4 })
     const keyed = (id: number) => ({ ...call(id, "Hold", { n: 1 }), requestKey: "k" })

@@ -130,6 +130,46 @@ describe("paths and methods", () => {
   })
 })
 
+describe("a page of another origin", () => {
+  const app = "https://app.example"
+  const ask = (origin: string) =>
+    get("/agents/Lab/a", { method: "OPTIONS", headers: { origin, "access-control-request-method": "POST" } })
+  const reader = (answer: Response) => answer.headers.get("access-control-allow-origin")
+
+  it.each([
+    ["in a list", [app], app],
+    ["where any may", "any" as const, "*"]
+  ])("%s may POST JSON with a token, and read the answer; cookies are not sent", async (_, origins, allowed) => {
+    await lab({ origins })
+    const asked = await ask(app)
+    expect([asked.status, reader(asked)]).toEqual([204, allowed])
+    expect(asked.headers.get("access-control-allow-methods")).toBe("POST")
+    expect(asked.headers.get("access-control-allow-headers")).toBe("authorization, content-type")
+    const answer = await post("a", call(1, "Kept"), { origin: app })
+    expect([answer.status, reader(answer), answer.headers.get("vary")]).toEqual([200, allowed, "origin"])
+    for (const { headers } of [asked, answer]) expect(headers.get("access-control-allow-credentials")).toBeNull()
+  })
+
+  it("may read why it was refused", async () => {
+    await lab({ origins: [app], authenticate: () => Effect.fail(new Unauthorized({})) })
+    const answer = await post("a", call(1, "Kept"), { origin: app })
+    expect([answer.status, reader(answer)]).toEqual([401, app])
+  })
+
+  it.each([
+    ["not in the list", [app], "https://evil.example"],
+    ["that begins like one in the list", [app], `${app}.evil.example`],
+    ["by default", "same" as const, app]
+  ])("%s may not", async (_, origins, origin) => {
+    await lab({ origins })
+    const asked = await ask(origin)
+    expect([asked.status, reader(asked)]).toEqual([405, null])
+    const answer = await post("a", call(1, "Note", { n: 1 }), { origin })
+    expect([answer.status, reader(answer)]).toEqual([403, null])
+    expect(gate.noted).toEqual([])
+  })
+})
+
 describe("POST /agents/{Type}/{key}", () => {
   it("answers a request with its result, a batch with a list, a notification with 204", async () => {
     await lab()

@@ -1,5 +1,5 @@
 /**
- * Faults in sessions: what is kept for a client that is away, said of what is not, and handled once.
+ * Faults in sessions: what is kept for a client that is away, said of what is not, and handled once; in floods, and pages.
  *
  * Read by `run.ts`, which tells how a fault is written.
  */
@@ -119,6 +119,13 @@ export const sessions: ReadonlyArray<Fault> = [
     "if (this.#keys.size >= maxKeys * 2) this.#forgetOldest()"
   ),
   one(
+    "session-keys-crowd-outcomes",
+    "3: keys leave the outcomes their room",
+    "RequestKeys.ts",
+    "    })\n    this.#house.budget.keep(bytes)\n",
+    "    })\n    this.#weigh(bytes)\n"
+  ),
+  one(
     "session-outcomes-unbounded",
     "3: kept outcomes are bounded by bytes",
     "RequestKeys.ts",
@@ -180,5 +187,71 @@ export const sessions: ReadonlyArray<Fault> = [
     "Gateway.ts",
     "this.#connections.size + this.#sessions.away -",
     "this.#connections.size -"
+  ),
+  one("flood-controls-free", "pings and pongs count as messages do", "Connection.ts", "    this.bucket.left--\n", ""),
+  one(
+    "flood-fragments-free",
+    "the fragments of a message are bounded by its bytes",
+    "Gateway.ts",
+    "Math.max(minFragments, this.#limits.maxFrameBytes / fragmentBytes)",
+    "this.#limits.maxFrameBytes"
+  ),
+  one(
+    "flood-crumbs-free",
+    "the crumbs of a frame are bounded by its bytes",
+    "Gateway.ts",
+    "Math.max(minCrumbs, this.#limits.maxFrameBytes / crumbBytes)",
+    "this.#limits.maxFrameBytes"
+  ),
+  one("flood-bodies-free", "the bytes of a body are held as they come", "Post.ts", "      hold(chunk.length)\n", ""),
+  one(
+    "flood-crumbs-lost",
+    "a body in crumbs is put together",
+    "Post.ts",
+    "chunks.splice(0, chunks.length, Buffer.concat(chunks))",
+    "chunks.splice(0, chunks.length, chunk)"
+  ),
+  one("flood-reads-on", "who sends without end takes turns", "Sips.ts", "  raw.pause()\n", ""),
+  one(
+    "flood-small-chunks-free",
+    "a sip is a sip in chunks of any size",
+    "Sips.ts",
+    "raw.taken += chunk.length + chunkCost",
+    "raw.taken = chunk.length + chunkCost"
+  ),
+  one(
+    "flood-behind-close",
+    "what follows a close frame is bounded",
+    "Sips.ts",
+    "++raw.wasted >= maxWastedSips",
+    "raw.wasted > maxWastedSips"
+  ),
+  one(
+    "flood-cuts-the-fast",
+    "what follows a close frame is read for the peer's own",
+    "Sips.ts",
+    "const maxWastedSips = 16",
+    "const maxWastedSips = 1"
+  ),
+  one(
+    "flood-rests-for-good",
+    "one that has left is read to its end though its window is full",
+    "Sips.ts",
+    "if (reader.readyState === reader.OPEN) {",
+    "if (reader.readyState === reader.OPEN || reader.isPaused) {"
+  ),
+  one(
+    "page-reads-all",
+    "a page of another origin reads no answer",
+    "Origin.ts",
+    "return origins.includes(origin) ? origin : undefined",
+    "return origin"
+  ),
+  one(
+    "page-unasked",
+    "a page of another origin is told that it may POST",
+    "Http.ts",
+    'if (request.method === "OPTIONS") return void response.writeHead(204, preflight).end()',
+    ""
   )
 ]

@@ -1,0 +1,67 @@
+/**
+ * How much one socket is read before the others have their turn: a sip, then it rests until the event loop has gone round.
+ *
+ *   libuv     reads a socket up to 32 times in a row, 64 KiB each, while there is more
+ *   with it   after 64 KiB, be it in one chunk or in many, the socket rests until `setImmediate`
+ *   closing   what comes behind the first close frame is thrown away, a MiB of it; then the socket is cut
+ *
+ * Floor 3; used by Connection; knows bytes only. Law 6, for sockets: who sends as fast as it can takes a sip's time from
+ * the others, not 32: 2 MiB in frames of 6 bytes are 200 ms. Measured, one client asking every 3 ms beside one that floods with
+ * 64 KiB writes over loopback, its p50 / p99 in ms, without and with (pongs are slowed by their rate besides):
+ *
+ *   pongs                       93 / 117     0.2 / 4
+ *   pongs behind a close frame  114 / 174    1.6 / 8
+ *   messages behind one         25 / 71      0.5 / 4
+ *
+ * A TLS record is a chunk, of at most 16 KiB and as small as its sender likes; so chunks have a price besides their bytes.
+ * What is counted is what came since the last rest, not in this turn: who sends little rests once in 64 KiB, unnoticed.
+ * `ws` reads by `data`, too, and stops by `pause`: a rest ends only where it has not stopped by then. Behind its own close
+ * frame it reads on for the peer's, and behind the peer's for the end: a socket cut with bytes unread is reset, which may
+ * take the close frame from a peer that was only fast.
+ * Cost: an add and a compare a chunk; a rest is a stop and a start of reading, and one `setImmediate` for all that rest.
+ */
+import type { Duplex } from "node:stream"
+import type { WebSocket } from "ws"
+
+const sipBytes = 65_536
+const maxWastedSips = 16
+
+/** The event that brings a chunk, in bytes of frames that take as long. */
+const chunkCost = 64
+
+interface Sipped extends Duplex {
+  reader: WebSocket
+  /** Since the last rest. */
+  taken: number
+  /** Sips that ended while closing. */
+  wasted: number
+}
+
+let resting: Array<Sipped> = []
+
+const goOn = (): void => {
+  const rested = resting
+  resting = []
+  for (const raw of rested) {
+    const { reader } = raw
+    if (reader.readyState === reader.OPEN) {
+      if (!reader.isPaused) raw.resume()
+    } else if (++raw.wasted >= maxWastedSips) reader.terminate()
+    // paused or not, `ws` reads to the end now
+    else raw.resume()
+  }
+}
+
+const onData = function (this: Duplex, chunk: Buffer): void {
+  const raw = this as Sipped
+  raw.taken += chunk.length + chunkCost
+  if (raw.taken < sipBytes) return
+  raw.taken = 0
+  raw.pause()
+  if (resting.push(raw) === 1) setImmediate(goOn)
+}
+
+/** Reads `raw` in sips from now on. `reader`: the one that is paused for its own reasons. */
+export const take = (raw: Duplex, reader: WebSocket): void => {
+  Object.assign(raw as Sipped, { reader, taken: 0, wasted: 0 }).on("data", onData)
+}
