@@ -13,7 +13,7 @@
  * Cost: offer O(1), no allocation.
  */
 import * as Address from "../kernel/Address.ts"
-import { type DeadReason, type Offer, RESERVED, SIGNAL } from "../kernel/Envelope.ts"
+import { type DeadReason, type Offer, RESERVED, SENT, SIGNAL } from "../kernel/Envelope.ts"
 import { Dropped } from "../kernel/Errors.ts"
 import * as Lifecycle from "../kernel/Lifecycle.ts"
 import * as Mailbox from "../kernel/Mailbox.ts"
@@ -27,7 +27,7 @@ import { Extra, INITIAL } from "./Extra.ts"
 import * as Outputs from "./Outputs.ts"
 import type { Program } from "./Plan.ts"
 import * as Runtime from "./Runtime.ts"
-import { BUSY, HELD, LIFECYCLE, NO_STATE, QUEUED } from "./Status.ts"
+import { BUSY, EVICTS, HELD, LIFECYCLE, NO_STATE, QUEUED } from "./Status.ts"
 import type { Order } from "./StopOrder.ts"
 import * as Startup from "./Startup.ts"
 import type { Suspended } from "./Suspended.ts"
@@ -54,6 +54,7 @@ export class Cell implements Runnable, Owner {
     this.program = program
     this.key = key
     this.parent = parent
+    if (program.plan.overflow === "dropOldest") this.status |= EVICTS
   }
 
   get priority(): number {
@@ -122,6 +123,25 @@ export class Cell implements Runnable, Owner {
     this.accepted++
     if ((this.status & (QUEUED | BUSY | HELD)) === 0) this.schedule()
     return "accepted"
+  }
+
+  /** Takes a message of the handler at hand, which may fail yet, where that shows nowhere: see Staging. */
+  lend(tag: number, payload: unknown): boolean {
+    if ((this.status & (LIFECYCLE | EVICTS)) >= Lifecycle.DRAINING) return false
+    let box = this.mailbox
+    if (box === undefined) box = this.mailbox = Mailbox.acquire(this.program.plan.capacity)
+    else if (box.full) return false
+    box.push(tag, payload, SENT)
+    this.accepted++
+    if ((this.status & (QUEUED | BUSY | HELD)) === 0) this.schedule()
+    return true
+  }
+
+  /** Gives the last lent message back. */
+  reclaim(): Mailbox.Entry | undefined {
+    const entry = this.mailbox?.takeBack(SENT)
+    if (entry !== undefined) this.accepted--
+    return entry
   }
 
   /** Takes what has a reserved slot; false only when the actor has stopped. A draining one still takes it. */

@@ -9,7 +9,7 @@
  */
 import { type Duration, Effect, Exit, type Fiber, type Scope } from "effect"
 import type { Rpc } from "effect/rpc"
-import { RESERVED } from "../kernel/Envelope.ts"
+import { RESERVED, SENT } from "../kernel/Envelope.ts"
 import { InvalidUse, LimitReached } from "../kernel/Errors.ts"
 import * as Options from "../kernel/Options.ts"
 import { ActorRef, type AskOptions } from "./ActorRef.ts"
@@ -105,7 +105,8 @@ export class ActorContext<P extends Rpc.Any, E extends Rpc.Any = never> {
     const cell = this.#cell
     const { scheduler } = this.#runtime
     if (cell === undefined || scheduler.current !== cell || !scheduler.handling) return undefined
-    return (cell.status & BUSY) === 0 ? this.#runtime.origin : cell.extra?.running?.origin
+    const origin = (cell.status & BUSY) === 0 ? this.#runtime.origin : cell.extra?.running?.origin
+    return origin === SENT ? undefined : origin
   }
 
   /** The client behind this message, or the ref whose handler asked; undefined otherwise. */
@@ -129,8 +130,11 @@ export class ActorContext<P extends Rpc.Any, E extends Rpc.Any = never> {
     const at = protocol.position(tag)
     const message = protocol.construct(at, payload)
     const { runtime } = this.#home.program
-    if (runtime.handler === this) runtime.scratch.add(Staging.SEND, ref, at, message)
-    else this.#stage(Staging.SEND, ref, at, message)
+    if (runtime.handler !== this) return this.#stage(Staging.SEND, ref, at, message)
+    const { scratch } = runtime
+    const to = ref.cell
+    if (scratch.size === 0 && to !== undefined && to.lend(at, message)) scratch.receivers[scratch.lent++] = to
+    else scratch.add(Staging.SEND, ref, at, message)
   }
 
   /** `ref.ask`: in a handler the turn waits for it; in a fork it does not. */

@@ -25,6 +25,7 @@ import { killOrder, type Order } from "./StopOrder.ts"
 /** Releases from word `from` on. False when one has to wait: the rest follows when it is admitted. */
 export const release = (cell: Cell, staging: Staging.Staging, from: number): boolean => {
   const { words } = staging
+  if (staging.lent > 0) staging.settle()
   for (let at = from; at < staging.size; at += 4) {
     if (words[at] === Staging.SEND) {
       const target = send(cell, words[at + 1] as ActorRef<never>, words[at + 2] as number, words[at + 3], undefined)
@@ -282,6 +283,7 @@ export const abandon = (cell: Cell): void => {
 
 /** The handler failed: nothing it asked for happens. Children it made were never started. */
 export const discard = (cell: Cell, staging: Staging.Staging): void => {
+  if (staging.lent > 0) staging.reclaim(false)
   const { words } = staging
   const children: Array<Cell> = []
   for (let at = 0; at < staging.size; at += 4) if (words[at] === Staging.START) children.push(words[at + 1] as Cell)

@@ -2,7 +2,7 @@
  * The bits of a cell's status word, beside the three of its lifecycle.
  *
  *   bits 0-2   lifecycle code (`kernel/Lifecycle`)
- *   bits 3-8   the flags below
+ *   bits 3-9   the flags below
  *
  * Floor 1; read and set by the files that move a cell; one small integer, so one test asks several questions at once.
  */
@@ -22,3 +22,5 @@ export const HALTED = 64
 export const STARTING = 128
 /** Made by a handler that has not succeeded yet. */
 export const UNBORN = 256
+/** Its mailbox drops the oldest when it is full: what lies in it may not lie there for long. */
+export const EVICTS = 512

@@ -13,8 +13,8 @@
  * with it inlined, ping-pong lost a fifth.
  */
 import { Cause, type Effect, Exit } from "effect"
-import { DISCONNECTED, PRESENCE, RESERVED, SIGNAL, TERMINATED } from "../kernel/Envelope.ts"
-import { CalleeFailed, InvalidUse, LimitReached } from "../kernel/Errors.ts"
+import { DISCONNECTED, PRESENCE, RESERVED, SENT, SIGNAL, TERMINATED } from "../kernel/Envelope.ts"
+import { InvalidUse } from "../kernel/Errors.ts"
 import { peek } from "../kernel/Fiber.ts"
 import * as Lifecycle from "../kernel/Lifecycle.ts"
 import * as Mailbox from "../kernel/Mailbox.ts"
@@ -27,10 +27,10 @@ import type { Hooks } from "./Plan.ts"
 import type { Running, Ticket } from "./Extra.ts"
 import type { Terminated } from "./ExitReason.ts"
 import * as Forks from "./Forks.ts"
+import { answersErrors, crashed, discard, overtaken } from "./Failed.ts"
 import { freeze } from "./Freeze.ts"
 import { NoReply, Reply } from "./Outcome.ts"
 import * as Outputs from "./Outputs.ts"
-import * as Refusal from "./Refusal.ts"
 import { Staging } from "./Staging.ts"
 import * as Startup from "./Startup.ts"
 import { BUSY, HALTED, HELD, QUEUED, STARTING } from "./Status.ts"
@@ -55,7 +55,8 @@ export const run = (cell: Cell): void => {
 /** Handles mail until the turn's budget is used up. */
 const mail = (cell: Cell): void => {
   const box = cell.mailbox
-  if (box === undefined) return
+  // what was lent may have been taken back
+  if (box === undefined || box.size === 0) return
   const { runtime, handlers, weights } = cell.program
   const { scheduler, scratch } = runtime
   if (cell.lifecycle === Lifecycle.IDLE) cell.change(Lifecycle.MAIL, "mail")
@@ -77,9 +78,9 @@ const mail = (cell: Cell): void => {
       crashed(cell, tag, payload, origin, Cause.die(error), runtime.scratch)
       break
     }
-    if (out === cell.state && origin === undefined && !scratch.stashes) {
+    if (out === cell.state && (origin === SENT || origin === undefined) && !scratch.stashes) {
       cell.finished++
-      if (scratch.size > 0 && !released(cell, scratch)) break
+      if (!scratch.empty && !released(cell, scratch)) break
     } else if (!outcome(cell, tag, payload, origin, out)) break
     if ((scheduler.credit -= weights[tag]!) <= 0 && scheduler.spent(weights, tag)) break
   }
@@ -233,6 +234,10 @@ const effectful = (
   if (origin instanceof Ask && origin.phase < RUNNING) origin.begin()
   let exit = peek(effect)
   if (exit === undefined) {
+    // a fiber may suspend: its sends wait in words
+    const self = runtime.handler
+    runtime.handler = undefined
+    if (runtime.scratch.lent > 0) runtime.scratch.reclaim(true)
     const handling = Forks.handling(cell)
     let fiber = Forks.start(cell, handling, effect)
     exit = fiber.pollUnsafe()
@@ -245,6 +250,7 @@ const effectful = (
       return false
     }
     Forks.handled(cell, handling)
+    runtime.handler = self
   }
   if ((cell.status & HALTED) !== 0) {
     discard(cell, origin, runtime.scratch)
@@ -311,20 +317,6 @@ const resumed = (cell: Cell, running: Running, exit: Exit.Exit<unknown, unknown>
     overtaken(cell, running.tag, exit)
   } else completed(cell, running.tag, running.payload, running.origin, exit, running.staging)
   ease(cell)
-}
-
-/** Whether a handler of that message may answer with a typed error. */
-const answersErrors = (cell: Cell, tag: number): boolean =>
-  tag < SIGNAL && cell.program.plan.protocol.errs[tag >= RESERVED ? tag - RESERVED : tag] === true
-
-/** A typed error is an answer that nobody waits for, an interruption was asked for; a defect is a failure still. */
-const overtaken = (cell: Cell, tag: number, exit: Exit.Exit<unknown, unknown>): void => {
-  if (Exit.isSuccess(exit)) return
-  const answers = answersErrors(cell, tag)
-  if (!exit.cause.reasons.some((r) => Cause.isDieReason(r) || (Cause.isFailReason(r) && !answers))) return
-  const { runtime } = cell.program
-  runtime.counts.failed++
-  runtime.failed(cell, { incident: runtime.incident(), tag: cell.tagName(tag), cause: exit.cause })
 }
 
 /** A fiber task of this actor has run. */
@@ -407,52 +399,5 @@ const commit = (
   if (answers && origin instanceof Ask && (origin.phase <= RUNNING || out instanceof Reply)) {
     origin.answer(value)
   }
-  return staging.size === 0 || Outputs.release(cell, staging, 0)
-}
-
-/** The handler was overtaken by a stop, a kill or its asker: nothing of it counts. */
-const discard = (cell: Cell, origin: unknown, staging: Staging): boolean => {
-  cell.finished++
-  Outputs.discard(cell, staging)
-  if (origin instanceof Ask) origin.settle(Exit.fail(Refusal.overtaken(cell)))
-  return false
-}
-
-/** It would have held more than it may: the message is refused, nothing of it counts, and the actor goes on. */
-const overloaded = (cell: Cell, tag: number, origin: unknown, error: LimitReached, staging: Staging): void => {
-  const { runtime } = cell.program
-  cell.finished++
-  Outputs.discard(cell, staging)
-  if (origin instanceof Ask) origin.settle(Exit.fail(error))
-  else runtime.counts.unheardErrors++
-  runtime.reported(cell, { incident: runtime.incident(), tag: cell.tagName(tag), cause: Cause.fail(error) })
-}
-
-/** The handler failed: outputs discarded, the asker told at once, the rest is supervision's. */
-const crashed = (
-  cell: Cell,
-  tag: number,
-  payload: unknown,
-  origin: unknown,
-  cause: Cause.Cause<unknown>,
-  staging: Staging
-): void => {
-  const { runtime, plan } = cell.program
-  const [reason, ...others] = cause.reasons
-  if (
-    others.length === 0 &&
-    reason !== undefined &&
-    Cause.isDieReason(reason) &&
-    reason.defect instanceof LimitReached
-  ) {
-    return overloaded(cell, tag, origin, reason.defect, staging)
-  }
-  const incident = runtime.incident()
-  cell.finished++
-  runtime.counts.failed++
-  Outputs.discard(cell, staging)
-  if (origin instanceof Ask) origin.settle(Exit.fail(new CalleeFailed({ address: cell.address, incident })))
-  const failure = { incident, tag: cell.tagName(tag), cause }
-  // a signal is no message of the protocol
-  runtime.failed(cell, plan.reportPayload && tag < SIGNAL ? { ...failure, payload } : failure)
+  return staging.empty || Outputs.release(cell, staging, 0)
 }

@@ -5,7 +5,8 @@
  *            + RESERVED          the same, in a slot reserved beforehand: a timer's firing, the end of a `pipe`
  *            SIGNAL ..           `Terminated`, `onConnect`, `onDisconnect`: reserved too, and no message of the protocol
  *   payload  the message, or what the signal is about
- *   origin   nothing (a tell), an `Ask`, the client that sent it, or the `Ticket` of a reserved slot
+ *   origin   nothing (a tell), `SENT` (a tell of a plain handler), an `Ask`, the client that sent it, or the `Ticket` of a
+ *            reserved slot
  *
  * Floor 0; used by Mailbox, Cell, ActorRef; knows none of them.
  * Three words in one flat array, not an envelope object: the same speed as an object a message in a ring, without the
@@ -21,6 +22,9 @@ export const CONNECTED = SIGNAL + 1
 export const DISCONNECTED = SIGNAL + 2
 /** A client's session has lost its socket, or has one again. */
 export const PRESENCE = SIGNAL + 3
+
+/** The origin of what a handler has sent: it lies there before that handler commits, and is found again if it fails. */
+export const SENT = 1
 
 /** What became of an offered message. Only "accepted" moves it out of the sender's hands. */
 export type Offer = "accepted" | "full" | "closed"

@@ -8,7 +8,7 @@
  * fit, because their number is bounded where they are reserved. A gate of 0 makes newcomers queue behind suspended senders.
  * Law 7: an idle actor owns no mailbox; `acquire` and `release` are a pool's pop and push.
  * Order: first in, first out; `unshift` puts stashed mail back at the head in arrival order.
- * Cost: push, shift O(1); remove, evict, unshift O(n). Growth by size class 2, 16, 128, 1024, ... with pooled arrays:
+ * Cost: push, shift O(1); remove, takeBack, unshift O(n). Growth by size class 2, 16, 128, 1024, ... with pooled arrays:
  * a first size of 8 cost 250 B an actor when a million woke at once, and without pools a burst regrows from 2 each time
  * (half the throughput).
  */
@@ -99,24 +99,40 @@ export class Mailbox {
     const length = slots.length
     for (let i = 0; i < this.size; i++) {
       const at = (this.#head + i * WORDS) % length
-      const entry: Entry = [slots[at] as number, slots[at + 1], slots[at + 2]]
-      if (!test(entry[0], entry[1], entry[2])) continue
-      if ((slots[at] as number) >= RESERVED) this.reserved--
-      for (let j = i; j < this.size - 1; j++) {
-        const to = (this.#head + j * WORDS) % length
-        const from = (to + WORDS) % length
-        slots[to] = slots[from]
-        slots[to + 1] = slots[from + 1]
-        slots[to + 2] = slots[from + 2]
-      }
-      this.#tail = (this.#tail === 0 ? length : this.#tail) - WORDS
-      slots[this.#tail] = undefined
-      slots[this.#tail + 1] = undefined
-      slots[this.#tail + 2] = undefined
-      this.size--
-      return entry
+      if (test(slots[at] as number, slots[at + 1], slots[at + 2])) return this.#cut(i)
     }
     return undefined
+  }
+
+  /** Takes out the last message of that origin. */
+  takeBack(origin: unknown): Entry | undefined {
+    const slots = this.#slots
+    for (let i = this.size - 1; i >= 0; i--) {
+      if (slots[((this.#head + i * WORDS) % slots.length) + 2] === origin) return this.#cut(i)
+    }
+    return undefined
+  }
+
+  /** Closes the gap that number `i` leaves. */
+  #cut(i: number): Entry {
+    const slots = this.#slots
+    const length = slots.length
+    const at = (this.#head + i * WORDS) % length
+    const entry: Entry = [slots[at] as number, slots[at + 1], slots[at + 2]]
+    if (entry[0] >= RESERVED) this.reserved--
+    for (let j = i; j < this.size - 1; j++) {
+      const to = (this.#head + j * WORDS) % length
+      const from = (to + WORDS) % length
+      slots[to] = slots[from]
+      slots[to + 1] = slots[from + 1]
+      slots[to + 2] = slots[from + 2]
+    }
+    this.#tail = (this.#tail === 0 ? length : this.#tail) - WORDS
+    slots[this.#tail] = undefined
+    slots[this.#tail + 1] = undefined
+    slots[this.#tail + 2] = undefined
+    this.size--
+    return entry
   }
 
   /** Back to the size it had when new, ready for the pool. Only when empty. */

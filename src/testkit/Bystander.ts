@@ -79,6 +79,10 @@ export class Bystander extends Cell {
     return "accepted"
   }
 
+  override lend(): boolean {
+    return false
+  }
+
   /** It never runs. */
   override start(): void {}
 

@@ -354,7 +354,7 @@ export const lives: ReadonlyArray<Fault> = [
   one(
     "commit-on-failure",
     "a turn's outputs are discarded when it fails",
-    "actor/Turn.ts",
+    "actor/Failed.ts",
     "  cell.finished++\n  runtime.counts.failed++\n  Outputs.discard(cell, staging)\n",
     "  cell.finished++\n  runtime.counts.failed++\n  Outputs.release(cell, staging, 0)\n"
   ),
@@ -369,8 +369,50 @@ export const lives: ReadonlyArray<Fault> = [
     "send-before-commit",
     "sends are staged",
     "actor/Context.ts",
-    "if (runtime.handler === this) runtime.scratch.add(Staging.SEND, ref, at, message)",
-    "if (runtime.handler === this) this.#home.act(Staging.SEND, ref, at, message)"
+    "if (runtime.handler !== this) return this.#stage(Staging.SEND, ref, at, message)",
+    "return this.#home.act(Staging.SEND, ref, at, message)"
+  ),
+  one(
+    "lent-forgotten",
+    "and taken back when their handler fails",
+    "actor/Staging.ts",
+    "const entry = receiver.reclaim()",
+    "const entry = receiver.mailbox?.size === -1 ? receiver.reclaim() : undefined"
+  ),
+  one(
+    "lent-first",
+    "the last ones of their receiver's mailbox, not others",
+    "kernel/Mailbox.ts",
+    "for (let i = this.size - 1; i >= 0; i--) {\n      if (slots",
+    "for (let i = 0; i < this.size; i++) {\n      if (slots"
+  ),
+  one(
+    "lent-counted",
+    "4: what is taken back was never accepted",
+    "actor/Cell.ts",
+    "if (entry !== undefined) this.accepted--",
+    "if (entry === null) this.accepted--"
+  ),
+  one(
+    "lent-to-fiber",
+    "a handler that goes on as a fiber has sent nothing yet",
+    "actor/Turn.ts",
+    "if (runtime.scratch.lent > 0) runtime.scratch.reclaim(true)",
+    "runtime.scratch.settle()"
+  ),
+  one(
+    "lent-order",
+    "outputs are released in order",
+    "actor/Context.ts",
+    "if (scratch.size === 0 && to !== undefined && to.lend(at, message))",
+    "if (to !== undefined && to.lend(at, message))"
+  ),
+  one(
+    "lent-evicts",
+    "a handler that fails evicts nothing",
+    "actor/Cell.ts",
+    "if ((this.status & (LIFECYCLE | EVICTS)) >= Lifecycle.DRAINING) return false",
+    "if ((this.status & LIFECYCLE) >= Lifecycle.DRAINING) return false"
   ),
   one(
     "stale-self-acts",
@@ -514,7 +556,7 @@ export const lives: ReadonlyArray<Fault> = [
   one(
     "limit-crashes",
     "3: what would hold too much is refused, and the actor goes on",
-    "actor/Turn.ts",
+    "actor/Failed.ts",
     "    reason.defect instanceof LimitReached\n",
     '    reason.defect instanceof LimitReached &&\n    cell.key === ""\n'
   ),

@@ -257,7 +257,7 @@ export const supervisors: ReadonlyArray<Fault> = [
   one(
     "payload-in-report",
     "a report shows the payload only where the behaviour allows it",
-    "actor/Turn.ts",
+    "actor/Failed.ts",
     "plan.reportPayload && tag < SIGNAL",
     "tag < SIGNAL"
   ),
