@@ -10,7 +10,8 @@
  * A send is lent (`Cell.lend`): it is in its receiver's mailbox at once, where no turn can come to it before the handler at
  * hand has ended, and counts with the commit; a failure takes it out again. What would show (a mailbox that is full or
  * evicts, something else staged before) is staged in words. Staged as well, each send was stored twice into old objects, and
- * V8's write barrier, the dearest part of a small message, was paid twice: ping-pong BEFORE against AFTER of the floor.
+ * V8's write barrier, the dearest part of a small message, was paid twice: lending gains 5 % with a send a turn (ping-pong),
+ * 15 % with many (counting).
  * Cost: for plain handlers one list is reused for all actors, so staging costs no allocation a message; a handler that
  * suspends takes its list along.
  */
