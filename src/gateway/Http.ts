@@ -79,11 +79,14 @@ export class Http {
   constructor(desk: Desk) {
     this.#desk = desk
     const { system } = desk.host
-    this.look = rarely(() => ({ gateway: desk.stats(), system: desk.host.snapshot(), memory: process.memoryUsage() }))
+    this.look = rarely(() => {
+      const { snapshot, imbalances } = desk.host.audit()
+      const balanced = imbalances.length === 0
+      return { balanced, gateway: desk.stats(), system: snapshot, memory: process.memoryUsage() }
+    })
     this.#healthz = rarely(() =>
       JSON.stringify({
         status: desk.draining() ? "draining" : "ok",
-        balanced: desk.host.imbalances().length === 0,
         ...this.look(),
         now: system.timers.now()
       })

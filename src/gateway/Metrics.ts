@@ -13,6 +13,8 @@ import type { GatewayStats } from "./Gateway.ts"
 
 /** What one look at the host found. */
 export interface Look {
+  /** Law 4 holds. */
+  readonly balanced: boolean
   readonly gateway: GatewayStats
   readonly system: Snapshot
   readonly memory: NodeJS.MemoryUsage

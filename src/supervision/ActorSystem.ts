@@ -139,7 +139,7 @@ export class Host {
 
   /** Counters, read now: O(actors). */
   snapshot(): Snapshot.Snapshot {
-    return Snapshot.take(this.system)
+    return Snapshot.audit(this.system).snapshot
   }
 
   /** All actors, as they hang together. */
@@ -155,7 +155,12 @@ export class Host {
 
   /** Where law 4 does not hold; always empty, and asserted by tests. */
   imbalances(): ReadonlyArray<string> {
-    return Snapshot.imbalances(this.system)
+    return Snapshot.audit(this.system).imbalances
+  }
+
+  /** Both, by one walk over the actors. */
+  audit(): Snapshot.Audit {
+    return Snapshot.audit(this.system)
   }
 
   /** The latest dead letters, oldest first. */
@@ -181,11 +186,12 @@ export class Host {
   /** Waits until no actor has anything to do: nothing ready, queued or suspended. For tests and shutdown. */
   get quiet(): boolean {
     if (this.system.scheduler.active) return false
-    for (const cell of this.system.cells()) {
+    let quiet = true
+    this.system.visit((cell) => {
       // one in its backoff does nothing until it is over, whatever mail it has
-      if (cell.running > 0 || (cell.mailbox !== undefined && cell.extra?.delay === undefined)) return false
-    }
-    return true
+      if (cell.running > 0 || (cell.mailbox !== undefined && cell.extra?.delay === undefined)) quiet = false
+    })
+    return quiet
   }
 
   /** Stops everything: edges, then actors once they are quiet, then the tree in reverse. */

@@ -269,12 +269,21 @@ export class System implements Runtime.Runtime {
     return this.registry.kinds.get(ref.protocol.type)?.remaining(ref.key, this.timers.now()) ?? 0
   }
 
-  *cells(): Generator<Cell> {
-    const walk = function* (cell: Cell): Generator<Cell> {
-      yield cell
-      for (const child of cell.extra?.children ?? []) yield* walk(child)
+  /** All living actors, parents before their children. */
+  cells(): ReadonlyArray<Cell> {
+    const all: Array<Cell> = []
+    this.visit((cell) => all.push(cell))
+    return all
+  }
+
+  /** The same, one by one. */
+  visit(look: (cell: Cell) => void): void {
+    const walk = (cell: Cell): void => {
+      look(cell)
+      const children = cell.extra?.children
+      if (children !== undefined) for (const child of children) walk(child)
     }
-    for (const kind of this.registry.kinds.values()) for (const cell of kind.cells.values()) yield* walk(cell)
+    for (const kind of this.registry.kinds.values()) for (const cell of kind.cells.values()) walk(cell)
   }
 
   // ---- what cells tell
