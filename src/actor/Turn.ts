@@ -143,6 +143,8 @@ const touch = (cell: Cell): void => {
   extra.idle ??= new Deadline(() => {
     if (cell.mailbox !== undefined || (cell.status & (BUSY | HELD)) !== 0) return
     if (!cell.change(Lifecycle.REST, "no mail")) return
+    // what its handlers' fibers ran in, half a kilobyte, is made anew when one has to
+    extra.handling = undefined
     const message = extra.idleMessage
     const ticket: Ticket = { incarnation: extra.incarnation, timer: undefined, valid: true }
     if (message !== undefined) cell.deliver(message[0] + RESERVED, message[1], ticket)

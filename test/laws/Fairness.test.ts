@@ -2,8 +2,10 @@ import { describe, expect, it } from "@effect/vitest"
 import { Effect, Schema } from "effect"
 import { Rpc } from "effect/rpc"
 import { Actor, ActorSystem, type ActorRef, type Self } from "troupe"
+import { TestClock } from "effect/testing"
 import { Seed, TestSystem, VirtualCost, waitUntil } from "troupe/testkit"
 import { Scheduler } from "../../src/kernel/Scheduler.ts"
+import { run, scripted } from "../actor/Scripted.ts"
 
 const Go = Rpc.make("Go")
 const definition = (type: string) => Actor.make(type, { state: Schema.Int, protocol: [Go] })
@@ -176,6 +178,20 @@ describe("Law 7, sleep is free", () => {
       for (const cell of host.system.cells()) {
         expect({ mailbox: cell.mailbox, extra: cell.extra }).toEqual({ mailbox: undefined, extra: undefined })
       }
+    }).pipe(Effect.provide(TestSystem.layer))
+  )
+
+  it.effect("one with idleAfter lets go of what its handlers' fibers ran in, and has it again when it needs it", () =>
+    Effect.gen(function* () {
+      const host = yield* ActorSystem
+      const ref = yield* ActorSystem.spawn(scripted({ idleAfter: 10 }).behavior, "a")
+      const suspends = run(ref, () => Effect.yieldNow)
+      yield* suspends
+      expect(ref.cell?.extra?.handling).toBeDefined()
+      yield* TestClock.adjust(10)
+      expect(host.state(ref)).toBe("idle")
+      expect(ref.cell?.extra?.handling).toBeUndefined()
+      yield* suspends
     }).pipe(Effect.provide(TestSystem.layer))
   )
 })
