@@ -7,7 +7,7 @@ const report = process.env["TROUPE_TEST_REPORT"]
 export default defineConfig({
   root: fileURLToPath(new URL("..", import.meta.url)),
   test: {
-    include: ["test/**/*.test.ts"],
+    include: ["test/**/*.test.ts", "actors/**/*.test.ts"],
     // each test: what it opens it closes
     setupFiles: ["test/setup.ts"],
     // Two processes that keep their modules from file to file. Most of a file's time is loading Effect: 30 small files

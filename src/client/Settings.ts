@@ -155,6 +155,9 @@ export const check = (o: ClientOptions): Settings => {
     report: callable("report", o.report ?? throwOn)
   }
   known("options", o, Object.keys(settings))
+  if (settings.WebSocket === undefined) {
+    throw new InvalidOption("WebSocket", undefined, "given where there is no global one: that of `ws` (Node before 22)")
+  }
   callable("WebSocket", settings.WebSocket)
   return settings
 }

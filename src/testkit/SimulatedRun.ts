@@ -107,7 +107,13 @@ export const execute = <A, E>(source: number | Lists, program: Program<A, E>, op
     if (failure !== undefined || host === undefined) return
     const faults = audit(host)
     if (faults.length > 0) sim.fail(faults.join("\n"))
-    else if (invariant !== undefined) for (const fault of invariant(host, sim)) sim.fail(fault)
+    else if (invariant !== undefined) {
+      try {
+        for (const fault of invariant(host, sim)) sim.fail(fault)
+      } catch (error) {
+        sim.fail(`the invariant itself threw: ${error instanceof Error ? error.stack : String(error)}`)
+      }
+    }
     failed()
   }
   const failed = (): boolean => {

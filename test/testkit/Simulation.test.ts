@@ -197,7 +197,9 @@ describe("Simulation.run", () => {
       const invariant = (): never => {
         throw new Error("no look")
       }
-      expect((yield* failureOf(Simulation.run(3, adders, { invariant }))).message).toContain("no look")
+      const { message } = yield* failureOf(Simulation.run(3, adders, { invariant }))
+      expect(message).toContain("the invariant itself threw: Error: no look")
+      expect(message).toContain("Simulation.test.ts")
     })
   )
 
