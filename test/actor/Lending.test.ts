@@ -146,6 +146,23 @@ describe("a send of a handler counts with its commit", () => {
     }).pipe(Effect.provide(TestSystem.layer))
   )
 
+  it.effect("nor does such a mailbox drop what a handler has yet to send for what comes at once", () =>
+    Effect.gen(function* () {
+      const { host, sender, receiver, heard } = yield* stage({ capacity: 2, overflow: "dropOldest" })
+      yield* busy(receiver)
+      yield* waitUntil(() => host.snapshot().running === 1, "it is busy")
+      yield* failing(sender, (self) => {
+        self.send(receiver, "Note", "lost")
+        receiver.tellUnsafe("Note", "one")
+        receiver.tellUnsafe("Note", "two")
+        throw new Error("after its send")
+      })
+      yield* TestClock.adjust(1000)
+      expect(yield* heard).toEqual(["one", "two"])
+      expect(host.snapshot().deadLetters).toEqual({})
+    }).pipe(Effect.provide(TestSystem.layer))
+  )
+
   it.effect("a full mailbox has its room again", () =>
     Effect.gen(function* () {
       const { host, sender, receiver, heard } = yield* stage({ capacity: 2 })
