@@ -7,7 +7,8 @@
  *   again, other content -32600
  *
  * Floor 3; owned by Session. Law 3: 1,024 keys a session, then the oldest finished one is forgotten; outcomes by the bytes of
- * `maxReplayBytes`, then the oldest is let go and a repeat of it is told -32005, never handled twice; finished ones by age.
+ * `maxReplayBytes`, then the oldest is let go and a repeat of it is told -32005, never handled twice; by age, once the client surely
+ * has the outcome: one that may not have arrived is kept as long as its session.
  * Keys are bounded by their count alone: weighed with the outcomes, 240 of them would leave no room for any.
  * A request that the agent did not take (`busy`) is no outcome: its key is free again.
  */
@@ -28,6 +29,7 @@ export interface Repeat {
 }
 
 export interface Keyed {
+  readonly key: string
   readonly content: string
   /** Of its first arrival. */
   readonly id: Id
@@ -36,7 +38,8 @@ export interface Keyed {
   outcome: string | undefined
   /** The number of the frame that answered it under its own id; 0 when that is not known. */
   seq: number
-  finishedAt: number
+  /** When its answer was sent. */
+  sentAt: number
   /** Besides its outcome's. */
   bytes: number
 }
@@ -53,6 +56,10 @@ export class RequestKeys {
   /** Of outcomes. */
   #bytes = 0
   #repeating = 0
+  /** Those whose answer was sent, in that order. */
+  readonly #sent = new Set<Keyed>()
+  /** Those whose answer goes with the others of its batch. */
+  readonly #batches = new WeakMap<ReadonlyArray<string>, Array<Keyed>>()
 
   constructor(house: House) {
     this.#house = house
@@ -81,27 +88,39 @@ export class RequestKeys {
     if (this.#keys.size >= maxKeys) this.#forgetOldest()
     const bytes = entryBytes + 2 * key.length
     this.#keys.set(key, {
+      key,
       content: contentOf(call),
       id: call.id!,
       repeats: [],
       outcome: undefined,
       seq: 0,
-      finishedAt: Number.POSITIVE_INFINITY,
+      sentAt: 0,
       bytes
     })
     this.#house.budget.keep(bytes)
   }
 
-  /** The request has ended so, and is answered by the frame `seq`. Answers with the repeats that wait for it. */
-  finish(key: string, outcome: string, seq: number): ReadonlyArray<Repeat> {
+  /** The request has ended so, and is answered by the frame `seq`, or with `batch`. Answers with the repeats that wait for it. */
+  finish(key: string, outcome: string, seq: number, batch: ReadonlyArray<string> | undefined): ReadonlyArray<Repeat> {
     const keyed = this.#keys.get(key)
     if (keyed === undefined) return []
     keyed.outcome = outcome
     keyed.seq = seq
-    keyed.finishedAt = this.#house.now()
+    if (batch === undefined) this.#answered(keyed)
+    else this.#batches.set(batch, [...(this.#batches.get(batch) ?? []), keyed])
     this.#weigh(outcome.length)
     if (this.#bytes > this.#house.limits.maxReplayBytes) this.#lighten()
     return this.#release(keyed)
+  }
+
+  /** The answers of a batch are sent. */
+  sent(batch: ReadonlyArray<string>): void {
+    for (const keyed of this.#batches.get(batch) ?? []) this.#answered(keyed)
+  }
+
+  #answered(keyed: Keyed): void {
+    keyed.sentAt = this.#house.now()
+    this.#sent.add(keyed)
   }
 
   /** The request was not taken: the key is free again. Answers with the repeats that wait for it. */
@@ -109,6 +128,7 @@ export class RequestKeys {
     const keyed = this.#keys.get(key)
     if (keyed === undefined) return []
     this.#keys.delete(key)
+    this.#sent.delete(keyed)
     this.#weigh(-(keyed.outcome?.length ?? 0))
     this.#house.budget.keep(-keyed.bytes)
     return this.#release(keyed)
@@ -119,11 +139,10 @@ export class RequestKeys {
     return repeats.splice(0)
   }
 
-  /** Forgets what finished before. */
+  /** Forgets what was answered before. */
   expire(before: number): void {
-    for (const [key, { outcome, finishedAt }] of this.#keys) {
-      if (outcome === undefined) continue
-      if (finishedAt >= before) return
+    for (const { key, sentAt } of this.#sent) {
+      if (sentAt >= before) return
       this.forget(key)
     }
   }
@@ -134,11 +153,7 @@ export class RequestKeys {
   }
 
   #forgetOldest(): void {
-    for (const [key, { outcome }] of this.#keys) {
-      if (outcome === undefined) continue
-      this.forget(key)
-      return
-    }
+    for (const { key } of this.#sent) return void this.forget(key)
   }
 
   /** Lets outcomes go, the oldest first, until what is left fits. */

@@ -5,7 +5,7 @@
  *               ^oldest kept
  *
  * Floor 3; made by Sessions for an agent with its first session, gone with its last. A broadcast lies in it once, however
- * many sessions it went to. Law 3: bounded by count and bytes, by age when it is looked at, and by what all rings of the
+ * many sessions it went to. Law 3: bounded by count and bytes, by age where all of its readers surely have it, and by what all rings of the
  * gateway may hold together. What was dropped is remembered by its number, so that a gap is said and never guessed.
  * Cost: an object and the frame's text an answer or event; nothing a session and broadcast.
  */
@@ -18,6 +18,8 @@ export interface Reader {
   readonly joined: number | undefined
   /** The last frame meant for it alone that the ring has dropped. */
   missed: number
+  /** What was sent before this time of the system clock has surely reached it. */
+  readonly receivedBefore: number
 }
 
 /** A frame that was sent. */
@@ -40,7 +42,7 @@ export class Ring {
   /** The last number given. */
   seq = 0
   /** Sessions that read it. */
-  readers = 0
+  readonly readers = new Set<Reader>()
   readonly #house: House
   readonly #kept: Array<Kept | undefined> = []
   #head = 0
@@ -105,8 +107,11 @@ export class Ring {
     else reader.missed = seq
   }
 
-  /** Drops what was sent before. */
-  expire(before: number): void {
+  /** Drops what was sent before, as far as all readers surely have it. */
+  expire(old: number): void {
+    if (this.size === 0 || this.#kept[this.#head]!.at >= old) return
+    let before = old
+    for (const { receivedBefore } of this.readers) before = Math.min(before, receivedBefore)
     while (this.size > 0 && this.#kept[this.#head]!.at < before) this.#drop()
   }
 

@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, it } from "vitest"
 import { Gate, type Live, open, until } from "./Lab.ts"
-import { call, type Frame, notice, Raw } from "./Raw.ts"
+import { call, notice, Raw } from "./Raw.ts"
+import { flat, keyed, pay, seqs, texts, type Visit } from "./Visit.ts"
 
 let live: Live | undefined
 let gate: Gate
@@ -17,34 +18,7 @@ afterEach(async () => {
   live = undefined
 })
 
-interface Hello {
-  readonly token: string
-  readonly seq: number
-  readonly gap: boolean
-  readonly behind: number
-}
-
-/** A client of a session, and the first frame it got. */
-interface Visit {
-  readonly raw: Raw
-  readonly hello: Hello
-  /** The highest `seq` it has seen. */
-  readonly cursor: () => number
-}
-
-const flat = (raw: Raw): ReadonlyArray<Frame> => raw.frames.flat() as ReadonlyArray<Frame>
-const seqs = (raw: Raw): ReadonlyArray<number> => flat(raw).flatMap(({ seq }) => seq ?? [])
-const texts = (raw: Raw): ReadonlyArray<string> =>
-  flat(raw).flatMap(({ method, params }) => (method === "Filler" ? (params as { text: string }).text : []))
-
-const visit = async (query: string, key = "a"): Promise<Visit> => {
-  const raw = await Raw.open(`${live!.url}/${key}?${query}`)
-  await raw.frame(() => true)
-  const first = raw.frames[0] as Frame
-  expect(first.method).toBe("$/session")
-  const hello = first.params as Hello
-  return { raw, hello, cursor: () => Math.max(hello.seq, ...seqs(raw)) }
-}
+const visit = (query: string, key = "a"): Promise<Visit> => pay(`${live!.url}/${key}?${query}`)
 const begin = (key?: string): Promise<Visit> => visit("session=new", key)
 const back = ({ hello, cursor }: Visit, key?: string): Promise<Visit> =>
   visit(`session=${hello.token}&after=${cursor()}`, key)
@@ -55,11 +29,6 @@ const cut = async ({ raw }: Visit): Promise<void> => {
   raw.socket.terminate()
   await until("its session is away", () => live!.gateway.stats().away === away + 1)
 }
-
-const keyed = (key: string, id: number | string, method: string, params?: unknown) => ({
-  ...call(id, method, params),
-  requestKey: key
-})
 
 describe("a session", () => {
   it("is opt-in: without asking there is no frame of it and no seq", async () => {

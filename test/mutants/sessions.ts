@@ -77,6 +77,27 @@ export const sessions: ReadonlyArray<Fault> = [
     "this.#kept[this.#head]!.at < 0"
   ),
   one(
+    "session-unread-ages",
+    "what may not have arrived is kept past the grace",
+    "Ring.ts",
+    "before = Math.min(before, receivedBefore)",
+    "void receivedBefore"
+  ),
+  one(
+    "session-outcome-unread-ages",
+    "an outcome that may not have arrived is kept past the grace",
+    "Session.ts",
+    "Math.min(this.receivedBefore, now() - limits.graceMillis)",
+    "now() - limits.graceMillis"
+  ),
+  one(
+    "session-batch-unsent-ages",
+    "an outcome that waits for others of its batch has not arrived",
+    "RequestKeys.ts",
+    "if (batch === undefined) this.#answered(keyed)",
+    "if (batch === undefined || keyed.bytes > 0) this.#answered(keyed)"
+  ),
+  one(
     "session-key-forgotten",
     "a request sent again is handled again",
     "Session.ts",
