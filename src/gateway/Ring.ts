@@ -10,6 +10,7 @@
  * Cost: an object and the frame's text an answer or event; nothing a session and broadcast.
  */
 import type { Client } from "../actor/Client.ts"
+import type { Holder } from "./Budget.ts"
 import type { House } from "./Connection.ts"
 
 /** A session as its ring sees it. */
@@ -38,7 +39,7 @@ export interface Kept {
 /** Bytes of an entry besides its frame's. */
 const entryBytes = 96
 
-export class Ring {
+export class Ring implements Holder {
   /** The last number given. */
   seq = 0
   /** Sessions that read it. */
@@ -46,12 +47,13 @@ export class Ring {
   readonly #house: House
   readonly #kept: Array<Kept | undefined> = []
   #head = 0
-  #bytes = 0
+  keptBytes = 0
   /** The last broadcast that was dropped. */
   #dropped = 0
 
   constructor(house: House) {
     this.#house = house
+    house.budget.frames.enter(this)
   }
 
   /** Keeps an answer or event of one session. */
@@ -78,11 +80,8 @@ export class Ring {
     this.#kept.push(kept)
     this.#weigh(bytes)
     const { maxReplay, maxReplayBytes } = this.#house.limits
-    while (this.size > 0) {
-      const full = this.size > maxReplay || this.#bytes > maxReplayBytes
-      if (!full && !this.#house.budget.keepsTooMuch) break
-      this.#drop()
-    }
+    while (this.size > maxReplay || this.keptBytes > maxReplayBytes) this.#drop()
+    this.#house.budget.frames.fit()
     return kept
   }
 
@@ -91,8 +90,8 @@ export class Ring {
   }
 
   #weigh(bytes: number): void {
-    this.#bytes += bytes
-    this.#house.budget.keep(bytes)
+    this.keptBytes += bytes
+    this.#house.budget.frames.keep(bytes)
   }
 
   #drop(): void {
@@ -115,8 +114,16 @@ export class Ring {
     while (this.size > 0 && this.#kept[this.#head]!.at < before) this.#drop()
   }
 
+  shed(): boolean {
+    if (this.size === 0) return false
+    this.#drop()
+    return true
+  }
+
+  /** Its last session has ended. */
   clear(): void {
     while (this.size > 0) this.#drop()
+    this.#house.budget.frames.leave(this)
   }
 
   /** Whether something after `cursor` that was meant for `reader` is no longer here. */

@@ -148,6 +148,12 @@ export class Session extends Conversation implements Reader {
     this.#keeper.ended(this)
   }
 
+  /** It was not begun. */
+  abandon(): void {
+    this.#keys.clear()
+    this.ring.readers.delete(this)
+  }
+
   /** The agent ends it. */
   override close(code: number, reason: string): void {
     checkClose(code, reason)
@@ -161,8 +167,7 @@ export class Session extends Conversation implements Reader {
   override expire(receivedBefore: number): void {
     const { limits, now } = this.house
     this.receivedBefore = Math.max(this.receivedBefore, receivedBefore)
-    // an old outcome that may not have arrived is what its client will ask for
-    this.#keys.expire(Math.min(this.receivedBefore, now() - limits.graceMillis))
+    this.#keys.expire(this.receivedBefore, now() - limits.graceMillis)
   }
 
   // ---- in

@@ -92,7 +92,7 @@ export class Sessions {
 
   /** Of a connection that was to begin one and could not. */
   abandon(session: Session): void {
-    session.ring.readers.delete(session)
+    session.abandon()
     this.#ended(session)
   }
 

@@ -119,6 +119,26 @@ describe("what may not have arrived", () => {
 })
 
 describe("what has arrived", () => {
+  it("is known by its key alone where it was long: a repeat is told -32005 and not handled again", async () => {
+    await lab({ sessionGrace: 3_600_000, maxReplay: 1 })
+    const one = await begin()
+    gate.stayOpen()
+    const value = "x".repeat(10_000)
+    one.raw.send(keyed("long", 1, "Deep", { value }))
+    one.raw.send(keyed("short", 2, "Hold", { n: 2 }))
+    await one.raw.answer(2)
+    one.raw.send(keyed("long", 3, "Deep", { value }))
+    expect((await one.raw.answer(3)).result).toBe(value)
+    await seconds(60, one.raw)
+    one.raw.send(keyed("short", 4, "Hold", { n: 2 }))
+    expect((await one.raw.answer(4)).result).toBe(2)
+    expect(live!.gateway.stats().keptBytes).toBeLessThan(value.length)
+    one.raw.send(keyed("long", 5, "Deep", { value }))
+    expect((await one.raw.answer(5)).error?.code).toBe(-32005)
+    expect(gate.held).toEqual([2])
+    one.raw.socket.terminate()
+  })
+
   it("is forgotten after the grace", async () => {
     await lab()
     const one = await begin()

@@ -484,6 +484,43 @@ describe("requestKey", () => {
     raw.socket.terminate()
   })
 
+  it("of a session with many takes nothing of another's: neither its outcome nor its replay, and half is half", async () => {
+    await lab({ maxHeldBytes: 400_000 })
+    gate.stayOpen()
+    const [quiet, busy] = [await begin("quiet"), await begin("busy")]
+    quiet.raw.send(keyed("k", 1, "Hold", { n: 1 }))
+    await quiet.raw.answer(1)
+    await cut(quiet)
+    const kept: Array<number> = []
+    for (let n = 0; n < 1000; n += 25) {
+      for (let id = n; id < n + 25; id++) busy.raw.send(keyed(`k${id}`, id, "Hold", { n: id }))
+      await busy.raw.answer(n + 24)
+      kept.push(live!.gateway.stats().keptBytes)
+    }
+    expect(Math.max(...kept)).toBeLessThanOrEqual(200_000)
+    const again = await visit(`session=${quiet.hello.token}&after=0`, "quiet")
+    expect(again.hello).toMatchObject({ gap: false, behind: 1 })
+    again.raw.send(keyed("k", 2, "Hold", { n: 1 }))
+    expect((await again.raw.answer(2)).result).toBe(1)
+    busy.raw.send(keyed("k999", "again", "Hold", { n: 999 }))
+    expect((await busy.raw.answer("again")).result).toBe(999)
+    expect(gate.held).toHaveLength(1001)
+    for (const { raw } of [busy, again]) raw.socket.terminate()
+  })
+
+  it("with a long id is weighed by it", async () => {
+    await lab({ maxHeldBytes: 400_000 })
+    const { raw } = await begin()
+    const id = (n: number): string => `${n}`.padStart(8000)
+    for (let n = 0; n < 30; n++) {
+      raw.send(keyed(`k${n}`, id(n), "Kept"))
+      await raw.answer(id(n))
+    }
+    raw.send(keyed("k0", "again", "Flood", { frames: 0, bytes: 0 }))
+    expect(await raw.answer("again")).toMatchObject({ result: null })
+    raw.socket.terminate()
+  })
+
   it("is remembered for 1,024 requests", async () => {
     await lab({ maxReplayBytes: 10_000_000 })
     gate.stayOpen()

@@ -65,10 +65,10 @@ export const sessions: ReadonlyArray<Fault> = [
     "session-ring-unbounded",
     "3: a ring is bounded by count",
     "Ring.ts",
-    "const full = this.size > maxReplay ||",
-    "const full ="
+    "while (this.size > maxReplay ||",
+    "while ("
   ),
-  one("session-ring-bytes", "3: a ring is bounded by bytes", "Ring.ts", " || this.#bytes > maxReplayBytes", ""),
+  one("session-ring-bytes", "3: a ring is bounded by bytes", "Ring.ts", " || this.keptBytes > maxReplayBytes", ""),
   one(
     "session-ring-ages",
     "3: what is older than the grace is kept",
@@ -86,9 +86,9 @@ export const sessions: ReadonlyArray<Fault> = [
   one(
     "session-outcome-unread-ages",
     "an outcome that may not have arrived is kept past the grace",
-    "Session.ts",
-    "Math.min(this.receivedBefore, now() - limits.graceMillis)",
-    "now() - limits.graceMillis"
+    "RequestKeys.ts",
+    "Math.min(receivedBefore, old)",
+    "old"
   ),
   one(
     "session-batch-unsent-ages",
@@ -143,7 +143,7 @@ export const sessions: ReadonlyArray<Fault> = [
     "session-keys-crowd-outcomes",
     "3: keys leave the outcomes their room",
     "RequestKeys.ts",
-    "    })\n    this.#house.budget.keep(bytes)\n",
+    "    })\n    this.#keep(bytes)\n",
     "    })\n    this.#weigh(bytes)\n"
   ),
   one(
@@ -152,6 +152,27 @@ export const sessions: ReadonlyArray<Fault> = [
     "RequestKeys.ts",
     "if (this.#bytes > this.#house.limits.maxReplayBytes) this.#lighten()\n",
     ""
+  ),
+  one(
+    "session-keys-starve-all",
+    "3: what keys use is bounded for the whole gateway",
+    "RequestKeys.ts",
+    "    this.#keep(bytes)\n    this.#house.budget.keys.fit()\n",
+    "    this.#keep(bytes)\n"
+  ),
+  one(
+    "session-shed-from-anybody",
+    "one that keeps much takes nobody's little",
+    "Budget.ts",
+    "holder.keptBytes >= even && ",
+    "even >= 0 && "
+  ),
+  one(
+    "session-outcome-held",
+    "of an outcome that has arrived, the key is enough",
+    "RequestKeys.ts",
+    "if (keyed.sentAt < receivedBefore) this.#letGo(keyed)",
+    "if (keyed.sentAt < 0) this.#letGo(keyed)"
   ),
   one(
     "session-two-sockets",
