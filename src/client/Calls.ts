@@ -4,7 +4,7 @@
  *   offer -> [ queue: 1,024 messages, 1 MiB ] -> window of 24 requests -> socket -> answer
  *                 ^                                ^      |
  *                 |                    again, by its key  | cut, with a session: the answer may be in the replay
- *                 '------- after 1012: no answer = never taken
+ *                 '------- after 1012: no answer = never taken, unless it was written before to one that was cut
  *
  * Used by Client. Law 2: messages leave in the order they were given, also over a reconnection. Law 3: past the bounds a
  * message is refused at once, by name. Law 5: nothing is lost in silence: a request ends with its answer, or with an error
@@ -45,6 +45,8 @@ export interface Call {
   asker: Asker | undefined
   /** A stream of which elements have come. */
   begun: boolean
+  /** Written to a connection that was cut: it may have been handled. */
+  cut: boolean
   /** Notifications written before it. */
   notices: number
 }
@@ -112,7 +114,18 @@ export class Calls {
     const frame = JSON.stringify({ jsonrpc: "2.0", id, method, params, requestKey: key })
     const bytes = encoder.encode(frame).length
     if (bytes > maxFrameBytes) throw new FrameTooLarge(method, bytes, maxFrameBytes)
-    const call: Call = { id, method, frame, bytes, keyed: key !== undefined, resend, asker, begun: false, notices: 0 }
+    const call: Call = {
+      id,
+      method,
+      frame,
+      bytes,
+      keyed: key !== undefined,
+      resend,
+      asker,
+      begun: false,
+      cut: false,
+      notices: 0
+    }
     if (this.#queue.size === 0 && this.#mayWrite(call)) {
       this.#write(call)
       return call
@@ -217,7 +230,7 @@ export class Calls {
 
   /**
    * The connection is gone; another one may come (`again`). Keeps what was never taken and what may be sent again by its
-   * key; fails the requests whose fate is unknown.
+   * key; fails the requests whose fate is unknown. A 1012 speaks for what was written to its own connection alone.
    */
   lost(code: number, reason: string, again: boolean): void {
     this.#settings.clock.clearTimeout(this.#timer)
@@ -230,13 +243,17 @@ export class Calls {
     this.#lostBy = [code, reason]
     const untaken: Array<Call> = []
     for (const call of this.#sent.values()) {
-      const { asker, begun, keyed } = call
+      const { asker, keyed } = call
+      const begun = call.begun || call.cut
       if (code === RESTART && !begun) {
         this.#forget(call)
         if (asker !== undefined) untaken.push(call)
-      } else if (!again || !keyed || code === RESTART) {
+      } else if (!again || !keyed || (code === RESTART && call.begun)) {
         this.#forget(call)
         asker?.failed(new Disconnected(call.method, code, reason))
+      } else {
+        // also under a 1012 now: what comes of it is for the gap of the next session to say
+        call.cut = true
       }
     }
     if (untaken.length === 0) return

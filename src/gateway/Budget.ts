@@ -3,53 +3,124 @@
  *
  * Floor 3; one a gateway; what all gateways of the process hold is one sum, for they share its memory.
  * Law 3: from 80 % of `maxHeldBytes` on nobody new comes in; beyond it each connection has a window of one message; what
- * sessions keep may be half of it. Cost: two additions where bytes come or go.
+ * sessions keep may be half of it, frames and keys a quarter each, so that neither takes the other's room. Where a quarter
+ * is used up, who keeps more than an even part of it lets its oldest go: one that keeps much takes nobody's little.
+ * Cost: a few additions where bytes come or go; a look at the holders when one that kept too much no longer does.
  */
-let ofAll = 0
-let keptByAll = 0
+interface Sum {
+  bytes: number
+}
+
+const heldByAll: Sum = { bytes: 0 }
+const framesOfAll: Sum = { bytes: 0 }
+const keysOfAll: Sum = { bytes: 0 }
 
 /** New connections are refused when so much of the budget is used. */
 const closedShare = 0.8
 
-/** What sessions keep is at most this share. */
-const keptShare = 0.5
+/** What sessions keep of a kind is at most this share: half for both. */
+const keptShare = 0.25
+
+/** What keeps something for clients, and can let go of it. */
+export interface Holder {
+  readonly keptBytes: number
+  /** Lets its oldest go. False: it keeps nothing that it may let go. */
+  shed(): boolean
+}
+
+/** The room for one kind of what sessions keep. */
+export class Room {
+  /** Of this gateway's. */
+  bytes = 0
+  readonly #budget: Budget
+  readonly #ofAll: Sum
+  readonly #max: number
+  readonly #holders = new Set<Holder>()
+  #round: Iterator<Holder, undefined> = new Set<Holder>().values()
+  /** The last that let go. */
+  #holder: Holder | undefined = undefined
+
+  constructor(budget: Budget, ofAll: Sum, max: number) {
+    this.#budget = budget
+    this.#ofAll = ofAll
+    this.#max = max
+  }
+
+  enter(holder: Holder): void {
+    this.#holders.add(holder)
+  }
+
+  leave(holder: Holder): void {
+    this.#holders.delete(holder)
+    if (this.#holder === holder) this.#holder = undefined
+  }
+
+  /** So many bytes more are kept, or fewer. */
+  keep(bytes: number): void {
+    this.#budget.hold(bytes)
+    this.bytes += bytes
+    this.#ofAll.bytes += bytes
+  }
+
+  get full(): boolean {
+    return this.#ofAll.bytes > this.#max
+  }
+
+  /** Has holders let go until what is kept fits, or none may let go of more: what is under way stays. */
+  fit(): void {
+    for (let looks = 0; this.full && looks < 2 * this.#holders.size;) {
+      const holder = (this.#holder ??= this.#next())
+      // once round who keeps more than an even part, then whoever keeps something
+      const even = looks < this.#holders.size ? this.bytes / this.#holders.size : 0
+      if (holder !== undefined && holder.keptBytes >= even && holder.shed()) {
+        looks = 0
+        continue
+      }
+      looks++
+      this.#holder = undefined
+    }
+  }
+
+  #next(): Holder | undefined {
+    const next = this.#round.next().value
+    if (next !== undefined) return next
+    this.#round = this.#holders.values()
+    return this.#round.next().value
+  }
+}
 
 export class Budget {
   /** This gateway's. */
   held = 0
-  /** Of these, what sessions keep. */
-  kept = 0
+  /** For frames that were sent, and for requests by their keys. */
+  readonly frames: Room
+  readonly keys: Room
   readonly #max: number
 
   constructor(max: number) {
     this.#max = max
+    this.frames = new Room(this, framesOfAll, keptShare * max)
+    this.keys = new Room(this, keysOfAll, keptShare * max)
   }
 
   /** So many bytes more are held, or fewer. */
   hold(bytes: number): void {
     this.held += bytes
-    ofAll += bytes
+    heldByAll.bytes += bytes
   }
 
-  /** The same for what sessions keep. */
-  keep(bytes: number): void {
-    this.hold(bytes)
-    this.kept += bytes
-    keptByAll += bytes
+  /** Of what is held, what sessions keep. */
+  get kept(): number {
+    return this.frames.bytes + this.keys.bytes
   }
 
   /** No room for somebody new. */
   get closed(): boolean {
-    return ofAll >= closedShare * this.#max
+    return heldByAll.bytes >= closedShare * this.#max
   }
 
   /** No room for more than a message of each connection's. */
   get spent(): boolean {
-    return ofAll >= this.#max
-  }
-
-  /** No room for what sessions keep. */
-  get keepsTooMuch(): boolean {
-    return keptByAll > keptShare * this.#max
+    return heldByAll.bytes >= this.#max
   }
 }

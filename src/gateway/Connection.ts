@@ -89,9 +89,10 @@ const onMessage = function (this: WebSocket, data: RawData, binary: boolean): vo
 const onPing = function (this: WebSocket): void {
   connectionOf(this).controlled()
 }
-const onPong = function (this: WebSocket): void {
+const onPong = function (this: WebSocket, payload: Buffer): void {
   const connection = connectionOf(this)
   connection.missed = 0
+  connection.ponged(payload)
   connection.controlled()
 }
 /** `ws` has sent the close frame that fits, or destroyed the socket; cutting it here would overtake that frame. */
@@ -124,6 +125,9 @@ export class Connection implements OutboxOwner, Slowed, Mortal {
   #unfinished = 0
   #unfinishedBytes = 0
   #invalid = 0
+  /** The system clock's time of its last ping, and of the last that was answered: what was written before that has arrived. */
+  #pingedAt = 0
+  #receivedBefore = 0
   /** Gives up the `$/auth` under way. */
   #renewal: (() => void) | undefined = undefined
   #resuming = false
@@ -466,13 +470,24 @@ export class Connection implements OutboxOwner, Slowed, Mortal {
     this.hangUp(RESTART, Drain.reason(this.#backAt, this.#house.now()))
   }
 
+  /** A pong has come: its payload says which ping it answers. Internal: called by its listener. */
+  ponged(payload: Buffer): void {
+    const pingedAt = Number(payload.toString("latin1"))
+    // one that nobody asked for proves nothing
+    if (pingedAt > this.#receivedBefore && pingedAt <= this.#pingedAt) this.#receivedBefore = pingedAt
+  }
+
   /** Once a heartbeat: pings, unless the peer has not answered two; gives up one paused since before `stalledBefore`. */
   beat(stalledBefore: number): void {
     this.#invalid = 0
-    this.#conversation.expire(this.#house.now() - this.#house.limits.graceMillis)
+    if (this.missed === 0 && !this.#closing) this.#conversation.expire(this.#receivedBefore)
     if (this.pausedSince === undefined) {
       if (this.missed++ >= 2) return this.terminate()
     } else if (this.pausedSince < stalledBefore) return this.hangUp(TRY_LATER, "stalled")
-    if (this.writable) this.#socket.ping()
+    // a pong proves that what was written before its ping has arrived: nothing with what still waits here
+    const proves = !this.outbox.behind
+    if (proves) this.#pingedAt = this.#house.now()
+    this.outbox.flush()
+    if (this.writable) this.#socket.ping(proves ? String(this.#pingedAt) : "")
   }
 }

@@ -102,8 +102,8 @@ export class Conversation implements Client {
     this.#line?.disconnect(why)
   }
 
-  /** Forgets what is older. */
-  expire(_before: number): void {}
+  /** What was sent before `_receivedBefore` has surely arrived: forgets what is old of it. */
+  expire(_receivedBefore: number): void {}
 
   // ---- in
 

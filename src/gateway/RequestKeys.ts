@@ -6,12 +6,15 @@
  *   again, finished      the kept outcome, under the repeat's id; nothing where that very answer was sent on this connection
  *   again, other content -32600
  *
- * Floor 3; owned by Session. Law 3: 1,024 keys a session, then the oldest finished one is forgotten; outcomes by the bytes of
- * `maxReplayBytes`, then the oldest is let go and a repeat of it is told -32005, never handled twice; finished ones by age.
- * Keys are bounded by their count alone: weighed with the outcomes, 240 of them would leave no room for any.
+ * Floor 3; owned by Session. Law 3: 1,024 keys a session, then the oldest answered one is forgotten; outcomes by the bytes of
+ * `maxReplayBytes`, then the oldest is let go and a repeat of it is told -32005, never handled twice; by age, once the client surely
+ * has the outcome: one that may not have arrived is kept as long as its session; of one that has, the key is enough: a
+ * repeat is told -32005 if the outcome was long. All of a gateway by their room in its Budget: outcomes go first, then keys.
+ * A session's keys are bounded by their count alone: weighed with the outcomes, 240 of them would leave no room for any.
  * A request that the agent did not take (`busy`) is no outcome: its key is free again.
  */
 import { hash } from "node:crypto"
+import type { Holder } from "./Budget.ts"
 import type { House, Pending } from "./Connection.ts"
 import type { Call, Id } from "./JsonRpc.ts"
 import * as JsonRpc from "./JsonRpc.ts"
@@ -19,7 +22,7 @@ import * as JsonRpc from "./JsonRpc.ts"
 const maxKeys = 1024
 
 /** Bytes of an entry besides its key's and its outcome's. */
-const entryBytes = 200
+const entryBytes = 240
 
 /** A repeat that waits for the outcome. */
 export interface Repeat {
@@ -28,6 +31,7 @@ export interface Repeat {
 }
 
 export interface Keyed {
+  readonly key: string
   readonly content: string
   /** Of its first arrival. */
   readonly id: Id
@@ -36,9 +40,10 @@ export interface Keyed {
   outcome: string | undefined
   /** The number of the frame that answered it under its own id; 0 when that is not known. */
   seq: number
-  finishedAt: number
+  /** When its answer was sent; Infinity before. */
+  sentAt: number
   /** Besides its outcome's. */
-  bytes: number
+  readonly bytes: number
 }
 
 /** Stands for an outcome that was let go. */
@@ -47,15 +52,24 @@ const letGo = JsonRpc.errorOf(JsonRpc.outcomeLost)
 const contentOf = (call: Call): string =>
   hash("sha256", JSON.stringify([call.method, call.params ?? null]), "base64url")
 
-export class RequestKeys {
+export class RequestKeys implements Holder {
+  /** With the outcomes. */
+  keptBytes = 0
   readonly #house: House
   readonly #keys = new Map<string, Keyed>()
   /** Of outcomes. */
   #bytes = 0
+  /** Those whose outcome is longer than what stands for one that was let go, in the order in which they finished. */
+  readonly #long = new Set<Keyed>()
   #repeating = 0
+  /** Those whose answer was sent, in that order. */
+  readonly #sent = new Set<Keyed>()
+  /** Those whose answer goes with the others of its batch. */
+  readonly #batches = new WeakMap<ReadonlyArray<string>, Array<Keyed>>()
 
   constructor(house: House) {
     this.#house = house
+    house.budget.keys.enter(this)
   }
 
   /** Repeats that wait for an outcome, on whatever sockets they came. */
@@ -79,29 +93,46 @@ export class RequestKeys {
   begin(call: Call): void {
     const key = call.requestKey!
     if (this.#keys.size >= maxKeys) this.#forgetOldest()
-    const bytes = entryBytes + 2 * key.length
+    const id = call.id!
+    const bytes = entryBytes + 2 * key.length + (typeof id === "string" ? 2 * id.length : 0)
     this.#keys.set(key, {
+      key,
       content: contentOf(call),
-      id: call.id!,
+      id,
       repeats: [],
       outcome: undefined,
       seq: 0,
-      finishedAt: Number.POSITIVE_INFINITY,
+      sentAt: Number.POSITIVE_INFINITY,
       bytes
     })
-    this.#house.budget.keep(bytes)
+    this.#keep(bytes)
+    this.#house.budget.keys.fit()
   }
 
-  /** The request has ended so, and is answered by the frame `seq`. Answers with the repeats that wait for it. */
-  finish(key: string, outcome: string, seq: number): ReadonlyArray<Repeat> {
+  /** The request has ended so, and is answered by the frame `seq`, or with `batch`. Answers with the repeats that wait for it. */
+  finish(key: string, outcome: string, seq: number, batch: ReadonlyArray<string> | undefined): ReadonlyArray<Repeat> {
     const keyed = this.#keys.get(key)
     if (keyed === undefined) return []
     keyed.outcome = outcome
     keyed.seq = seq
-    keyed.finishedAt = this.#house.now()
+    if (batch === undefined) this.#answered(keyed)
+    else this.#batches.set(batch, [...(this.#batches.get(batch) ?? []), keyed])
     this.#weigh(outcome.length)
+    if (outcome.length > letGo.length) this.#long.add(keyed)
+    const repeats = this.#release(keyed)
     if (this.#bytes > this.#house.limits.maxReplayBytes) this.#lighten()
-    return this.#release(keyed)
+    this.#house.budget.keys.fit()
+    return repeats
+  }
+
+  /** The answers of a batch are sent. */
+  sent(batch: ReadonlyArray<string>): void {
+    for (const keyed of this.#batches.get(batch) ?? []) this.#answered(keyed)
+  }
+
+  #answered(keyed: Keyed): void {
+    keyed.sentAt = this.#house.now()
+    this.#sent.add(keyed)
   }
 
   /** The request was not taken: the key is free again. Answers with the repeats that wait for it. */
@@ -109,8 +140,10 @@ export class RequestKeys {
     const keyed = this.#keys.get(key)
     if (keyed === undefined) return []
     this.#keys.delete(key)
+    this.#sent.delete(keyed)
+    this.#long.delete(keyed)
     this.#weigh(-(keyed.outcome?.length ?? 0))
-    this.#house.budget.keep(-keyed.bytes)
+    this.#keep(-keyed.bytes)
     return this.#release(keyed)
   }
 
@@ -119,42 +152,57 @@ export class RequestKeys {
     return repeats.splice(0)
   }
 
-  /** Forgets what finished before. */
-  expire(before: number): void {
-    for (const [key, { outcome, finishedAt }] of this.#keys) {
-      if (outcome === undefined) continue
-      if (finishedAt >= before) return
+  /** What was answered before has surely arrived: lets long outcomes go, and forgets what is old of it. */
+  expire(receivedBefore: number, old: number): void {
+    for (const keyed of this.#long) if (keyed.sentAt < receivedBefore) this.#letGo(keyed)
+    for (const { key, sentAt } of this.#sent) {
+      if (sentAt >= Math.min(receivedBefore, old)) return
       this.forget(key)
     }
+  }
+
+  shed(): boolean {
+    for (const keyed of this.#long) return this.#letGo(keyed)
+    return this.#forgetOldest()
   }
 
   /** Forgets all. Answers with the repeats that wait. */
   clear(): ReadonlyArray<Repeat> {
+    this.#house.budget.keys.leave(this)
     return [...this.#keys.keys()].flatMap((key) => this.forget(key))
   }
 
-  #forgetOldest(): void {
-    for (const [key, { outcome }] of this.#keys) {
-      if (outcome === undefined) continue
+  /** False: none was answered. */
+  #forgetOldest(): boolean {
+    for (const { key } of this.#sent) {
       this.forget(key)
-      return
+      return true
     }
+    return false
   }
 
   /** Lets outcomes go, the oldest first, until what is left fits. */
   #lighten(): void {
-    for (const keyed of this.#keys.values()) {
+    for (const keyed of this.#long) {
       if (this.#bytes <= this.#house.limits.maxReplayBytes) return
-      if (keyed.outcome === undefined || keyed.outcome === letGo) continue
-      const spared = keyed.outcome.length - letGo.length
-      if (spared <= 0) continue
-      keyed.outcome = letGo
-      this.#weigh(-spared)
+      this.#letGo(keyed)
     }
+  }
+
+  #letGo(keyed: Keyed): true {
+    this.#long.delete(keyed)
+    this.#weigh(letGo.length - keyed.outcome!.length)
+    keyed.outcome = letGo
+    return true
   }
 
   #weigh(bytes: number): void {
     this.#bytes += bytes
-    this.#house.budget.keep(bytes)
+    this.#keep(bytes)
+  }
+
+  #keep(bytes: number): void {
+    this.keptBytes += bytes
+    this.#house.budget.keys.keep(bytes)
   }
 }

@@ -5,11 +5,12 @@
  *               ^oldest kept
  *
  * Floor 3; made by Sessions for an agent with its first session, gone with its last. A broadcast lies in it once, however
- * many sessions it went to. Law 3: bounded by count and bytes, by age when it is looked at, and by what all rings of the
+ * many sessions it went to. Law 3: bounded by count and bytes, by age where all of its readers surely have it, and by what all rings of the
  * gateway may hold together. What was dropped is remembered by its number, so that a gap is said and never guessed.
  * Cost: an object and the frame's text an answer or event; nothing a session and broadcast.
  */
 import type { Client } from "../actor/Client.ts"
+import type { Holder } from "./Budget.ts"
 import type { House } from "./Connection.ts"
 
 /** A session as its ring sees it. */
@@ -18,6 +19,8 @@ export interface Reader {
   readonly joined: number | undefined
   /** The last frame meant for it alone that the ring has dropped. */
   missed: number
+  /** What was sent before this time of the system clock has surely reached it. */
+  readonly receivedBefore: number
 }
 
 /** A frame that was sent. */
@@ -36,20 +39,21 @@ export interface Kept {
 /** Bytes of an entry besides its frame's. */
 const entryBytes = 96
 
-export class Ring {
+export class Ring implements Holder {
   /** The last number given. */
   seq = 0
   /** Sessions that read it. */
-  readers = 0
+  readonly readers = new Set<Reader>()
   readonly #house: House
   readonly #kept: Array<Kept | undefined> = []
   #head = 0
-  #bytes = 0
+  keptBytes = 0
   /** The last broadcast that was dropped. */
   #dropped = 0
 
   constructor(house: House) {
     this.#house = house
+    house.budget.frames.enter(this)
   }
 
   /** Keeps an answer or event of one session. */
@@ -76,11 +80,8 @@ export class Ring {
     this.#kept.push(kept)
     this.#weigh(bytes)
     const { maxReplay, maxReplayBytes } = this.#house.limits
-    while (this.size > 0) {
-      const full = this.size > maxReplay || this.#bytes > maxReplayBytes
-      if (!full && !this.#house.budget.keepsTooMuch) break
-      this.#drop()
-    }
+    while (this.size > maxReplay || this.keptBytes > maxReplayBytes) this.#drop()
+    this.#house.budget.frames.fit()
     return kept
   }
 
@@ -89,8 +90,8 @@ export class Ring {
   }
 
   #weigh(bytes: number): void {
-    this.#bytes += bytes
-    this.#house.budget.keep(bytes)
+    this.keptBytes += bytes
+    this.#house.budget.frames.keep(bytes)
   }
 
   #drop(): void {
@@ -105,13 +106,24 @@ export class Ring {
     else reader.missed = seq
   }
 
-  /** Drops what was sent before. */
-  expire(before: number): void {
+  /** Drops what was sent before, as far as all readers surely have it. */
+  expire(old: number): void {
+    if (this.size === 0 || this.#kept[this.#head]!.at >= old) return
+    let before = old
+    for (const { receivedBefore } of this.readers) before = Math.min(before, receivedBefore)
     while (this.size > 0 && this.#kept[this.#head]!.at < before) this.#drop()
   }
 
+  shed(): boolean {
+    if (this.size === 0) return false
+    this.#drop()
+    return true
+  }
+
+  /** Its last session has ended. */
   clear(): void {
     while (this.size > 0) this.#drop()
+    this.#house.budget.frames.leave(this)
   }
 
   /** Whether something after `cursor` that was meant for `reader` is no longer here. */

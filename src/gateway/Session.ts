@@ -40,6 +40,8 @@ export class Session extends Conversation implements Reader {
   missed = 0
   /** The system clock's time when its socket was lost. */
   awaySince = 0
+  /** What was sent before this time of the system clock has surely reached its client: while it is away it stands still. */
+  receivedBefore: number
   /** What its present connection was sent: all frames meant for it with a higher number. */
   #sentAfter = 0
   readonly #keys: RequestKeys
@@ -57,7 +59,8 @@ export class Session extends Conversation implements Reader {
     this.ring = ring
     this.#keys = new RequestKeys(house)
     this.#keeper = keeper
-    ring.readers++
+    this.receivedBefore = house.now()
+    ring.readers.add(this)
   }
 
   override get away(): boolean {
@@ -141,8 +144,14 @@ export class Session extends Conversation implements Reader {
     this.#ended = true
     this.over(why)
     for (const { pending } of this.#keys.clear()) this.finish(pending, undefined)
-    this.ring.readers--
+    this.ring.readers.delete(this)
     this.#keeper.ended(this)
+  }
+
+  /** It was not begun. */
+  abandon(): void {
+    this.#keys.clear()
+    this.ring.readers.delete(this)
   }
 
   /** The agent ends it. */
@@ -155,10 +164,10 @@ export class Session extends Conversation implements Reader {
     else this.connection.hangUp(code, reason)
   }
 
-  /** Forgets what is older. */
-  override expire(before: number): void {
-    this.ring.expire(before)
-    this.#keys.expire(before)
+  override expire(receivedBefore: number): void {
+    const { limits, now } = this.house
+    this.receivedBefore = Math.max(this.receivedBefore, receivedBefore)
+    this.#keys.expire(this.receivedBefore, now() - limits.graceMillis)
   }
 
   // ---- in
@@ -186,7 +195,7 @@ export class Session extends Conversation implements Reader {
     if (call.requestKey === undefined || outcome === undefined) return super.answer(call, pending, outcome)
     // of a batch it goes with the others, later
     const seq = pending.answers === undefined ? this.ring.seq + 1 : 0
-    const repeats = this.#keys.finish(call.requestKey, outcome, seq)
+    const repeats = this.#keys.finish(call.requestKey, outcome, seq, pending.answers)
     super.answer(call, pending, outcome)
     for (const repeat of repeats) {
       this.finish(repeat.pending, JsonRpc.answer(repeat.id, outcome))
@@ -223,7 +232,9 @@ export class Session extends Conversation implements Reader {
   }
 
   protected override deliverBatch(answers: ReadonlyArray<string>): void {
-    if (!this.#ended) this.#send(this.ring.keepBatch(answers, this))
+    if (this.#ended) return
+    this.#keys.sent(answers)
+    this.#send(this.ring.keepBatch(answers, this))
   }
 
   #send(kept: Kept): void {

@@ -76,8 +76,9 @@ export class Sessions {
     return wish._tag === "Resume" ? this.#sessions.get(wish.token)?.seat : undefined
   }
 
-  /** Ends those that have been away since before. */
+  /** Forgets what was sent before, and ends those that have been away since before. */
   expire(before: number): void {
+    for (const ring of this.#rings.values()) ring.expire(before)
     for (const session of this.#away) {
       if (session.awaySince >= before) return
       session.end()
@@ -91,7 +92,7 @@ export class Sessions {
 
   /** Of a connection that was to begin one and could not. */
   abandon(session: Session): void {
-    session.ring.readers--
+    session.abandon()
     this.#ended(session)
   }
 
@@ -99,7 +100,7 @@ export class Sessions {
     this.#sessions.delete(session.token)
     this.#away.delete(session)
     if (session.seat !== undefined) this.#leave(session.seat)
-    if (session.ring.readers > 0) return
+    if (session.ring.readers.size > 0) return
     session.ring.clear()
     this.#rings.delete(session.agent)
   }

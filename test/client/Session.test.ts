@@ -317,6 +317,37 @@ describe("after a cut", () => {
     expect(await answer).toBe("a")
   })
 
+  it.each([
+    ["read again before the 1012", 0],
+    ["still to be sent again", 1]
+  ])(
+    "a 1012 says nothing of what an earlier connection may have brought, %s: a fresh gap decides",
+    async (_, behind) => {
+      const { client, cut } = opened({ maxInFlight: 2 })
+      const never = outcome(client.ask("A", {}, { resend: false }))
+      const again = outcome(client.ask("B"))
+      const queued = outcome(client.ask("C", {}, { resend: false }))
+      cut().session({ behind })
+      const next = cut(1012)
+      next.session({ token: "t2", seq: 100, gap: true })
+      expect(await never).toMatchObject({ _tag: "Disconnected", method: "A", unknown: true })
+      expect(next.methods).toEqual(["B", "C"])
+      next.answerAt(101, 2, "b")
+      next.answerAt(102, 3, "c")
+      expect(await Promise.all([again, queued])).toEqual(["b", "c"])
+    }
+  )
+
+  it("cut once, and told 1012 on the last attempt, has an unknown fate", async () => {
+    const { client, cut, world } = opened({ resend: false, maxAttempts: 2 })
+    const written = outcome(client.ask("A"))
+    cut().end(1012)
+    world.advance(world.next ?? 0)
+    world.socket.end(1006)
+    expect(client.status.state).toBe("closed")
+    expect(await written).toBeInstanceOf(Disconnected)
+  })
+
   it("without another attempt, requests have an unknown fate and say so", async () => {
     const { world, client, socket } = opened({ maxAttempts: 1 })
     const written = outcome(client.ask("A"))

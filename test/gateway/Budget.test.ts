@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it } from "vitest"
-import { Budget } from "../../src/gateway/Budget.ts"
+import { Budget, type Holder, type Room } from "../../src/gateway/Budget.ts"
 
 const budgets: Array<Budget> = []
 const made = (max: number): Budget => {
@@ -10,10 +10,37 @@ const made = (max: number): Budget => {
 
 afterEach(() => {
   for (const budget of budgets.splice(0)) {
-    budget.keep(-budget.kept)
+    for (const room of [budget.frames, budget.keys]) room.keep(-room.bytes)
     budget.hold(-budget.held)
   }
 })
+
+/** Keeps `bytes` in a room, in pieces of 10; the first `fixed` of them it may not let go. */
+class Pieces implements Holder {
+  keptBytes = 0
+  readonly #room: Room
+  readonly #fixed: number
+  constructor(room: Room, fixed = 0) {
+    this.#room = room
+    this.#fixed = fixed
+    room.enter(this)
+  }
+  add(pieces: number): void {
+    for (let n = 0; n < pieces; n++) {
+      this.#keep(10)
+      this.#room.fit()
+    }
+  }
+  shed(): boolean {
+    if (this.keptBytes <= this.#fixed) return false
+    this.#keep(-10)
+    return true
+  }
+  #keep(bytes: number): void {
+    this.keptBytes += bytes
+    this.#room.keep(bytes)
+  }
+}
 
 describe("Budget", () => {
   it("closes at 80 %, is spent at all of it", () => {
@@ -28,20 +55,56 @@ describe("Budget", () => {
     expect([budget.closed, budget.spent]).toEqual([false, false])
   })
 
-  it("lets sessions keep half of it, which is held too", () => {
+  it("lets sessions keep half of it, which is held too: frames a quarter, keys a quarter", () => {
     const budget = made(1000)
-    budget.keep(500)
-    expect([budget.keepsTooMuch, budget.held, budget.kept]).toEqual([false, 500, 500])
-    budget.keep(1)
-    expect(budget.keepsTooMuch).toBe(true)
+    budget.frames.keep(250)
+    budget.keys.keep(250)
+    expect([budget.frames.full, budget.keys.full, budget.held, budget.kept]).toEqual([false, false, 500, 500])
+    budget.keys.keep(1)
+    expect([budget.frames.full, budget.keys.full]).toEqual([false, true])
+    budget.frames.keep(1)
+    expect(budget.frames.full).toBe(true)
   })
 
   it("is one for all gateways of the process, each by its own limit", () => {
     const [small, large] = [made(1000), made(10_000)]
     large.hold(900)
-    large.keep(600)
-    expect([small.closed, small.spent, small.keepsTooMuch]).toEqual([true, true, true])
-    expect([large.closed, large.keepsTooMuch]).toEqual([false, false])
-    expect([small.held, large.held]).toEqual([0, 1500])
+    large.keys.keep(300)
+    expect([small.closed, small.spent, small.keys.full, small.frames.full]).toEqual([true, true, true, false])
+    expect([large.closed, large.keys.full]).toEqual([false, false])
+    expect([small.held, large.held]).toEqual([0, 1200])
+  })
+})
+
+describe("a Room that is full", () => {
+  it("takes from who keeps more than an even part, whoever came last", () => {
+    const { keys } = made(4000)
+    const all = Array.from({ length: 10 }, () => new Pieces(keys))
+    for (const [i, one] of all.entries()) one.add(i === 4 ? 100 : 5)
+    expect(all.map(({ keptBytes }) => keptBytes)).toEqual([50, 50, 50, 50, 550, 50, 50, 50, 50, 50])
+    all[0]!.add(60)
+    expect(keys.bytes).toBe(1000)
+    expect(all.slice(1).filter(({ keptBytes }) => keptBytes === 50)).toHaveLength(8)
+  })
+
+  it("takes from others where who keeps most may let nothing go, and ends where nobody may", () => {
+    const { keys } = made(400)
+    const fixed = new Pieces(keys, 1000)
+    const other = new Pieces(keys)
+    other.add(3)
+    fixed.add(8)
+    expect([fixed.keptBytes, other.keptBytes]).toEqual([80, 20])
+    fixed.add(8)
+    expect([fixed.keptBytes, other.keptBytes]).toEqual([160, 0])
+  })
+
+  it("takes nothing from who has left", () => {
+    const { keys } = made(400)
+    const [gone, other] = [new Pieces(keys), new Pieces(keys)]
+    gone.add(12)
+    expect(gone.keptBytes).toBe(100)
+    keys.leave(gone)
+    other.add(2)
+    expect([gone.keptBytes, other.keptBytes]).toEqual([100, 0])
   })
 })

@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, it } from "vitest"
 import { Gate, type Live, open, until } from "./Lab.ts"
-import { call, type Frame, notice, Raw } from "./Raw.ts"
+import { call, notice, Raw } from "./Raw.ts"
+import { flat, keyed, pay, seqs, texts, type Visit } from "./Visit.ts"
 
 let live: Live | undefined
 let gate: Gate
@@ -17,34 +18,7 @@ afterEach(async () => {
   live = undefined
 })
 
-interface Hello {
-  readonly token: string
-  readonly seq: number
-  readonly gap: boolean
-  readonly behind: number
-}
-
-/** A client of a session, and the first frame it got. */
-interface Visit {
-  readonly raw: Raw
-  readonly hello: Hello
-  /** The highest `seq` it has seen. */
-  readonly cursor: () => number
-}
-
-const flat = (raw: Raw): ReadonlyArray<Frame> => raw.frames.flat() as ReadonlyArray<Frame>
-const seqs = (raw: Raw): ReadonlyArray<number> => flat(raw).flatMap(({ seq }) => seq ?? [])
-const texts = (raw: Raw): ReadonlyArray<string> =>
-  flat(raw).flatMap(({ method, params }) => (method === "Filler" ? (params as { text: string }).text : []))
-
-const visit = async (query: string, key = "a"): Promise<Visit> => {
-  const raw = await Raw.open(`${live!.url}/${key}?${query}`)
-  await raw.frame(() => true)
-  const first = raw.frames[0] as Frame
-  expect(first.method).toBe("$/session")
-  const hello = first.params as Hello
-  return { raw, hello, cursor: () => Math.max(hello.seq, ...seqs(raw)) }
-}
+const visit = (query: string, key = "a"): Promise<Visit> => pay(`${live!.url}/${key}?${query}`)
 const begin = (key?: string): Promise<Visit> => visit("session=new", key)
 const back = ({ hello, cursor }: Visit, key?: string): Promise<Visit> =>
   visit(`session=${hello.token}&after=${cursor()}`, key)
@@ -55,11 +29,6 @@ const cut = async ({ raw }: Visit): Promise<void> => {
   raw.socket.terminate()
   await until("its session is away", () => live!.gateway.stats().away === away + 1)
 }
-
-const keyed = (key: string, id: number | string, method: string, params?: unknown) => ({
-  ...call(id, method, params),
-  requestKey: key
-})
 
 describe("a session", () => {
   it("is opt-in: without asking there is no frame of it and no seq", async () => {
@@ -512,6 +481,43 @@ describe("requestKey", () => {
     expect((await raw.answer(5)).error?.code).toBe(-32005)
     raw.send(keyed("k4", 6, "Deep", { value: big(4) }))
     expect((await raw.answer(6)).result).toBe(big(4))
+    raw.socket.terminate()
+  })
+
+  it("of a session with many takes nothing of another's: neither its outcome nor its replay, and half is half", async () => {
+    await lab({ maxHeldBytes: 400_000 })
+    gate.stayOpen()
+    const [quiet, busy] = [await begin("quiet"), await begin("busy")]
+    quiet.raw.send(keyed("k", 1, "Hold", { n: 1 }))
+    await quiet.raw.answer(1)
+    await cut(quiet)
+    const kept: Array<number> = []
+    for (let n = 0; n < 1000; n += 25) {
+      for (let id = n; id < n + 25; id++) busy.raw.send(keyed(`k${id}`, id, "Hold", { n: id }))
+      await busy.raw.answer(n + 24)
+      kept.push(live!.gateway.stats().keptBytes)
+    }
+    expect(Math.max(...kept)).toBeLessThanOrEqual(200_000)
+    const again = await visit(`session=${quiet.hello.token}&after=0`, "quiet")
+    expect(again.hello).toMatchObject({ gap: false, behind: 1 })
+    again.raw.send(keyed("k", 2, "Hold", { n: 1 }))
+    expect((await again.raw.answer(2)).result).toBe(1)
+    busy.raw.send(keyed("k999", "again", "Hold", { n: 999 }))
+    expect((await busy.raw.answer("again")).result).toBe(999)
+    expect(gate.held).toHaveLength(1001)
+    for (const { raw } of [busy, again]) raw.socket.terminate()
+  })
+
+  it("with a long id is weighed by it", async () => {
+    await lab({ maxHeldBytes: 400_000 })
+    const { raw } = await begin()
+    const id = (n: number): string => `${n}`.padStart(8000)
+    for (let n = 0; n < 30; n++) {
+      raw.send(keyed(`k${n}`, id(n), "Kept"))
+      await raw.answer(id(n))
+    }
+    raw.send(keyed("k0", "again", "Flood", { frames: 0, bytes: 0 }))
+    expect(await raw.answer("again")).toMatchObject({ result: null })
     raw.socket.terminate()
   })
 

@@ -65,16 +65,37 @@ export const sessions: ReadonlyArray<Fault> = [
     "session-ring-unbounded",
     "3: a ring is bounded by count",
     "Ring.ts",
-    "const full = this.size > maxReplay ||",
-    "const full ="
+    "while (this.size > maxReplay ||",
+    "while ("
   ),
-  one("session-ring-bytes", "3: a ring is bounded by bytes", "Ring.ts", " || this.#bytes > maxReplayBytes", ""),
+  one("session-ring-bytes", "3: a ring is bounded by bytes", "Ring.ts", " || this.keptBytes > maxReplayBytes", ""),
   one(
     "session-ring-ages",
     "3: what is older than the grace is kept",
     "Ring.ts",
     "this.#kept[this.#head]!.at < before",
     "this.#kept[this.#head]!.at < 0"
+  ),
+  one(
+    "session-unread-ages",
+    "what may not have arrived is kept past the grace",
+    "Ring.ts",
+    "before = Math.min(before, receivedBefore)",
+    "void receivedBefore"
+  ),
+  one(
+    "session-outcome-unread-ages",
+    "an outcome that may not have arrived is kept past the grace",
+    "RequestKeys.ts",
+    "Math.min(receivedBefore, old)",
+    "old"
+  ),
+  one(
+    "session-batch-unsent-ages",
+    "an outcome that waits for others of its batch has not arrived",
+    "RequestKeys.ts",
+    "if (batch === undefined) this.#answered(keyed)",
+    "if (batch === undefined || keyed.bytes > 0) this.#answered(keyed)"
   ),
   one(
     "session-key-forgotten",
@@ -122,7 +143,7 @@ export const sessions: ReadonlyArray<Fault> = [
     "session-keys-crowd-outcomes",
     "3: keys leave the outcomes their room",
     "RequestKeys.ts",
-    "    })\n    this.#house.budget.keep(bytes)\n",
+    "    })\n    this.#keep(bytes)\n",
     "    })\n    this.#weigh(bytes)\n"
   ),
   one(
@@ -131,6 +152,27 @@ export const sessions: ReadonlyArray<Fault> = [
     "RequestKeys.ts",
     "if (this.#bytes > this.#house.limits.maxReplayBytes) this.#lighten()\n",
     ""
+  ),
+  one(
+    "session-keys-starve-all",
+    "3: what keys use is bounded for the whole gateway",
+    "RequestKeys.ts",
+    "    this.#keep(bytes)\n    this.#house.budget.keys.fit()\n",
+    "    this.#keep(bytes)\n"
+  ),
+  one(
+    "session-shed-from-anybody",
+    "one that keeps much takes nobody's little",
+    "Budget.ts",
+    "holder.keptBytes >= even && ",
+    "even >= 0 && "
+  ),
+  one(
+    "session-outcome-held",
+    "of an outcome that has arrived, the key is enough",
+    "RequestKeys.ts",
+    "if (keyed.sentAt < receivedBefore) this.#letGo(keyed)",
+    "if (keyed.sentAt < 0) this.#letGo(keyed)"
   ),
   one(
     "session-two-sockets",
