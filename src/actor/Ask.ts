@@ -43,9 +43,13 @@ export class Ask extends TimerNode {
   readonly caller: unknown
   fiber: Fiber.Fiber<unknown, unknown> | undefined = undefined
   /** Instead of a fiber: what to do with the outcome. */
-  onExit: ((exit: Exit.Exit<unknown, unknown>) => void) | undefined = undefined
+  onExit: ((exit: Exit.Exit<unknown, unknown>, untaken: boolean) => void) | undefined = undefined
   exit: Exit.Exit<unknown, unknown> | undefined = undefined
   phase = WAITING
+  /** A turn that had it has committed and left the answer to another: it forwarded, deferred or stashed it. */
+  passedOn = false
+  /** It ended as if it had never been sent: nothing of it has counted. */
+  untaken = false
   /** Told when the asker gives up a deferred ask. */
   onCancel: (() => void) | undefined = undefined
   #waiter: Suspended | undefined = undefined
@@ -156,9 +160,15 @@ export class Ask extends TimerNode {
     return true
   }
 
+  /** The outcome of one that was not taken after all, unless a turn that had it has counted. */
+  refuse(exit: Exit.Exit<unknown, unknown>): void {
+    if (this.exit === undefined) this.untaken = !this.passedOn
+    this.settle(exit)
+  }
+
   deliver(): void {
     if (this.fiber !== undefined) PrivateFiber.resume(this.fiber, this.exit!)
-    else this.onExit?.(this.exit!)
+    else this.onExit?.(this.exit!, this.untaken)
   }
 
   expired(): void {
@@ -169,6 +179,7 @@ export class Ask extends TimerNode {
       millis: this.millis,
       started
     })
+    this.untaken = !started && !this.passedOn
     this.#withdraw("timedOut", Exit.fail(error))
   }
 

@@ -180,7 +180,7 @@ export class Cell implements Runnable, Owner {
   /** A message hit by the overflow policy: a dead letter; an ask is told at once. */
   drop(tag: number, payload: unknown, origin: unknown, policy: "dropNewest" | "dropOldest"): void {
     this.bury(tag, payload, policy)
-    if (origin instanceof Ask) origin.settle(Exit.fail(new Dropped({ address: this.address, policy })))
+    if (origin instanceof Ask) origin.refuse(Exit.fail(new Dropped({ address: this.address, policy })))
   }
 
   /** Counts an accepted message as dead, with its reason. */

@@ -43,7 +43,7 @@ const overloaded = (cell: Cell, tag: number, origin: unknown, error: LimitReache
   const { runtime } = cell.program
   cell.finished++
   Outputs.discard(cell, staging)
-  if (origin instanceof Ask) origin.settle(Exit.fail(error))
+  if (origin instanceof Ask) origin.refuse(Exit.fail(error))
   else runtime.counts.unheardErrors++
   runtime.reported(cell, { incident: runtime.incident(), tag: cell.tagName(tag), cause: Cause.fail(error) })
 }

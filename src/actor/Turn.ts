@@ -387,6 +387,7 @@ const commit = (
       crashed(cell, tag, payload, origin, Cause.die(error), staging)
       return false
     }
+    if (origin instanceof Ask) origin.passedOn = true
   }
   if (staging.stashes) {
     if (tag >= SIGNAL) {

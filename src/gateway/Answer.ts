@@ -54,6 +54,10 @@ export const failureOf = (error: unknown): JsonRpc.Failure => {
   return JsonRpc.internalError(error instanceof CalleeFailed ? error.incident : undefined)
 }
 
+/** The same of a request that ended with it. */
+export const failureOfExit = (exit: Exit.Exit<unknown, unknown>): JsonRpc.Failure =>
+  failureOf(exit._tag === "Failure" ? Cause.squash(exit.cause) : undefined)
+
 /** The outcome of a request whose agent answered what may not be sent. */
 export const unfit = (codec: Codec, fault: Fault, position: number, why: string, errorOf: ErrorOf): string => {
   const incident = fault(`the answer of "${codec.protocol.tag(position)}" is unfit to send: ${why}`)

@@ -298,7 +298,10 @@ export class Connection implements OutboxOwner, Slowed, Mortal {
       if (n === backlog.length) this.#backlog = undefined
       else backlog.splice(0, n)
     }
-    if (this.pausedSince === undefined || this.#closing) return
+    if (this.#closing) return
+    // behind the backlog: its last frame may have been answered at once, and nothing else comes back here
+    if (this.#draining) this.#drained()
+    if (this.pausedSince === undefined) return
     if (this.#backlog !== undefined || this.#stuffed) this.pausedSince = this.#house.now()
     else {
       this.pausedSince = undefined
@@ -384,7 +387,6 @@ export class Connection implements OutboxOwner, Slowed, Mortal {
   /** There may be room for more. */
   goOn(): void {
     this.#resume()
-    if (this.#draining) this.#drained()
   }
 
   // ---- out
@@ -433,8 +435,9 @@ export class Connection implements OutboxOwner, Slowed, Mortal {
   /** Closes it, after what was sent. */
   hangUp(code: number, reason: string): void {
     if (this.#closing) return
-    this.outbox.finish()
+    // first: what the outbox gets rid of lets a connection that drains go on, and close with another code
     this.#closing = true
+    this.outbox.finish()
     this.closeCode = code
     // a paused socket would not see its peer's close frame
     this.#socket.resume()

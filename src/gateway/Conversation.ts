@@ -159,9 +159,10 @@ export class Conversation implements Client {
 
   #request(id: JsonRpc.Id, position: number, payload: unknown, call: JsonRpc.Call, pending: Pending): void {
     let settled = false
-    const request = this.#line!.request(position, payload, this.house.limits.requestMillis, (exit) => {
+    const request = this.#line!.request(position, payload, this.house.limits.requestMillis, (exit, untaken) => {
       settled = true
       this.#requests.delete(id)
+      if (untaken && this.listening) return this.untaken(call, pending, Answer.failureOfExit(exit))
       // without a listener there is nobody to encode an answer for
       this.answer(call, pending, this.listening ? this.#outcome(position, exit) : undefined)
     })
@@ -177,9 +178,10 @@ export class Conversation implements Client {
       hearing: () => this.connection?.deaf === false,
       send: (frame) => this.deliver(frame),
       room: Effect.suspend(() => this.#room()),
-      end: (exit) => {
+      end: (exit, untaken) => {
         ended = true
         this.#requests.delete(id)
+        if (untaken && this.listening) return this.untaken(call, pending, Answer.failureOfExit(exit))
         const why = unfitOf(exit)
         const outcome = (): string =>
           why === undefined
@@ -249,7 +251,7 @@ export class Conversation implements Client {
     this.finish(pending, outcome === undefined ? undefined : JsonRpc.answer(call.id!, outcome))
   }
 
-  /** A request was not begun, for a reason that may pass. */
+  /** A request was not begun, or nothing of it counts, for a reason that may pass. */
   protected untaken(call: JsonRpc.Call, pending: Pending, failure: JsonRpc.Failure): void {
     this.finish(pending, this.dialect.error(call.id!, failure))
   }

@@ -25,8 +25,8 @@ export interface Sink {
   readonly send: (frame: string) => void
   /** Waits while more is unsent than may be. */
   readonly room: Effect.Effect<void>
-  /** The stream has ended: once. */
-  readonly end: (exit: Exit.Exit<unknown, unknown>) => void
+  /** The stream has ended: once; `untaken`: as if it had never been asked for. */
+  readonly end: (exit: Exit.Exit<unknown, unknown>, untaken: boolean) => void
 }
 
 /** An element did not fit its Schema. */
@@ -58,7 +58,7 @@ export class StreamReply implements Request {
 
   /** Sends the request; answers with why not. */
   open(line: Line, payload: unknown, millis: number): TellError | AskCycle | undefined {
-    const ask = line.stream(this.#position, payload, millis, (exit) => this.#opened(line, exit))
+    const ask = line.stream(this.#position, payload, millis, (exit, untaken) => this.#opened(line, exit, untaken))
     if (!("elements" in ask)) return ask
     this.#ask = ask
     return undefined
@@ -101,14 +101,14 @@ export class StreamReply implements Request {
     return dialect.acknowledges ? Effect.andThen(this.#acknowledged, room) : room
   }
 
-  #opened(line: Line, exit: Exit.Exit<unknown, unknown>): void {
-    if (Exit.isFailure(exit)) return this.#sink.end(this.#stopped ?? exit)
+  #opened(line: Line, exit: Exit.Exit<unknown, unknown>, untaken: boolean): void {
+    if (Exit.isFailure(exit)) return this.#sink.end(this.#stopped ?? exit, untaken)
     const elements = this.#ask!.elements
     const fiber = line.run(Stream.runForEachArray(elements, (values) => this.#chunk(values)))
     this.#fiber = fiber
     fiber.addObserver((end) => {
       this.#ask!.leave()
-      this.#sink.end(Exit.isSuccess(end) ? Exit.void : (this.#stopped ?? end))
+      this.#sink.end(Exit.isSuccess(end) ? Exit.void : (this.#stopped ?? end), false)
     })
   }
 

@@ -49,12 +49,15 @@ export class Line {
     return this.#cell.alive
   }
 
-  /** Sends a request; `onExit` is called once, after the turn that settles it. Answers with a refusal instead of a request. */
+  /**
+   * Sends a request; `onExit` is called once, after the turn that settles it; `untaken`: as if it had never been sent, and may
+   * be sent again. Answers with a refusal instead of a request.
+   */
   request(
     position: number,
     payload: unknown,
     millis: number,
-    onExit: (exit: Exit.Exit<unknown, unknown>) => void
+    onExit: (exit: Exit.Exit<unknown, unknown>, untaken: boolean) => void
   ): Request | TellError | AskCycle {
     const cell = this.#cell
     if (!cell.alive) return Refusal.closed(cell.ref, this.#system)
@@ -71,7 +74,7 @@ export class Line {
     position: number,
     payload: unknown,
     millis: number,
-    onExit: (exit: Exit.Exit<unknown, unknown>) => void
+    onExit: (exit: Exit.Exit<unknown, unknown>, untaken: boolean) => void
   ): Streaming.StreamAsk | TellError | AskCycle {
     const cell = this.#cell
     if (!cell.alive) return Refusal.closed(cell.ref, this.#system)

@@ -87,6 +87,23 @@ describe("drain", () => {
     expect(raw.frames).toHaveLength(3)
   })
 
+  it("closes one that it slowed as soon as what waited is answered, be it the last of it at once", async () => {
+    await lab({ drainTimeout: 3000, maxMessageRate: 20 })
+    gate.stayOpen()
+    const raw = await client("a")
+    const closed = watch([raw])
+    // two seconds' worth is 40: behind the 41st it waits
+    for (let n = 1; n <= 41; n++) raw.send(call(n, "Kept"))
+    raw.send(call("last", "NoSuchMethod"))
+    await until("it is slowed", () => live!.gateway.stats().slowed === 1)
+    await until("all were read", () => live!.gateway.stats().framesIn === 42)
+    const report = await drained(live!.run(live!.gateway.drain))
+    expect(report).toMatchObject({ closed: 1, cut: 0, lost: 0 })
+    expect(await raw.answer("last")).toMatchObject({ error: { code: -32601 } })
+    await raw.closed
+    expect(closed).toMatchObject([{ code: 1012 }])
+  })
+
   it("cuts after drainTimeout, and reports what was lost: requests, and sessions that were away", async () => {
     await lab({ drainTimeout: 50 })
     const [slow, away, idle] = [await client("a"), await client("b", "?session=new"), await client("c")]

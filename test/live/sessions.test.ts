@@ -1,3 +1,4 @@
+import { TestClock } from "effect/testing"
 import { afterEach, describe, expect, it } from "vitest"
 import { Gate, type Live, open, until } from "./Lab.ts"
 import { call, notice, Raw } from "./Raw.ts"
@@ -469,6 +470,48 @@ describe("requestKey", () => {
     raw.send(keyed("bad", 6, "Hold", { n: 6 }))
     expect((await raw.answer(6)).result).toBe(6)
     raw.socket.terminate()
+  })
+
+  it.each(["dropNewest", "dropOldest"] as const)("of a request that %s dropped is free again", async (overflow) => {
+    await lab({}, { mailbox: { capacity: 1, overflow } })
+    const { raw } = await begin()
+    raw.send(call(1, "Hold", { n: 1 }))
+    await until("the handler waits", () => gate.held.length === 1)
+    const both = [call(2, "Kept"), keyed("k", 3, "Hold", { n: 3 })]
+    for (const each of overflow === "dropNewest" ? both : both.toReversed()) raw.send(each)
+    expect((await raw.answer(3)).error).toMatchObject({ code: -32001, data: { retryable: true } })
+    gate.stayOpen()
+    await raw.answer(2)
+    raw.send(keyed("k", 4, "Hold", { n: 3 }))
+    expect((await raw.answer(4)).result).toBe(3)
+    raw.send(keyed("k", 5, "Hold", { n: 3 }))
+    expect((await raw.answer(5)).result).toBe(3)
+    expect(gate.held).toEqual([1, 3])
+    raw.socket.terminate()
+  })
+
+  it("of a request that timed out before its handler began is free again; in its handler, it is not", async () => {
+    gate = new Gate()
+    live = await open(gate, { requestTimeout: 100 }, {}, TestClock.layer())
+    const { raw } = await begin()
+    raw.send(notice("Hold", { n: 0 }))
+    raw.send(keyed("queued", 1, "Hold", { n: 1 }))
+    await until("both were read", () => live!.gateway.stats().framesIn === 2)
+    await live.run(TestClock.adjust(100))
+    expect((await raw.answer(1)).error).toMatchObject({ code: -32003, data: { started: false } })
+    gate.open()
+    raw.send(keyed("begun", 2, "Hold", { n: 2 }))
+    await until("its handler waits", () => gate.held.length === 2)
+    await live.run(TestClock.adjust(100))
+    expect((await raw.answer(2)).error).toMatchObject({ code: -32003, data: { started: true } })
+    gate.stayOpen()
+    raw.send(keyed("queued", 3, "Hold", { n: 1 }))
+    raw.send(keyed("begun", 4, "Hold", { n: 2 }))
+    expect((await raw.answer(3)).result).toBe(1)
+    expect((await raw.answer(4)).error).toMatchObject({ code: -32003, data: { started: true } })
+    expect(gate.held).toEqual([0, 2, 1])
+    raw.socket.close(1000)
+    await until("it is gone", () => live!.gateway.stats().connections === 0)
   })
 
   it("outlives its kept outcome: a repeat is told -32005 and not handled again", async () => {

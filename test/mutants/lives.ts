@@ -606,8 +606,8 @@ export const lives: ReadonlyArray<Fault> = [
     "quiet-never",
     "a shutdown does not wait for backoffs",
     "supervision/ActorSystem.ts",
-    " && cell.extra?.delay === undefined)) return false",
-    ")) return false"
+    " && cell.extra?.delay === undefined)) quiet = false",
+    ")) quiet = false"
   ),
   one(
     "flood",

@@ -217,7 +217,7 @@ export const messages: ReadonlyArray<Fault> = [
     "ask-dropped-in-silence",
     "5: an ask hit by a policy fails at once",
     "actor/Cell.ts",
-    "    if (origin instanceof Ask) origin.settle(Exit.fail(new Dropped({ address: this.address, policy })))\n",
+    "    if (origin instanceof Ask) origin.refuse(Exit.fail(new Dropped({ address: this.address, policy })))\n",
     ""
   ),
   one(

@@ -1,0 +1,71 @@
+import { describe, expect, it } from "@effect/vitest"
+import { Effect } from "effect"
+import { TestClock } from "effect/testing"
+import { Actor, type ActorRef, ActorSystem } from "troupe"
+import { TestSystem } from "troupe/testkit"
+import type { Client } from "../../src/actor/Client.ts"
+import * as Edge from "../../src/supervision/Edge.ts"
+import { type Me, type P, scripted, send } from "../actor/Scripted.ts"
+
+const client: Client = {
+  id: "c",
+  principal: undefined,
+  session: undefined,
+  away: false,
+  sendNow: () => true,
+  sendShared: () => true,
+  close: () => {}
+}
+
+type Script = (self: Me, other: ActorRef<P>) => unknown
+
+const waits: Script = () => Effect.never
+const forwards: Script = (self, other) => {
+  self.forward(other, "Run", () => Actor.reply("the other's"))
+  return Actor.noReply()
+}
+const stashes: Script = (self) => {
+  self.stash()
+  return Actor.noReply()
+}
+const answers: Script = () => Actor.reply(1)
+
+interface Case {
+  readonly name: string
+  readonly script: Script
+  /** Whose handler waits, and whose mailbox is full behind it. */
+  readonly busy?: "a" | "b"
+  readonly full?: boolean
+  readonly untaken: boolean
+}
+
+const cases: ReadonlyArray<Case> = [
+  { name: "that was answered", script: answers, untaken: false },
+  { name: "that its mailbox dropped", script: answers, busy: "a", full: true, untaken: true },
+  { name: "that timed out in its mailbox", script: answers, busy: "a", untaken: true },
+  { name: "that timed out in its handler", script: waits, untaken: false },
+  { name: "that would have held too much", script: stashes, untaken: true },
+  { name: "that was forwarded, and dropped there", script: forwards, busy: "b", full: true, untaken: false },
+  { name: "that was forwarded, and timed out in that mailbox", script: forwards, busy: "b", untaken: false }
+]
+
+describe("A request", () => {
+  it.effect.each(cases)("$name ends as if it had never been sent: $untaken", ({ script, busy, full, untaken }) =>
+    Effect.gen(function* () {
+      const { system } = yield* ActorSystem
+      const { behavior } = scripted({ stash: 0, mailbox: { capacity: 1, overflow: "dropNewest" } })
+      const [ref, other] = [yield* ActorSystem.spawn(behavior, "a"), yield* ActorSystem.spawn(behavior, "b")]
+      const whom = busy === "a" ? ref : other
+      if (busy !== undefined) send(whom, () => Effect.never)
+      yield* TestClock.adjust(1)
+      if (full === true) whom.tellUnsafe("Note", "fills it")
+      const line = Edge.visit(system, ref as ActorRef<never>, client) as Edge.Line
+      const ends: Array<boolean> = []
+      const ended = (_: unknown, as: boolean): void => void ends.push(as)
+      line.request(0, (self: Me) => script(self, other), 1000, ended)
+      yield* TestClock.adjust(1000)
+      expect(ends).toEqual([untaken])
+      yield* Effect.all([ref.stop({ mode: "kill" }), other.stop({ mode: "kill" })])
+    }).pipe(Effect.provide(TestSystem.layer))
+  )
+})
