@@ -87,7 +87,7 @@ export interface House {
   readonly wall: () => number
   /** Why nobody may come in now; who comes back to a session may when others may not. */
   readonly closed: (returns: boolean) => string | undefined
-  /** The place of the session that is away and that somebody would come back to. */
+  /** The place of the session that somebody would come for. */
   readonly seat: (wish: Wish) => Pass | undefined
   /** Whether there is no room for one more agent. */
   readonly populated: () => boolean
@@ -119,7 +119,7 @@ export class Pass {
   principal: Principal | undefined = undefined
   /** Kept for `$/auth`, where there is `authenticate`. */
   handshake: Handshake.Handshake | undefined = undefined
-  /** Of the session that it would come back to: free when it does, and until then taken. */
+  /** Of the session that it would come for: free when it does, and until then taken. */
   former: Pass | undefined = undefined
   /** Counted for its principal. */
   known = false
@@ -325,7 +325,7 @@ export class Admission {
   /** Whether there is room for who has been let in; then it is counted. */
   #crowd(pass: Pass): Refusal | undefined {
     const id = pass.principal?.id
-    // somebody else's session, or one that has ended or is back meanwhile
+    // somebody else's session, or one that has ended or that another has come for meanwhile
     if (pass.former?.gone === true || pass.former?.principal?.id !== id) pass.former = undefined
     const { former } = pass
     const closed = this.#house.closed(former !== undefined)
