@@ -93,6 +93,25 @@ describe("Handshake", () => {
     expect({ ...handshake.query }).toEqual({ b: "1" })
   })
 
+  it.each([
+    ["plain", "session"],
+    ["its name in escapes", "%73ession"]
+  ])("shows the token of a session nowhere, and cuts it out of a text: %s", (_, name) => {
+    const session = "S".repeat(43)
+    const handshake = Handshake.read(request({}, `/agents/Lab/a?b=1&${name}=${session}&after=3`), "192.0.2.1")
+    expect(inspect(handshake, { depth: 9 })).not.toContain(session)
+    expect(JSON.stringify(handshake)).not.toContain(session)
+    expect(handshake).toMatchObject({ url: "/agents/Lab/a?b=1&after=3", token: undefined })
+    expect({ ...handshake.query }).toEqual({ b: "1", after: "3" })
+    expect(Redacted.value(handshake.session!)).toBe(session)
+    expect(Handshake.hush(`no ${session}`, Handshake.renewed(handshake, "s3cret"))).toBe("no <session>")
+  })
+
+  it("has no session for a new one", () => {
+    const handshake = Handshake.read(request({}, "/agents/Lab/a?session=new"), "192.0.2.1")
+    expect(handshake).toMatchObject({ url: "/agents/Lab/a", session: undefined })
+  })
+
   it("takes the header first, then the subprotocol", () => {
     const all = { authorization: "bearer one", "sec-websocket-protocol": "bearer.two" }
     expect(Redacted.value(Handshake.read(request(all, "/?token=three"), "").token!)).toBe("one")

@@ -104,6 +104,17 @@ describe("authenticate", () => {
     expect(gate.hooks).toEqual([])
   })
 
+  it("leaves the token of a session out of the log when it fails over the URL that it saw, and over the token itself", async () => {
+    const session = "S".repeat(43)
+    const failing = (handshake: Handshake) =>
+      Effect.die(new Error(`cannot read ${handshake.url} of ${handshake.session && Redacted.value(handshake.session)}`))
+    await lab({ authenticate: failing })
+    expect((await knock(`a?session=${session}&after=0&token=s3cret`)).status).toBe(500)
+    await until("it is logged", () => gate.logs.length > 0)
+    expect(gate.logs.join()).toContain("cannot read /agents/Lab/a?after=0 of <session>")
+    expect(gate.logs.join()).not.toContain(session)
+  })
+
   it("is not shown a token that stands alone among the subprotocols: nothing could be answered that is no token", async () => {
     await lab({ authenticate })
     expect(await knock("a", { "sec-websocket-protocol": "bearer.ann.s3cret" })).toMatchObject({
