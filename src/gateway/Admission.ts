@@ -6,9 +6,10 @@
  *
  * Floor 3; one a gateway. The cheap questions come first; the user's Effects run in fibers of their own, bounded by
  * `handshakeTimeout` (503), interrupted when the socket goes; without `authenticate` no fiber runs and all is answered at once.
- * Law 3: connections an address, a principal and in all, and the living agents of a principal, are bounded. Of addresses the
+ * Law 3: connections an address, a principal and in all, and the living agents of each maker, are bounded. Of addresses the
  * default is 256: an office behind one router, and not a machine room. This host's own addresses are counted only where the
- * option is given: there a proxy stands, whose clients would all be one (`trustProxy` tells them apart).
+ * option is given: there a proxy stands, whose clients would all be one (`trustProxy` tells them apart). Where nobody is known,
+ * an address is who makes agents. A connection makes its agent when it comes in, a POST at its first valid call: `reach`.
  * Law 12: what failed is told by its status; a defect is an incident, logged with the token cut out of it.
  */
 import { Cause, Context, Effect, Exit, Result, Schema, Tracer } from "effect"
@@ -86,7 +87,7 @@ export interface House {
   readonly wall: () => number
   /** Why nobody may come in now; who comes back to a session may when others may not. */
   readonly closed: (returns: boolean) => string | undefined
-  /** The place of the session that is away and that somebody would come back to. */
+  /** The place of the session that somebody would come for. */
   readonly seat: (wish: Wish) => Pass | undefined
   /** Whether there is no room for one more agent. */
   readonly populated: () => boolean
@@ -112,22 +113,24 @@ export class Pass {
   readonly codec: Codec
   readonly key: string
   readonly group: string
-  /** How many of its address there may be. */
+  /** How many of its address there may be, and how many living agents that it made while nobody is known. */
   readonly most: number
+  readonly mostAgents: number
   principal: Principal | undefined = undefined
   /** Kept for `$/auth`, where there is `authenticate`. */
   handshake: Handshake.Handshake | undefined = undefined
-  /** Of the session that it would come back to: free when it does, and until then taken. */
+  /** Of the session that it would come for: free when it does, and until then taken. */
   former: Pass | undefined = undefined
   /** Counted for its principal. */
   known = false
   gone = false
 
-  constructor(codec: Codec, key: string, group: string, most: number) {
+  constructor(codec: Codec, key: string, address: string, limits: AdmissionLimits) {
     this.codec = codec
     this.key = key
-    this.group = group
-    this.most = most
+    this.group = Peer.group(address)
+    this.most = Peer.most(address, limits.maxConnectionsPerAddress, Peer.connections)
+    this.mostAgents = Peer.most(address, limits.maxAgentsPerAddress, Peer.agents)
   }
 
   /** The agent's. */
@@ -184,17 +187,20 @@ export class Admission {
   /** Asks for a request; `done` is called once, at once or later, unless the answer, a way to give up, is called before. */
   admit(request: IncomingMessage, done: (verdict: Pass | Refusal) => void): () => void {
     const refuse = (refusal: Refusal): (() => void) => {
-      this.refused[refusal.status] = (this.refused[refusal.status] ?? 0) + 1
+      this.#count(refusal)
       done(refusal)
       return nothing
     }
+    // a POST may turn out to call nothing
+    const crowdOf = (pass: Pass): Refusal | undefined =>
+      this.#crowd(pass) ?? (request.method === "POST" ? undefined : this.#made(pass))
     const target = this.#target(request)
     if (target instanceof Refusal) return refuse(target)
     const pass = this.#seat(request, ...target)
     if (pass instanceof Refusal) return refuse(pass)
     const { handshake } = pass
     if (handshake === undefined) {
-      const crowd = this.#crowd(pass)
+      const crowd = crowdOf(pass)
       if (crowd === undefined) done(pass)
       else {
         this.leave(pass)
@@ -204,7 +210,7 @@ export class Admission {
     }
     const give = this.#vet(handshake, pass, (verdict) => {
       pass.principal = verdict instanceof Refusal ? undefined : verdict
-      const refusal = verdict instanceof Refusal ? verdict : this.#crowd(pass)
+      const refusal = verdict instanceof Refusal ? verdict : crowdOf(pass)
       if (refusal === undefined) return done(pass)
       this.leave(pass)
       refuse(refusal)
@@ -212,6 +218,17 @@ export class Admission {
     return () => {
       if (give()) this.leave(pass)
     }
+  }
+
+  /** Whether a POST may call its agent, made by that where it does not live: why not. */
+  reach(pass: Pass): Refusal | undefined {
+    const refusal = this.#made(pass)
+    if (refusal !== undefined) this.#count(refusal)
+    return refusal
+  }
+
+  #count({ status }: Refusal): void {
+    this.refused[status] = (this.refused[status] ?? 0) + 1
   }
 
   /** Whose page may read the answer to this POST: `Origin.shares`. */
@@ -289,14 +306,13 @@ export class Admission {
   #seat(request: IncomingMessage, codec: Codec, key: string): Pass | Refusal {
     const { limits, authenticate } = this.#rules
     const address = Peer.of(request, limits.trustProxy)
-    const group = Peer.group(address)
-    const pass = new Pass(codec, key, group, Peer.most(address, limits.maxConnectionsPerAddress))
+    const pass = new Pass(codec, key, address, limits)
     const former = request.method === "GET" ? this.#house.seat(wish(request.url ?? "")) : undefined
     if (former?.agent === pass.agent) pass.former = former
     const closed = this.#house.closed(pass.former !== undefined)
     if (closed !== undefined) return new Refusal(503, closed)
     if (this.#beside(pass, pass.former) >= pass.most) return crowded
-    Peer.count(this.#byAddress, group, 1)
+    Peer.count(this.#byAddress, pass.group, 1)
     if (authenticate !== undefined) pass.handshake = Handshake.read(request, address)
     return pass
   }
@@ -306,10 +322,10 @@ export class Admission {
     return (this.#byAddress.get(group) ?? 0) - (former?.group === group ? 1 : 0)
   }
 
-  /** Whether there is room for who has been let in, and for the agent it may make; then it is counted. */
+  /** Whether there is room for who has been let in; then it is counted. */
   #crowd(pass: Pass): Refusal | undefined {
     const id = pass.principal?.id
-    // somebody else's session, or one that has ended or is back meanwhile
+    // somebody else's session, or one that has ended or that another has come for meanwhile
     if (pass.former?.gone === true || pass.former?.principal?.id !== id) pass.former = undefined
     const { former } = pass
     const closed = this.#house.closed(former !== undefined)
@@ -320,20 +336,25 @@ export class Admission {
     if (others >= limits.maxConnectionsPerPrincipal) {
       return new Refusal(429, "too many connections of this principal")
     }
-    const { type } = pass.codec.protocol
-    if (!this.#house.system.registry.kind(type).cells.has(pass.key)) {
-      if (this.#house.populated()) return new Refusal(503, "this host is full")
-      if (id !== undefined) {
-        if (this.#creators.full(id, limits.maxAgentsPerPrincipal)) {
-          return new Refusal(429, "too many agents of this principal")
-        }
-        this.#creators.add(id, pass.agent)
-      }
-    }
     if (id !== undefined) {
       pass.known = true
       Peer.count(this.#byPrincipal, id, 1)
     }
+    return undefined
+  }
+
+  /** Whether there is room for its agent, where that does not live; then it counts for who makes it. */
+  #made({ codec, key, agent, group, mostAgents, principal }: Pass): Refusal | undefined {
+    if (this.#house.system.registry.kind(codec.protocol.type).cells.has(key)) return undefined
+    if (this.#house.populated()) return new Refusal(503, "this host is full")
+    // with `authenticate` everybody has a principal, without it nobody: no maker is taken for another
+    const [maker, most, of] =
+      principal === undefined
+        ? [group, mostAgents, "address"]
+        : [principal.id, this.#rules.limits.maxAgentsPerPrincipal, "principal"]
+    if (this.#creators.full(maker, most)) return new Refusal(429, `too many agents of this ${of}`)
+    if (most === Number.POSITIVE_INFINITY) this.#creators.forget(agent)
+    else this.#creators.add(maker, agent)
     return undefined
   }
 

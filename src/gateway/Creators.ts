@@ -1,17 +1,19 @@
 /**
- * Who has made which agents: bounds the living agents that one principal may call into being.
+ * Who has made which agents: bounds the living agents that one maker may call into being.
  *
- *   principal -> its agents, "Type/key"        agent -> its principal
+ *   maker -> its agents, "Type/key"        agent -> its maker
  *
- * Floor 3; one a gateway; knows agents by address and asks whether one lives. Law 3: bounded a principal, and so by `maxAgents`:
- * an agent that has ended is forgotten when its principal's count is full, or when over half of all here have ended.
+ * Floor 3; one a gateway, where a maker is a principal, or, where nobody is known, an address by its group (`Peer`). Knows
+ * agents by address and asks whether one lives. Law 3: bounded a maker, and so by `maxAgents`: an agent that has ended is
+ * forgotten when its maker's count is full, or when over half of all here have ended.
  * An agent counts for who made it, whoever uses it since, and as long as it lives; made anew, for who made it anew.
- * Cost: two entries an agent that a principal made; nothing is done when an agent ends.
+ * Cost: two entries an agent that is counted; nothing is done when an agent ends; who is full and asks for one more has all
+ * of its own looked at.
  */
 export class Creators {
   readonly #lives: (agent: string) => boolean
-  readonly #byPrincipal = new Map<string, Set<string>>()
-  readonly #creators = new Map<string, string>()
+  readonly #byMaker = new Map<string, Set<string>>()
+  readonly #makers = new Map<string, string>()
   #sweepAt = 1024
 
   constructor(lives: (agent: string) => boolean) {
@@ -20,38 +22,39 @@ export class Creators {
 
   /** Agents remembered, ended ones among them. */
   get size(): number {
-    return this.#creators.size
+    return this.#makers.size
   }
 
-  /** Living agents that `principal` made; counted only as far as it takes to see whether they are fewer than `limit`. */
-  full(principal: string, limit: number): boolean {
-    const made = this.#byPrincipal.get(principal)
+  /** Living agents that `maker` made; counted only as far as it takes to see whether they are fewer than `limit`. */
+  full(maker: string, limit: number): boolean {
+    const made = this.#byMaker.get(maker)
     if (made === undefined || made.size < limit) return false
-    for (const agent of made) if (!this.#lives(agent)) this.#forget(agent)
+    for (const agent of made) if (!this.#lives(agent)) this.forget(agent)
     return made.size >= limit
   }
 
-  /** `principal` makes `agent`. */
-  add(principal: string, agent: string): void {
-    this.#forget(agent)
-    if (this.#creators.size >= this.#sweepAt) this.#sweep()
-    const made = this.#byPrincipal.get(principal)
-    if (made === undefined) this.#byPrincipal.set(principal, new Set([agent]))
+  /** `maker` makes `agent`. */
+  add(maker: string, agent: string): void {
+    this.forget(agent)
+    if (this.#makers.size >= this.#sweepAt) this.#sweep()
+    const made = this.#byMaker.get(maker)
+    if (made === undefined) this.#byMaker.set(maker, new Set([agent]))
     else made.add(agent)
-    this.#creators.set(agent, principal)
+    this.#makers.set(agent, maker)
+  }
+
+  /** Nobody's: one that is made anew by who is not counted. */
+  forget(agent: string): void {
+    const maker = this.#makers.get(agent)
+    if (maker === undefined) return
+    this.#makers.delete(agent)
+    const made = this.#byMaker.get(maker)!
+    made.delete(agent)
+    if (made.size === 0) this.#byMaker.delete(maker)
   }
 
   #sweep(): void {
-    for (const agent of this.#creators.keys()) if (!this.#lives(agent)) this.#forget(agent)
-    this.#sweepAt = Math.max(1024, 2 * this.#creators.size)
-  }
-
-  #forget(agent: string): void {
-    const principal = this.#creators.get(agent)
-    if (principal === undefined) return
-    this.#creators.delete(agent)
-    const made = this.#byPrincipal.get(principal)!
-    made.delete(agent)
-    if (made.size === 0) this.#byPrincipal.delete(principal)
+    for (const agent of this.#makers.keys()) if (!this.#lives(agent)) this.forget(agent)
+    this.#sweepAt = Math.max(1024, 2 * this.#makers.size)
   }
 }

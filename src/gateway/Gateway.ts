@@ -424,12 +424,12 @@ class Listener {
 
   /**
    * Why nobody may come in: it closes; connections, or four fifths of the bytes that all may hold, leave no room. Sessions that
-   * are away count as connections, but for one whose client `returns`.
+   * are away count as connections, but for one whose client `returns`; a socket whose session was taken over counts no more.
    */
   #closed(returns: boolean): string | undefined {
     if (this.#draining) return "this host is closing"
     const { maxConnections } = this.#limits
-    const places = this.#connections.size + this.#sessions.away - (returns ? 1 : 0)
+    const places = this.#connections.size + this.#sessions.away - this.#sessions.leaving - (returns ? 1 : 0)
     const full = places >= maxConnections || (!returns && this.#house.budget.closed)
     return full ? "this host is full" : undefined
   }

@@ -143,7 +143,7 @@ export class Http {
     const giveUp = admission.admit(request, (verdict) => {
       vetting = false
       if (!(verdict instanceof Pass)) return tell(response, verdict.status, verdict.why, verdict.headers)
-      const post = new Post(verdict, house, response)
+      const post = new Post(verdict, house, response, () => admission.reach(verdict))
       this.posts.add(post)
       post.run(host.system, request, () => {
         this.posts.delete(post)

@@ -21,6 +21,11 @@ export interface LimitOptions {
   readonly maxConnectionsPerPrincipal?: number
   /** Living agents that the connections of one principal have made; one more gets HTTP 429. 1-1,000,000, default 1,024. */
   readonly maxAgentsPerPrincipal?: number
+  /**
+   * The same where nobody is known: living agents that one address has made, IPv6 by its first 64 bits, by connections and
+   * POSTs; one more gets HTTP 429. 1-1,000,000, default 1,024; addresses of this host itself are counted only where it is given.
+   */
+  readonly maxAgentsPerAddress?: number
   /** Proxies of your own before this host: so many of the last entries in X-Forwarded-For are true. 0-16, default 0. */
   readonly trustProxy?: number
   /** A request that is not let in after this gets HTTP 503 or 408, or is cut; TLS included. Default 10 seconds. */
@@ -105,6 +110,8 @@ export interface AdmissionLimits {
   readonly maxConnectionsPerAddress: number | undefined
   readonly maxConnectionsPerPrincipal: number
   readonly maxAgentsPerPrincipal: number
+  /** Undefined: 1,024, and this host's own addresses are not counted. */
+  readonly maxAgentsPerAddress: number | undefined
   readonly trustProxy: number
   readonly handshakeMillis: number
 }
@@ -132,6 +139,7 @@ const names: ReadonlyArray<keyof LimitOptions> = [
   "maxConnectionsPerAddress",
   "maxConnectionsPerPrincipal",
   "maxAgentsPerPrincipal",
+  "maxAgentsPerAddress",
   "trustProxy",
   "handshakeTimeout",
   "maxAgents",
@@ -174,6 +182,7 @@ export const check = (o: LimitOptions): Limits => {
     maxConnectionsPerAddress: optional("gateway.maxConnectionsPerAddress", o.maxConnectionsPerAddress),
     maxConnectionsPerPrincipal: thousands("gateway.maxConnectionsPerPrincipal", o.maxConnectionsPerPrincipal, 64),
     maxAgentsPerPrincipal: thousands("gateway.maxAgentsPerPrincipal", o.maxAgentsPerPrincipal, 1024),
+    maxAgentsPerAddress: optional("gateway.maxAgentsPerAddress", o.maxAgentsPerAddress),
     trustProxy: Options.integer("gateway.trustProxy", o.trustProxy, 0, 0, 16),
     handshakeMillis: Options.millis("gateway.handshakeTimeout", o.handshakeTimeout, 10_000),
     maxAgents: Options.integer("gateway.maxAgents", o.maxAgents, 262_144, 1, 1_000_000_000),

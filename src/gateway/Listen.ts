@@ -91,7 +91,7 @@ export const boundAddresses = (server: AnyServer, maxPerAddress: number | undefi
   server.on("connection", (socket: Socket) => {
     const address = Peer.ofSocket(socket)
     const group = Peer.group(address)
-    if ((counts.get(group) ?? 0) >= Peer.most(address, maxPerAddress) + maxHandshakesPerAddress) {
+    if ((counts.get(group) ?? 0) >= Peer.most(address, maxPerAddress, Peer.connections) + maxHandshakesPerAddress) {
       return void socket.destroy()
     }
     Peer.count(counts, group, 1)

@@ -36,9 +36,15 @@ export const ofSocket = (socket: Socket): string => plain(socket.remoteAddress ?
 
 const isLoopback = (address: string): boolean => address.startsWith("127.") || address === "::1"
 
-/** How many of an address: `max` where it is given; else 256, and as many of this host's own as like. */
-export const most = (address: string, max: number | undefined): number =>
-  max ?? (isLoopback(address) ? Number.POSITIVE_INFINITY : 256)
+/** How many of an address: `max` where it is given; else as `usual`, and as many of this host's own as like. */
+export const most = (address: string, max: number | undefined, usual: number): number =>
+  max ?? (isLoopback(address) ? Number.POSITIVE_INFINITY : usual)
+
+/** Connections of an address, as usual. */
+export const connections = 256
+
+/** Living agents that an address has made, as usual. */
+export const agents = 1024
 
 /** One more of a name, or one less. */
 export const count = (counts: Map<string, number>, name: string, by: 1 | -1): void => {

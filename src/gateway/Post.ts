@@ -6,17 +6,18 @@
  * Floor 3; made by Http for a request that was let in. To the agent it is `self.client` without being connected: `onConnect` does
  * not run, broadcasts do not reach it, `push` to it goes nowhere; so streams and `$/` methods are refused by name.
  * Law 3: the body is bounded as a frame, the batch as one on a socket; it holds its place until it is answered. Law 8: when the
- * client goes, its requests are cancelled. 200 with answers, errors among them; 204 where nothing was to be answered.
+ * client goes, its requests are cancelled. Its agent is reached, and made where it does not live, by the first message that is
+ * a valid call: junk makes none; where the host makes no more, all of it is answered 429 or 503 then. 200 with answers, errors among them; 204 where nothing was to be answered.
  * A notification counts as done when the agent took it: 204 does not wait for its handler.
  */
 import type { IncomingMessage, ServerResponse } from "node:http"
 import { isUtf8 } from "node:buffer"
 import { ActorRef } from "../actor/ActorRef.ts"
 import { checkClose, type Client, type Principal } from "../actor/Client.ts"
-import { MailboxFull } from "../kernel/Errors.ts"
+import { MailboxFull, type TellError } from "../kernel/Errors.ts"
 import * as Edge from "../supervision/Edge.ts"
 import type { System } from "../supervision/System.ts"
-import type { Pass } from "./Admission.ts"
+import { type Pass, Refusal } from "./Admission.ts"
 import * as Answer from "./Answer.ts"
 import type { House } from "./Connection.ts"
 import * as JsonRpc from "./JsonRpc.ts"
@@ -70,16 +71,19 @@ export class Post implements Client {
   readonly #pass: Pass
   readonly #house: House
   readonly #response: ServerResponse
+  readonly #reach: () => Refusal | undefined
   readonly #requests = new Map<JsonRpc.Id, Edge.Request>()
   readonly #answers: Array<string> = []
-  #line: Edge.Line | undefined = undefined
+  #line: Edge.Line | TellError | undefined = undefined
   #batch = false
   #left = 0
 
-  constructor(pass: Pass, house: House, response: ServerResponse) {
+  /** `reach`: why its agent may not be called. */
+  constructor(pass: Pass, house: House, response: ServerResponse, reach: () => Refusal | undefined) {
     this.#pass = pass
     this.#house = house
     this.#response = response
+    this.#reach = reach
   }
 
   get principal(): Principal | undefined {
@@ -113,17 +117,25 @@ export class Post implements Client {
   #call(system: System, text: string): void {
     const { limits } = this.#house
     const { batch, messages } = JsonRpc.parse(text, limits.maxBatch, limits.maxDepth)
-    const line = Edge.visit(system, new ActorRef(this.#pass.codec.protocol, this.#pass.key, undefined), this)
     this.#batch = batch
     this.#left = messages.length
     for (const message of messages) {
-      if (!JsonRpc.isCall(message)) this.#reject(message.id, message.error)
-      else if (!(line instanceof Edge.Line)) this.#refuse(message, Answer.failureOf(line))
-      else this.#begin((this.#line = line), message)
+      if (JsonRpc.isCall(message)) this.#begin(system, message)
+      else this.#reject(message.id, message.error)
+      if (this.#response.headersSent) return
     }
   }
 
-  #begin(line: Edge.Line, { id, method, params, requestKey }: JsonRpc.Call): void {
+  /** The agent. */
+  #meet(system: System): Edge.Line | TellError | Refusal {
+    if (this.#line !== undefined) return this.#line
+    const refusal = this.#reach()
+    if (refusal !== undefined) return refusal
+    return (this.#line = Edge.visit(system, new ActorRef(this.#pass.codec.protocol, this.#pass.key, undefined), this))
+  }
+
+  #begin(system: System, call: JsonRpc.Call): void {
+    const { id, method, params, requestKey } = call
     const { codec } = this.#pass
     if (requestKey !== undefined) return this.#reject(id, JsonRpc.invalidRequest("a requestKey, but no session"))
     if (method.startsWith("$/")) return this.#reject(id, onlySocket(method))
@@ -136,9 +148,14 @@ export class Post implements Client {
       const incident = this.#fault(`the Schema of "${method}" threw: ${decoded.why}`)
       return this.#finish(id === undefined ? undefined : JsonRpc.error(id, JsonRpc.internalError(incident)))
     }
-    if (id === undefined) return this.#notify(line, position, decoded.value)
-    if (this.#requests.has(id)) return this.#reject(id, JsonRpc.invalidRequest("an id that is in use"))
-    this.#request(line, id, position, decoded.value)
+    if (id !== undefined && this.#requests.has(id)) {
+      return this.#reject(id, JsonRpc.invalidRequest("an id that is in use"))
+    }
+    const line = this.#meet(system)
+    if (line instanceof Refusal) return this.#turnAway(line)
+    if (!(line instanceof Edge.Line)) return this.#refuse(call, Answer.failureOf(line))
+    if (id === undefined) this.#notify(line, position, decoded.value)
+    else this.#request(line, id, position, decoded.value)
   }
 
   #notify(line: Edge.Line, position: number, payload: unknown): void {
@@ -163,6 +180,12 @@ export class Post implements Client {
     else if (!settled) this.#requests.set(id, request)
   }
 
+  /** Nothing has been begun, and nothing will be. */
+  #turnAway({ status, why, headers }: Refusal): void {
+    this.#response.socket?.setTimeout(this.#house.limits.handshakeMillis)
+    tell(this.#response, status, why, headers)
+  }
+
   /** The agent did not take it. */
   #refuse({ id }: { readonly id: JsonRpc.Id | undefined }, failure: JsonRpc.Failure): void {
     this.#house.tally.refused++
@@ -176,7 +199,7 @@ export class Post implements Client {
   }
 
   #fault(text: string): string {
-    return this.#house.fault(`${this.#line!.address}: ${text}`)
+    return this.#house.fault(`${this.#pass.agent}: ${text}`)
   }
 
   #finish(answer: string | undefined): void {

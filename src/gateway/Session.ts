@@ -11,7 +11,8 @@
  * bears a top-level `seq`, rising, not consecutive.
  * Law 2: one order of frames, replayed as it was. Law 3: the ring's bounds; requests begun on earlier connections count
  * against the window. Law 4: requests go on while it is away; `requestKey` makes one sent again harmless. Law 8: they are
- * cancelled when the session ends. A second socket with the token takes it over: the first is closed 4001.
+ * cancelled when the session ends. A second socket with the token takes it over, and its place: the first is closed 4001, and
+ * cut when a third comes before it has closed.
  */
 import { checkClose, type Disconnected, type Encoded } from "../actor/Client.ts"
 import type { Pass } from "./Admission.ts"
@@ -27,6 +28,10 @@ export interface Keeper {
   readonly away: (session: Session) => void
   /** `seat`: what it kept while it was away. */
   readonly back: (session: Session, seat: Pass) => void
+  /** Another socket has come for it: `connection` closes, and has left its place. */
+  readonly taken: (connection: Connection) => void
+  /** `connection` has closed: where it was taken over, it is out of the count for good. */
+  readonly left: (connection: Connection) => void
   readonly ended: (session: Session) => void
 }
 
@@ -42,6 +47,8 @@ export class Session extends Conversation implements Reader {
   awaySince = 0
   /** What was sent before this time of the system clock has surely reached its client: while it is away it stands still. */
   receivedBefore: number
+  /** The one that was taken over last, until it has closed. */
+  #leaving: Connection | undefined = undefined
   /** What its present connection was sent: all frames meant for it with a higher number. */
   #sentAfter = 0
   readonly #keys: RequestKeys
@@ -105,6 +112,7 @@ export class Session extends Conversation implements Reader {
     this.#sentAfter = Math.max(seq, this.missed)
     this.pass = connection.pass
     former?.hangUp(TAKEN_OVER, "the session was taken over")
+    if (former !== undefined) this.#vacate(former)
     connection.send(JsonRpc.notification("$/session", { token: this.token, seq, gap, behind: replay.length }))
     for (const { frame } of replay) connection.send(frame)
     if (this.#left) {
@@ -115,12 +123,26 @@ export class Session extends Conversation implements Reader {
     this.flow()
   }
 
+  /** At most one that was taken over may take its time to close: its client may be somewhere else by now. */
+  #vacate(former: Connection): void {
+    this.#leaving?.terminate()
+    this.#leaving = former
+    this.#keeper.taken(former)
+  }
+
   /** What it keeps while it is away. */
-  get seat(): Pass | undefined {
+  get kept(): Pass | undefined {
     return this.#left ? this.pass : undefined
   }
 
+  /** What it leaves to who comes for it: its socket's place, or what it keeps while it is away. */
+  get seat(): Pass | undefined {
+    return this.#closing || !this.line.open ? undefined : this.pass
+  }
+
   override gone(connection: Connection, why: Disconnected): boolean {
+    if (connection === this.#leaving) this.#leaving = undefined
+    this.#keeper.left(connection)
     if (connection !== this.connection) return false
     this.connection = undefined
     if (!this.#closing) this.#why = why

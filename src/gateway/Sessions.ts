@@ -2,13 +2,14 @@
  * The sessions of a gateway: found by token, ended when they were away for too long.
  *
  * Floor 3; owned by Gateway. Law 3: a session that is away counts as a connection in every limit on connections, so that
- * coming and going makes no more of them. A token is 32 random bytes, bound to its agent and to the principal that it was
+ * coming and going makes no more of them; who comes for one that is not takes the place of its socket, which may be half-open:
+ * that one closes uncounted, and there is at most one such a session. A token is 32 random bytes, bound to its agent and to the principal that it was
  * given to: with another one it is not known here, which is all that anybody is told.
  * Cost: no timer; the gateway's heartbeat looks at the sessions that have been away longest.
  */
 import { randomBytes } from "node:crypto"
 import type { Pass } from "./Admission.ts"
-import type { House } from "./Connection.ts"
+import type { Connection, House } from "./Connection.ts"
 import { Ring } from "./Ring.ts"
 import { type Keeper, Session } from "./Session.ts"
 import type { Wish } from "./Wish.ts"
@@ -19,6 +20,8 @@ export class Sessions {
   readonly #house: House
   readonly #leave: (pass: Pass) => void
   readonly #sessions = new Map<string, Session>()
+  /** Connections that were taken over and have not closed. */
+  readonly #leaving = new Set<Connection>()
   /** In the order in which they were left. */
   readonly #away = new Set<Session>()
   /** By agent: type and key. */
@@ -35,6 +38,11 @@ export class Sessions {
         this.#away.delete(session)
         leave(seat)
       },
+      taken: (connection) => {
+        this.#leaving.add(connection)
+        leave(connection.pass)
+      },
+      left: (connection) => void this.#leaving.delete(connection),
       ended: (session) => this.#ended(session)
     }
   }
@@ -45,6 +53,11 @@ export class Sessions {
 
   get away(): number {
     return this.#away.size
+  }
+
+  /** Connections that have left their place, and not closed. */
+  get leaving(): number {
+    return this.#leaving.size
   }
 
   /** Requests under way of those that are away. */
@@ -71,7 +84,7 @@ export class Sessions {
     return session?.takes(pass) === true ? session : undefined
   }
 
-  /** What the session that `wish` names keeps while it is away: a place that who comes back to it will leave. */
+  /** The place that the session which `wish` names leaves to who comes for it. */
   seat(wish: Wish): Pass | undefined {
     return wish._tag === "Resume" ? this.#sessions.get(wish.token)?.seat : undefined
   }
@@ -99,7 +112,7 @@ export class Sessions {
   #ended(session: Session): void {
     this.#sessions.delete(session.token)
     this.#away.delete(session)
-    if (session.seat !== undefined) this.#leave(session.seat)
+    if (session.kept !== undefined) this.#leave(session.kept)
     if (session.ring.readers.size > 0) return
     session.ring.clear()
     this.#rings.delete(session.agent)

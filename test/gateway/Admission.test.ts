@@ -58,6 +58,15 @@ describe("Peer", () => {
     expect(Peer.of(request({}, "/", "::ffff:192.0.2.1"), 0)).toBe("192.0.2.1")
   })
 
+  it.each([
+    ["another host's, as usual", "192.0.2.1", undefined, 7],
+    ["this host's own, without bound", "127.0.0.9", undefined, Number.POSITIVE_INFINITY],
+    ["this host's own in IPv6", "::1", undefined, Number.POSITIVE_INFINITY],
+    ["this host's own, where a bound is given", "127.0.0.1", 3, 3]
+  ])("may have so many: %s", (_, address, given, most) => {
+    expect(Peer.most(address, given, 7)).toBe(most)
+  })
+
   it("counts IPv6 by its first 64 bits", () => {
     const group = Peer.group("2001:db8:0:7::1")
     expect(Peer.group("2001:db8::7:ffff:0:0:9")).toBe(group)
@@ -82,6 +91,25 @@ describe("Handshake", () => {
     expect(JSON.stringify(handshake)).not.toContain("s3cret")
     expect(handshake).toMatchObject({ url: "/agents/Lab/a?b=1", path: "/agents/Lab/a", address: "192.0.2.1" })
     expect({ ...handshake.query }).toEqual({ b: "1" })
+  })
+
+  it.each([
+    ["plain", "session"],
+    ["its name in escapes", "%73ession"]
+  ])("shows the token of a session nowhere, and cuts it out of a text: %s", (_, name) => {
+    const session = "S".repeat(43)
+    const handshake = Handshake.read(request({}, `/agents/Lab/a?b=1&${name}=${session}&after=3`), "192.0.2.1")
+    expect(inspect(handshake, { depth: 9 })).not.toContain(session)
+    expect(JSON.stringify(handshake)).not.toContain(session)
+    expect(handshake).toMatchObject({ url: "/agents/Lab/a?b=1&after=3", token: undefined })
+    expect({ ...handshake.query }).toEqual({ b: "1", after: "3" })
+    expect(Redacted.value(handshake.session!)).toBe(session)
+    expect(Handshake.hush(`no ${session}`, Handshake.renewed(handshake, "s3cret"))).toBe("no <session>")
+  })
+
+  it("has no session for a new one", () => {
+    const handshake = Handshake.read(request({}, "/agents/Lab/a?session=new"), "192.0.2.1")
+    expect(handshake).toMatchObject({ url: "/agents/Lab/a", session: undefined })
   })
 
   it("takes the header first, then the subprotocol", () => {
@@ -120,6 +148,13 @@ describe("Creators", () => {
     living.delete("Lab/b")
     make("bob", "Lab/b")
     expect([creators.full("ann", 2), creators.full("bob", 1)]).toEqual([false, true])
+  })
+
+  it("holds what is made anew by who is not counted against nobody", () => {
+    const creators = new Creators(() => true)
+    creators.add("ann", "Lab/a")
+    creators.forget("Lab/a")
+    expect([creators.full("ann", 1), creators.size]).toEqual([false, 0])
   })
 
   it("does not remember for ever what has ended", () => {

@@ -42,6 +42,7 @@ describe("Gateway.layer", () => {
     ["gateway.maxConnectionsPerAddress", { maxConnectionsPerAddress: 0 }],
     ["gateway.maxConnectionsPerPrincipal", { maxConnectionsPerPrincipal: 0 }],
     ["gateway.maxAgentsPerPrincipal", { maxAgentsPerPrincipal: 0 }],
+    ["gateway.maxAgentsPerAddress", { maxAgentsPerAddress: 1_000_001 }],
     ["gateway.maxMessageRate", { maxMessageRate: 0 }],
     ["gateway.floodTimeout", { floodTimeout: 0 }],
     ["gateway.maxDepth", { maxDepth: 1 }],

@@ -104,6 +104,17 @@ describe("authenticate", () => {
     expect(gate.hooks).toEqual([])
   })
 
+  it("leaves the token of a session out of the log when it fails over the URL that it saw, and over the token itself", async () => {
+    const session = "S".repeat(43)
+    const failing = (handshake: Handshake) =>
+      Effect.die(new Error(`cannot read ${handshake.url} of ${handshake.session && Redacted.value(handshake.session)}`))
+    await lab({ authenticate: failing })
+    expect((await knock(`a?session=${session}&after=0&token=s3cret`)).status).toBe(500)
+    await until("it is logged", () => gate.logs.length > 0)
+    expect(gate.logs.join()).toContain("cannot read /agents/Lab/a?after=0 of <session>")
+    expect(gate.logs.join()).not.toContain(session)
+  })
+
   it("is not shown a token that stands alone among the subprotocols: nothing could be answered that is no token", async () => {
     await lab({ authenticate })
     expect(await knock("a", { "sec-websocket-protocol": "bearer.ann.s3cret" })).toMatchObject({
@@ -349,6 +360,46 @@ describe("how many", () => {
     a.send(call(1, "Stop"))
     expect(await a.closed).toBe(1001)
     await client("d", bearer("ann.1"))
+  })
+})
+
+describe("living agents that an address made, where nobody is known", () => {
+  it("are bounded: one more key gets 429, by a socket or a POST; a living one does not, and an ended one counts no more", async () => {
+    await lab({ maxAgentsPerAddress: 2 })
+    const from = (localAddress: string) => ({ localAddress })
+    const post = (key: string) =>
+      fetch(`${live!.url.replace("ws", "http")}/${key}`, {
+        method: "POST",
+        headers: { "content-type": "application/json" },
+        body: JSON.stringify(call(1, "Kept"))
+      }).then(({ status }) => status)
+    const a = await client("a", from("127.0.0.1"))
+    expect([await post("b"), await post("c"), await post("a")]).toEqual([200, 429, 200])
+    await expect(client("c", from("127.0.0.1"))).rejects.toThrow("429")
+    await client("c", from("127.0.0.9"))
+    await client("c", from("127.0.0.1"))
+    a.send(call(1, "Stop"))
+    expect(await a.closed).toBe(1001)
+    await client("d", from("127.0.0.1"))
+    expect(live!.gateway.stats().notAdmitted).toEqual({ 429: 2 })
+  })
+
+  it("are counted by the first 64 bits of IPv6; those that this host itself made are not by default", async () => {
+    await lab({ trustProxy: 1, maxAgentsPerAddress: 1 })
+    const behind = (address: string) => ({ headers: { "x-forwarded-for": address } })
+    await client("a", behind("2001:db8::1"))
+    await expect(client("b", behind("2001:db8::2"))).rejects.toThrow("429")
+    await client("b", behind("2001:db8:0:1::2"))
+    await live!.close()
+    await lab({ trustProxy: 1 })
+    for (let n = 0; n < 1024; n++) (await client(`a${n}`, behind("203.0.113.7"))).socket.terminate()
+    await expect(client("b", behind("203.0.113.7"))).rejects.toThrow("429")
+    for (let n = 0; n < 3; n++) await client(`b${n}`)
+  })
+
+  it("are the principals' where there are principals", async () => {
+    await lab({ authenticate, maxAgentsPerAddress: 1 })
+    for (const key of ["a", "b", "c"]) await client(key, bearer(`${key}.1`))
   })
 })
 

@@ -204,6 +204,55 @@ describe("POST /agents/{Type}/{key}", () => {
   })
 
   it.each([
+    ["broken JSON", "not json"],
+    ["no call", {}],
+    ["a method that it has not", call(1, "Nope")],
+    ["a $/ method", call(1, "$/cancel", { id: 1 })],
+    ["a stream", call(1, "Count", { to: 3 })],
+    ["params that its Schema refuses", notice("Note", { n: "x" })],
+    ["params whose Schema throws", call(1, "Touch", { text: "boom" })],
+    ["a batch of such", [7, call(1, "Nope"), call(2, "Hold")]]
+  ])("makes no agent for %s", async (_, message) => {
+    await lab({ maxAgents: 1 })
+    for (const key of ["a", "b"]) await post(key, message)
+    expect(live!.host.snapshot().spawned).toBe(0)
+    const answer = await post("c", call(1, "Kept"))
+    expect([answer.status, live!.host.snapshot().spawned]).toEqual([200, 1])
+  })
+
+  it("makes its agent once, by the first of a batch that is a valid call; a host that is full answers all of it 503", async () => {
+    await lab({ maxAgents: 1 })
+    const batch = [7, call(1, "Nope"), notice("Note", { n: 1 }), call(2, "Kept")]
+    const answers = (await (await post("a", batch)).json()) as ReadonlyArray<Frame>
+    expect(answers.map(({ id }) => id)).toEqual([null, 1, 2])
+    expect((await post("b", batch)).status).toBe(503)
+    expect((await post("a", batch)).status).toBe(200)
+    expect(live!.host.snapshot().spawned).toBe(1)
+    expect(live!.gateway.stats()).toMatchObject({ notAdmitted: { 503: 1 } })
+    await until("nothing is held", () => live!.gateway.stats().posts + live!.gateway.stats().heldBytes === 0)
+  })
+
+  it("is counted for who makes its agent when it makes it: who lets many wait makes no more", async () => {
+    await lab({ maxAgentsPerAddress: 2 })
+    const body = JSON.stringify(call(1, "Kept"))
+    const slow = ["a", "b", "c", "d"].map((key) => {
+      const socket = netConnect(live!.gateway.port, "127.0.0.1")
+      let answer = ""
+      socket.on("data", (chunk) => (answer += chunk.toString()))
+      socket.write(
+        `POST /agents/Lab/${key} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n`
+      )
+      return { socket, status: () => /^HTTP\/1.1 (\d+) /.exec(answer)?.[1] }
+    })
+    await until("all are let in", () => live!.gateway.stats().posts === 4)
+    for (const { socket } of slow) socket.write(body)
+    await until("all are answered", () => slow.every(({ status }) => status() !== undefined))
+    const statuses = slow.map(({ status }) => Number(status()))
+    expect(statuses.toSorted((a, b) => a - b)).toEqual([200, 200, 429, 429])
+    expect(live!.host.snapshot().actors).toBe(2)
+  })
+
+  it.each([
     ["a $/ method", call(1, "$/cancel", { id: 1 }), -32601, "over a WebSocket only"],
     ["a method that answers with a stream", call(1, "Count", { to: 3 }), -32601, "over a WebSocket only"],
     ["params that its Schema refuses", call(1, "Note", { n: "x" }), -32602, ""],

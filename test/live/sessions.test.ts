@@ -1,7 +1,9 @@
+import { Effect, Redacted } from "effect"
 import { TestClock } from "effect/testing"
+import type { Handshake } from "troupe/gateway"
 import { afterEach, describe, expect, it } from "vitest"
 import { Gate, type Live, open, until } from "./Lab.ts"
-import { call, notice, Raw } from "./Raw.ts"
+import { call, type Frame, notice, Raw } from "./Raw.ts"
 import { flat, keyed, pay, seqs, texts, type Visit } from "./Visit.ts"
 
 let live: Live | undefined
@@ -256,6 +258,70 @@ describe("a session", () => {
     expect(gate.hooks).toHaveLength(1)
     expect(live!.gateway.stats()).toMatchObject({ sessions: 1, away: 0 })
     second.raw.socket.terminate()
+  })
+
+  it("is taken over on a full host though its socket is half-open, again and again; each place is free once", async () => {
+    await lab({ maxConnections: 2, maxConnectionsPerAddress: 2 })
+    const other = await begin()
+    let one = await begin()
+    const left: Array<Visit> = []
+    for (let times = 0; times < 5; times++) {
+      // it will not answer the close frame
+      one.raw.socket.pause()
+      left.push(one)
+      one = await back(one)
+      await expect(begin()).rejects.toThrow("503")
+    }
+    await until("all but the last that was left are cut", () => live!.gateway.stats().connections <= 3)
+    expect(live!.gateway.stats()).toMatchObject({ sessions: 2, away: 0, notAdmitted: { 503: 5 } })
+    for (const { raw } of [one, other]) raw.socket.close(1000)
+    await until("both have ended", () => live!.gateway.stats().sessions === 0)
+    const [third, fourth] = [await begin(), await begin()]
+    await expect(begin()).rejects.toThrow("503")
+    for (const { raw } of [third, fourth, ...left]) raw.socket.terminate()
+  })
+
+  it("is taken over from another address: it counts there, and here no more", async () => {
+    await lab({ maxConnectionsPerAddress: 1 })
+    const here = { localAddress: "127.0.0.1" }
+    const one = await Raw.open(`${live!.url}/a?session=new`, here)
+    await one.frame(() => true)
+    one.socket.pause()
+    const { token } = (one.frames[0] as Frame).params as { readonly token: string }
+    const there = { localAddress: "127.0.0.9" }
+    const again = await Raw.open(`${live!.url}/a?session=${token}&after=0`, there)
+    await expect(Raw.open(`${live!.url}/a`, there)).rejects.toThrow("429")
+    const third = await Raw.open(`${live!.url}/a`, here)
+    await expect(Raw.open(`${live!.url}/a`, here)).rejects.toThrow("429")
+    one.socket.terminate()
+    await until("it has closed", () => live!.gateway.stats().connections === 2)
+    await expect(Raw.open(`${live!.url}/a`, here)).rejects.toThrow("429")
+    for (const { socket } of [again, third]) socket.terminate()
+  })
+
+  it("is taken over by its own principal on a full host, and by no other", async () => {
+    const authenticate = ({ token }: Handshake) => Effect.succeed({ id: Redacted.value(token!) })
+    await lab({ authenticate, maxConnections: 1, maxConnectionsPerPrincipal: 1 })
+    const one = await visit("session=new&token=ann")
+    one.raw.socket.pause()
+    const wish = `session=${one.hello.token}&after=0`
+    await expect(visit(`${wish}&token=bob`)).rejects.toThrow("503")
+    const again = await visit(`${wish}&token=ann`)
+    expect(again.hello).toMatchObject({ token: one.hello.token, gap: false })
+    const third = await visit(`${wish}&token=ann`)
+    for (const { raw } of [one, again, third]) raw.socket.terminate()
+  })
+
+  it("is taken over while all connections together hold four fifths of their bytes", async () => {
+    await lab({ maxHeldBytes: 65_536, maxUnfinished: 1000 }, { mailbox: { capacity: 1000 } })
+    const one = await begin()
+    const hog = await Raw.open(`${live!.url}/b`)
+    for (let n = 0; n < 20; n++) hog.send(call(n, "Hold", { n, padding: "x".repeat(6000) }))
+    await until("it is paused", () => live!.gateway.stats().paused === 1)
+    await expect(begin()).rejects.toThrow("503")
+    const again = await back(one)
+    expect(again.hello.gap).toBe(false)
+    for (const socket of [again.raw.socket, hog.socket]) socket.terminate()
   })
 
   it("is bound to its agent: with another key its token is not known", async () => {
