@@ -7,9 +7,9 @@
  *             |<------------- drainSpread ------------>|<------------ drainSpread ------------>|
  *
  * Floor 3; owned by Gateway, which takes no new connections before it begins. Those whose batch has not come are served as
- * ever. Law 3: within `drainTimeout`, then the rest is cut; streams are ended after half of it. Law 4: a request that was
- * read is answered before the close frame, or counted as lost in the report; one without an answer behind a clean 1012 was
- * never taken.
+ * ever. What sessions that are away asked for is finished, too, though nobody comes back to hear of it; their streams end at once.
+ * Law 3: within `drainTimeout`, then the rest is cut; streams are ended after half of it. Law 4: a request that was read is
+ * answered before the close frame, or counted as lost in the report; one without an answer behind a clean 1012 was never taken.
  * The retry hint is a time, even and without chance: nobody is back before the last batch has gone, and all come back as
  * slowly as they went. With one batch it is 0. It stands in the close frame's reason, for eyes and programs alike:
  * `service restart; retry after 1234 ms`.
@@ -32,7 +32,7 @@ export interface DrainReport {
   readonly left: number
   /** Sessions whose clients were away: what was kept for them is gone. */
   readonly away: number
-  /** Messages under way when their connection's turn came that have finished. */
+  /** Messages under way when their connection's turn came that have finished; of sessions that were away, requests. */
   readonly finished: number
   /** Requests that were read and not answered: their handlers were interrupted, or never began. */
   readonly lost: number
@@ -90,7 +90,11 @@ export const drain = ({ connections, posts, sessions, limits, now }: Draining): 
     const drained: Array<{ readonly connection: Connection; readonly owed: number }> = []
     let turn = 0
     let impatient = false
-    while (connections.size + posts.size > 0 && now() < beganAt + drainMillis) {
+    const owedAway = sessions.underwayAway
+    // nobody comes back to hear them
+    sessions.endStreams()
+    const busy = (): boolean => connections.size + posts.size > 0 || sessions.underwayAway > 0
+    while (busy() && now() < beganAt + drainMillis) {
       for (; turn < queue.length && beganAt + goesAt(turn) <= now(); turn++) {
         const connection = queue[turn]!
         if (!connections.has(connection)) continue
@@ -102,9 +106,11 @@ export const drain = ({ connections, posts, sessions, limits, now }: Draining): 
       if (impatient || now() < beganAt + drainMillis * streamShare) continue
       impatient = true
       for (const { connection } of drained) connection.endStreams()
+      sessions.endStreams()
     }
     const stubborn = [...connections]
     let [closed, finished, lost, unsentBytes] = [0, 0, sessions.underwayAway + posts.size, 0]
+    finished += Math.max(0, owedAway - sessions.underwayAway)
     for (const { connection, owed } of drained) {
       finished += Math.max(0, owed - connection.owing)
       if (!connections.has(connection) && connection.closeCode === RESTART) closed++

@@ -67,6 +67,11 @@ export class Sessions {
     return requests
   }
 
+  /** Ends the streams of those that are away. */
+  endStreams(): void {
+    for (const session of this.#away) session.endStreams()
+  }
+
   /** A new one. */
   make(pass: Pass): Session {
     const { agent } = pass

@@ -120,6 +120,23 @@ describe("drain", () => {
     expect(live!.gateway.stats()).toMatchObject({ connections: 0, sessions: 0, away: 0 })
   })
 
+  it("waits for the requests of sessions that are away, and ends their streams: nobody comes back to hear them", async () => {
+    await lab()
+    const away = await client("a", "?session=new")
+    away.send(call(1, "Count", { to: 1, end: "never" }))
+    await until("it streams", () => gate.produced === 1)
+    away.send(call(2, "Hold", { n: 2 }))
+    await until("the handler waits", () => gate.held.length === 1)
+    away.socket.terminate()
+    await until("it is away", () => live!.gateway.stats().away === 1)
+    const draining = live!.run(live!.gateway.drain)
+    await passUntil("its stream has ended", () => gate.streamsEnded === 1)
+    expect(gate.interrupted).toEqual([])
+    gate.stayOpen()
+    expect(await drained(draining)).toMatchObject({ away: 1, finished: 2, lost: 0 })
+    expect(gate.interrupted).toEqual([])
+  })
+
   it("cuts a client that does not read, and reports the bytes that it did not take", async () => {
     await lab({ drainTimeout: 50, maxOutboxBytes: 100_000_000 })
     const raw = await client("a")
