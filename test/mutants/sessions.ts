@@ -175,6 +175,13 @@ export const sessions: ReadonlyArray<Fault> = [
     "if (keyed.sentAt < 0) this.#letGo(keyed)"
   ),
   one(
+    "session-shared-once",
+    "a broadcast lies once in the ring of each gateway",
+    "Session.ts",
+    "else if (rings instanceof Map) rings.set(this.ring, kept)",
+    "else if (rings instanceof Map) rings.clear()"
+  ),
+  one(
     "session-two-sockets",
     "a session taken over keeps its first socket",
     "Session.ts",
