@@ -104,9 +104,10 @@ export class Session extends Conversation implements Reader {
     this.connection = connection
     this.#sentAfter = Math.max(seq, this.missed)
     this.pass = connection.pass
-    former?.hangUp(TAKEN_OVER, "the session was taken over")
     connection.send(JsonRpc.notification("$/session", { token: this.token, seq, gap, behind: replay.length }))
     for (const { frame } of replay) connection.send(frame)
+    // behind them: what waited for the former goes on when that is finished
+    former?.hangUp(TAKEN_OVER, "the session was taken over")
     if (this.#left) {
       this.#left = false
       this.#keeper.back(this, seat)

@@ -89,4 +89,15 @@ describe("a session", () => {
       expect([wire.said, next.said]).toEqual([["a", "b"], ["b"]])
     }
   })
+
+  it("that is taken over says $/session and what was missed before anything that waited for the former socket", () => {
+    const { session, wire } = visit(ringOf())
+    session.sendNow("Said", "missed")
+    wire.onHangUp = () => void session.sendNow("Said", "waited")
+    const next = new Wire()
+    session.resume(next.connection, 0)
+    expect(next.sent.map(({ method }) => method)).toEqual(["$/session", "Said", "Said"])
+    expect(next.said).toEqual(["missed", "waited"])
+    expect(next.sent[0]!.params).toMatchObject({ seq: 0, behind: 1, gap: false })
+  })
 })
