@@ -157,8 +157,8 @@ export const sessions: ReadonlyArray<Fault> = [
     "session-keys-starve-all",
     "3: what keys use is bounded for the whole gateway",
     "RequestKeys.ts",
-    "    this.#keep(bytes)\n    this.#house.budget.keys.fit()\n",
-    "    this.#keep(bytes)\n"
+    "    return this.#forgetOldest()\n",
+    "    return false\n"
   ),
   one(
     "session-shed-from-anybody",
