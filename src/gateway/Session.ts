@@ -111,10 +111,11 @@ export class Session extends Conversation implements Reader {
     this.connection = connection
     this.#sentAfter = Math.max(seq, this.missed)
     this.pass = connection.pass
-    former?.hangUp(TAKEN_OVER, "the session was taken over")
-    if (former !== undefined) this.#vacate(former)
     connection.send(JsonRpc.notification("$/session", { token: this.token, seq, gap, behind: replay.length }))
     for (const { frame } of replay) connection.send(frame)
+    // behind them: what waited for the former goes on when that is finished
+    former?.hangUp(TAKEN_OVER, "the session was taken over")
+    if (former !== undefined) this.#vacate(former)
     if (this.#left) {
       this.#left = false
       this.#keeper.back(this, seat)
@@ -273,13 +274,16 @@ export class Session extends Conversation implements Reader {
   }
 
   #kept(event: string, payload: unknown, shared: Encoded): Kept {
-    const known = shared.kept as Kept | undefined
-    // an agent may be served by two gateways: each has its ring
+    // an agent may be served by several gateways: each has its ring
+    const { kept: rings } = shared as { readonly kept: Kept | Map<Ring, Kept> | undefined }
+    const known = rings instanceof Map ? rings.get(this.ring) : rings
     if (known?.ring === this.ring) return this.#join(known)
     const text = this.encode(event, payload)
     if (shared.except === undefined) return this.ring.keep(text, this)
     const kept = this.ring.share(text, shared.except)
-    shared.kept = kept
+    if (rings === undefined) shared.kept = kept
+    else if (rings instanceof Map) rings.set(this.ring, kept)
+    else shared.kept = new Map([rings, kept].map((one) => [one.ring, one]))
     return this.#join(kept)
   }
 

@@ -157,8 +157,8 @@ export const sessions: ReadonlyArray<Fault> = [
     "session-keys-starve-all",
     "3: what keys use is bounded for the whole gateway",
     "RequestKeys.ts",
-    "    this.#keep(bytes)\n    this.#house.budget.keys.fit()\n",
-    "    this.#keep(bytes)\n"
+    "    return this.#forgetOldest()\n",
+    "    return false\n"
   ),
   one(
     "session-shed-from-anybody",
@@ -173,6 +173,13 @@ export const sessions: ReadonlyArray<Fault> = [
     "RequestKeys.ts",
     "if (keyed.sentAt < receivedBefore) this.#letGo(keyed)",
     "if (keyed.sentAt < 0) this.#letGo(keyed)"
+  ),
+  one(
+    "session-shared-once",
+    "a broadcast lies once in the ring of each gateway",
+    "Session.ts",
+    "else if (rings instanceof Map) rings.set(this.ring, kept)",
+    "else if (rings instanceof Map) rings.clear()"
   ),
   one(
     "session-two-sockets",
