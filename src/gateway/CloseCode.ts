@@ -12,6 +12,9 @@ export const GOING_AWAY = 1001
 const PROTOCOL = 1002
 /** A binary frame. */
 export const UNSUPPORTED = 1003
+/** A close frame without a code, and no close frame: never sent. */
+export const NO_STATUS = 1005
+export const ABNORMAL = 1006
 /** Text that is no UTF-8. */
 const INVALID_DATA = 1007
 /** Too many invalid messages, or frames sent on and on while nothing is read. */

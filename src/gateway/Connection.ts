@@ -19,7 +19,18 @@ import type { RawData, WebSocket } from "ws"
 import type { EventOverflow } from "../actor/EventOverflow.ts"
 import type { Pass, Renewal } from "./Admission.ts"
 import type { Budget } from "./Budget.ts"
-import { ofViolation, POLICY, RESTART, TRY_LATER, UNAUTHORIZED, UNSUPPORTED } from "./CloseCode.ts"
+import {
+  ABNORMAL,
+  GOING_AWAY,
+  NO_STATUS,
+  NORMAL,
+  ofViolation,
+  POLICY,
+  RESTART,
+  TRY_LATER,
+  UNAUTHORIZED,
+  UNSUPPORTED
+} from "./CloseCode.ts"
 import type { Conversation } from "./Conversation.ts"
 import * as Drain from "./Drain.ts"
 import type { Mortal } from "./Expiry.ts"
@@ -28,6 +39,9 @@ import type { Limits } from "./Limits.ts"
 import { Outbox, type OutboxOwner } from "./Outbox.ts"
 import { type Brake, Bucket, type Slowed } from "./RateLimit.ts"
 import * as Sips from "./Sips.ts"
+
+/** What clients close with that mean no more than that. A stranger may send any other, ours too, and as many as it likes. */
+const usual: ReadonlySet<number> = new Set([NORMAL, GOING_AWAY, NO_STATUS, ABNORMAL])
 
 /** What the gateway counts over all its connections. */
 export interface Tally {
@@ -38,7 +52,8 @@ export interface Tally {
   /** Events that gave way to newer ones for a client that was too slow: any, and those of the same key. */
   droppedEvents: number
   coalescedEvents: number
-  readonly closed: Record<number, number>
+  /** By close code: ours; of those heard from clients the ones in `usual`, and all others together. */
+  readonly closed: Record<string, number>
 }
 
 /** What all connections of a gateway share. */
@@ -162,9 +177,10 @@ export class Connection implements OutboxOwner, Slowed, Mortal {
   closed(heard: number, reason: Buffer): void {
     const { tally, brake, left } = this.#house
     const code = this.closeCode ?? heard
+    const counted = this.closeCode === undefined && !usual.has(heard) ? "client" : code
     this.#closing = true
     this.#owed = this.owing
-    tally.closed[code] = (tally.closed[code] ?? 0) + 1
+    tally.closed[counted] = (tally.closed[counted] ?? 0) + 1
     const kept = this.#conversation.gone(this, { code, reason: reason.toString() })
     this.#renewal?.()
     this.outbox.finish()
@@ -397,8 +413,11 @@ export class Connection implements OutboxOwner, Slowed, Mortal {
 
   send(frame: string | Buffer): void {
     if (this.#closing || !this.writable) return
-    this.#house.tally.framesOut++
     this.outbox.send(frame)
+  }
+
+  sent(frames: number): void {
+    this.#house.tally.framesOut += frames
   }
 
   /** Whether more may be sent that nobody waits for. */
@@ -426,7 +445,6 @@ export class Connection implements OutboxOwner, Slowed, Mortal {
     const { tally } = this.#house
     const key = typeof policy === "string" ? undefined : policy.coalesce(payload as never)
     const [dropped, superseded] = this.outbox.delay(frame, key)
-    tally.framesOut += 1 - dropped - superseded
     tally.droppedEvents += dropped
     tally.coalescedEvents += superseded
     return true

@@ -117,7 +117,7 @@ export const drain = ({ connections, posts, sessions, limits, now }: Draining): 
     }
     for (const connection of stubborn) {
       lost += connection.owing
-      unsentBytes += connection.outbox.bytes
+      unsentBytes += connection.outbox.unsent
       connection.terminate()
     }
     const { away } = sessions

@@ -69,7 +69,7 @@ export interface GatewayStats {
   readonly heldBytes: number
   /** Of these, what sessions keep for clients that may come back. */
   readonly keptBytes: number
-  /** Of these, bytes not yet taken by sockets. */
+  /** Of these, bytes not yet taken by sockets, and events that wait behind them. */
   readonly queuedBytes: number
   readonly framesIn: number
   readonly framesOut: number
@@ -82,10 +82,10 @@ export interface GatewayStats {
   readonly coalescedEvents: number
   /** POSTs under way. */
   readonly posts: number
-  /** Requests that were not let in so far, by HTTP status. */
-  readonly notAdmitted: Readonly<Record<number, number>>
-  /** Connections closed so far, by close code. */
-  readonly closed: Readonly<Record<number, number>>
+  /** Requests that were not let in so far, by HTTP status; `door`: sockets that were cut before they asked for anything. */
+  readonly notAdmitted: Readonly<Record<string, number>>
+  /** Connections closed so far, by close code; `client`: by clients, with another than 1000, 1001, 1005, 1006. */
+  readonly closed: Readonly<Record<string, number>>
 }
 
 /** An open gateway. */
@@ -158,7 +158,8 @@ const destroy = function (this: Duplex): void {
 class Listener {
   readonly #host: Host
   readonly #limits: Limits
-  readonly #place: Listen.Place
+  /** With the port that was taken, from then on. */
+  #place: Listen.Place
   readonly #adminPlace: Listen.Place | undefined
   readonly #secure: boolean
   readonly #server: Listen.AnyServer
@@ -256,27 +257,23 @@ class Listener {
       closed: () => closed(false),
       draining: () => this.#draining
     })
-    this.#metrics = new Metrics(
-      services as Context.Context<never>,
-      `${this.#place.host}:${this.#place.port}`,
-      this.#http.look
-    )
+    this.#metrics = new Metrics(services as Context.Context<never>, this.#http.look)
     this.#http.metrics = this.#metrics
-    const { handshakeMillis, maxConnections } = this.#limits
+    const { handshakeMillis, maxConnections, maxConnectionsPerAddress, trustProxy } = this.#limits
     const apart = this.#adminPlace !== undefined
+    const { refused } = this.#http
     this.#server = Listen.serve(
       (request, response) => this.#http.answer(request, response, !apart, true),
-      handshakeMillis,
-      maxConnections,
+      { millis: handshakeMillis, maxConnections, refused },
       options.tls
     )
-    if (this.#limits.trustProxy === 0) Listen.boundAddresses(this.#server, this.#limits.maxConnectionsPerAddress)
+    if (trustProxy === 0) Listen.boundAddresses(this.#server, maxConnectionsPerAddress, refused)
     if (apart) {
-      this.#adminServer = Listen.serve(
-        (request, response) => this.#http.answer(request, response, true, false),
-        handshakeMillis,
-        0
-      )
+      this.#adminServer = Listen.serve((request, response) => this.#http.answer(request, response, true, false), {
+        millis: handshakeMillis,
+        maxConnections: 0,
+        refused
+      })
     }
     // the types of `ws` leave the last one out
     const socketOptions: ServerOptions & { readonly closeTimeout: number } = {
@@ -321,12 +318,13 @@ class Listener {
   get listen(): Effect.Effect<Omit<OpenGateway, "drain">, Listen.ListenError> {
     return Effect.gen({ self: this }, function* () {
       const port = yield* this.#open(this.#server, this.#place)
+      this.#place = { ...this.#place, port }
       const adminServer = this.#adminServer
       const adminPlace = this.#adminPlace!
       const adminPort = adminServer && (yield* this.#open(adminServer, adminPlace))
       this.#heartbeat.start()
-      this.#metrics.open()
       const { host } = this.#place
+      this.#metrics.open(`${host}:${port}`)
       return {
         host,
         port,
@@ -447,7 +445,7 @@ class Listener {
     let queuedBytes = 0
     for (const connection of this.#connections) {
       if (connection.pausedSince !== undefined) paused++
-      queuedBytes += connection.outbox.bytes
+      queuedBytes += connection.outbox.unsent
     }
     return {
       connections: this.#connections.size,
@@ -459,7 +457,7 @@ class Listener {
       keptBytes: this.#house.budget.kept,
       queuedBytes,
       posts: this.#http.posts.size,
-      notAdmitted: { ...this.#admission.refused },
+      notAdmitted: this.#http.notAdmitted,
       ...this.#tally,
       closed: { ...this.#tally.closed }
     }

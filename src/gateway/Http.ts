@@ -21,6 +21,7 @@ import type { Host } from "../supervision/ActorSystem.ts"
 import { type Admission, noSuchPath, Pass, routed } from "./Admission.ts"
 import type { House } from "./Connection.ts"
 import type { GatewayStats } from "./Gateway.ts"
+import type { Refused } from "./Listen.ts"
 import type { Look, Metrics } from "./Metrics.ts"
 import { Post, tell } from "./Post.ts"
 
@@ -70,6 +71,8 @@ export class Http {
   readonly look: () => Look
   /** Set by the gateway before it listens. */
   metrics: Metrics | undefined = undefined
+  /** What is not let in besides what Admission refuses. */
+  readonly #refused: Record<string, number> = {}
   readonly #served = new WeakSet<Duplex>()
   readonly #desk: Desk
   readonly #pages: ReadonlyMap<string, Answer>
@@ -99,6 +102,23 @@ export class Http {
     ])
   }
 
+  readonly refused: Refused = (how) => {
+    this.#refused[how] = (this.#refused[how] ?? 0) + 1
+  }
+
+  /** Requests that were not let in, whoever refused them. */
+  get notAdmitted(): Readonly<Record<string, number>> {
+    const all: Record<string, number> = { ...this.#desk.admission.refused }
+    for (const [how, times] of Object.entries(this.#refused)) all[how] = (all[how] ?? 0) + times
+    return all
+  }
+
+  /** Refuses what Admission is not asked about. */
+  #refuse(response: ServerResponse, status: number, text: string, headers?: Readonly<Record<string, string>>): void {
+    this.refused(status)
+    tell(response, status, text, headers)
+  }
+
   /** Answers on a port: `admin` tells whether the host's own pages are there, `agents` whether agents are. */
   answer(request: IncomingMessage, response: ServerResponse, admin: boolean, agents: boolean): void {
     this.#served.add(request.socket)
@@ -107,11 +127,11 @@ export class Http {
     const found = admin ? this.#pages.get(path) : undefined
     if (found !== undefined) {
       if (request.method === "GET" || request.method === "HEAD") return found(request, response)
-      return tell(response, 405, "this page is read by GET", { allow: "GET, HEAD" })
+      return this.#refuse(response, 405, "this page is read by GET", { allow: "GET, HEAD" })
     }
     const [type] = routed(request)
     if (!agents || type === undefined || !this.#desk.types.has(type)) {
-      return tell(response, 404, agents ? noSuchPath : "no such path")
+      return this.#refuse(response, 404, agents ? noSuchPath : "no such path")
     }
     const reader = this.#desk.admission.shares(request)
     if (reader !== undefined) {
@@ -119,8 +139,10 @@ export class Http {
       if (request.method === "OPTIONS") return void response.writeHead(204, preflight).end()
     }
     if (request.method === "POST") return this.#post(request, response)
-    if (request.method === "GET") return tell(response, 426, "an agent speaks WebSocket here", { upgrade: "websocket" })
-    tell(response, 405, "an agent speaks WebSocket here, and takes POST", { allow: "GET, POST" })
+    if (request.method === "GET") {
+      return this.#refuse(response, 426, "an agent speaks WebSocket here", { upgrade: "websocket" })
+    }
+    this.#refuse(response, 405, "an agent speaks WebSocket here, and takes POST", { allow: "GET, POST" })
   }
 
   /** Whether a socket has had its request: an upgrade behind it would be written into by its answer. */
@@ -136,7 +158,7 @@ export class Http {
   #post(request: IncomingMessage, response: ServerResponse): void {
     // a page of any origin may send a form or plain text unasked; for JSON a browser asks first
     if (!isJson(request.headers["content-type"])) {
-      return tell(response, 415, "the body is application/json", { "accept-post": "application/json" })
+      return this.#refuse(response, 415, "the body is application/json", { "accept-post": "application/json" })
     }
     const { admission, house, host } = this.#desk
     let vetting = true
@@ -147,6 +169,8 @@ export class Http {
       this.posts.add(post)
       post.run(host.system, request, () => {
         this.posts.delete(post)
+        // its body was refused
+        if (response.headersSent && response.statusCode >= 400) this.refused(response.statusCode)
         admission.leave(verdict)
       })
     })

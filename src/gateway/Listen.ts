@@ -26,7 +26,7 @@ export class ListenError extends Schema.TaggedError<ListenError>()("ListenError"
 }
 
 /** Why there is no upgrade. */
-interface Refused {
+interface Refusal {
   readonly status: number
   readonly why: string
   readonly headers: Readonly<Record<string, string>>
@@ -59,8 +59,22 @@ export const place = (
   return { host, port: Options.integer(`${field}.port`, options.port, port, 0, 65_535) }
 }
 
-/** A server that is not open yet. `millis`: for all that a stranger can drag out. */
-export const serve = (answer: RequestListener, millis: number, maxConnections: number, tls?: TlsOptions): AnyServer => {
+/** Told of what is refused here: the status, or that a socket was cut at the door. */
+export type Refused = (how: number | "door") => void
+
+export interface Bounds {
+  /** For all that a stranger can drag out. */
+  readonly millis: number
+  readonly maxConnections: number
+  readonly refused: Refused
+}
+
+/** A server that is not open yet. */
+export const serve = (
+  answer: RequestListener,
+  { millis, maxConnections, refused }: Bounds,
+  tls?: TlsOptions
+): AnyServer => {
   const limits = { headersTimeout: millis, requestTimeout: millis, connectionsCheckingInterval: 1000 }
   const server = tls === undefined ? createServer(limits, answer) : secure({ ...tls, ...limits }, millis, answer)
   // nor may one hold its slot by not reading, or queue requests behind one another
@@ -68,7 +82,11 @@ export const serve = (answer: RequestListener, millis: number, maxConnections: n
   server.maxRequestsPerSocket = 1
   server.maxConnections = maxConnections + maxHandshakes
   // Node's own answer would keep the socket open for another request
-  server.on("checkExpectation", (_, response) => response.writeHead(417, { connection: "close" }).end())
+  server.on("checkExpectation", (_, response) => {
+    refused(417)
+    response.writeHead(417, { connection: "close" }).end()
+  })
+  server.on("drop", () => refused("door"))
   return server
 }
 
@@ -86,12 +104,13 @@ const uncount = function (this: Socket): void {
 }
 
 /** Cuts what one address opens beyond its share before it has asked for anything; not behind a proxy, where all have one. */
-export const boundAddresses = (server: AnyServer, maxPerAddress: number | undefined): void => {
+export const boundAddresses = (server: AnyServer, maxPerAddress: number | undefined, refused: Refused): void => {
   const counts = new Map<string, number>()
   server.on("connection", (socket: Socket) => {
     const address = Peer.ofSocket(socket)
     const group = Peer.group(address)
     if ((counts.get(group) ?? 0) >= Peer.most(address, maxPerAddress, Peer.connections) + maxHandshakesPerAddress) {
+      refused("door")
       return void socket.destroy()
     }
     Peer.count(counts, group, 1)
@@ -133,7 +152,7 @@ const destroy = function (this: Duplex): void {
 }
 
 /** Tells a socket that asked for an upgrade why not, and hangs up. */
-export const refuse = (socket: Duplex, { status, why, headers }: Refused): void => {
+export const refuse = (socket: Duplex, { status, why, headers }: Refusal): void => {
   // a peer that never hangs up itself must not hold a half-open socket
   socket.once("finish", destroy)
   const lines = Object.entries({

@@ -78,7 +78,11 @@ const families: ReadonlyArray<
     of: ({ gateway }) => gateway.closed
   },
   {
-    ...row("troupe_gateway_not_admitted_total", "Requests not let in, by HTTP status", () => 0),
+    ...row(
+      "troupe_gateway_not_admitted_total",
+      "Requests not let in, by HTTP status, and sockets cut at the door",
+      () => 0
+    ),
     label: "status",
     of: ({ gateway }) => gateway.notAdmitted
   },
@@ -94,18 +98,18 @@ const ignore = (): void => {}
 export class Metrics {
   readonly #context: Context.Context<never>
   readonly #look: () => Look
-  readonly #attributes: Readonly<Record<string, string>>
+  #attributes: Readonly<Record<string, string>> = {}
   readonly #registered: Array<Metric.Registration> = []
   readonly #seen = new Set<string>()
 
-  /** `gateway` tells two in one process apart. */
-  constructor(context: Context.Context<never>, gateway: string, look: () => Look) {
+  constructor(context: Context.Context<never>, look: () => Look) {
     this.#context = context
     this.#look = look
-    this.#attributes = { gateway }
   }
 
-  open(): void {
+  /** `gateway` tells two in one process apart. */
+  open(gateway: string): void {
+    this.#attributes = { gateway }
     for (const { name, description, read } of gauges) {
       const gauge = Metric.gauge(name, { description, attributes: this.#attributes })
       const get = () => ({ value: read(this.#look()) })

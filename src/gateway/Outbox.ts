@@ -24,6 +24,8 @@ export interface OutboxLimits {
 export interface OutboxOwner {
   /** Whether frames may still be written. */
   readonly writable: boolean
+  /** So many frames have been handed to the socket. */
+  sent(frames: number): void
   /** So many bytes more, or fewer, wait for the socket. */
   weigh(bytes: number): void
   /** The budget has room. */
@@ -79,6 +81,11 @@ export class Outbox {
     this.#owner = owner
     this.#raw = raw
     this.#limits = limits
+  }
+
+  /** Bytes that the socket has not taken, with those that wait behind them. */
+  get unsent(): number {
+    return this.bytes + (this.#late?.bytes ?? 0)
   }
 
   /** Whether the budget is used up. */
@@ -172,7 +179,10 @@ export class Outbox {
       this.#owner.drained()
     }
     // the peer has begun to close: RFC 6455, 5.5.1, allows no more data
-    if (this.#owner.writable) write(this.#raw, frames, taken)
+    if (this.#owner.writable) {
+      this.#owner.sent(count)
+      write(this.#raw, frames, taken)
+    }
     // the kernel took it at once: the callback would say so only after the event loop's next turn, and a quick agent can
     // send more than the budget until then
     if (!this.#owner.writable || this.#raw.writableLength === 0) taken()

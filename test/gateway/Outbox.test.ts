@@ -50,6 +50,8 @@ const outbox = (limits: Partial<OutboxLimits> = {}) => {
     drains: 0,
     held: 0,
     drained: () => void owner.drains++,
+    frames: 0,
+    sent: (frames: number) => void (owner.frames += frames),
     weigh: (bytes: number) => void (owner.held += bytes)
   }
   return { wire, owner, box: new Outbox(owner, wire, { maxBytes: 1000, maxFrames: 10, ...limits }) }

@@ -63,7 +63,8 @@ class Wire {
 
 /** A client of the gateway that `ring` is of. */
 const visit = (ring: Ring) => {
-  const session = new Session(pass, house, "token", ring, { away: () => {}, back: () => {}, ended: () => {} })
+  const keeper = { away: () => {}, back: () => {}, taken: () => {}, left: () => {}, ended: () => {} }
+  const session = new Session(pass, house, "token", ring, keeper)
   const wire = new Wire()
   session.attach(wire.connection)
   return { session, wire }

@@ -13,17 +13,19 @@ export interface Verdict {
   readonly pings: number
   /** A code; 0: a close without one. */
   readonly end: number | "open"
+  /** Whether it is the client's own, not a fault of its. */
+  readonly own: boolean
 }
 
 const isCode = (code: number): boolean =>
   (code >= 1000 && code <= 1014 && ![1004, 1005, 1006].includes(code)) || (code >= 3000 && code <= 4999)
 
-/** What a whole control frame says, when it is the last. */
-const closeOf = (payload: Buffer): number => {
-  if (payload.length === 0) return 0
+/** What a whole control frame says, when it is the last; whether it may be said. */
+const closeOf = (payload: Buffer): readonly [end: number, own: boolean] => {
+  if (payload.length === 0) return [0, true]
   const code = payload.readUInt16BE(0)
-  if (!isCode(code)) return 1002
-  return isUtf8(payload.subarray(2)) ? code : 1007
+  if (!isCode(code)) return [1002, false]
+  return isUtf8(payload.subarray(2)) ? [code, true] : [1007, false]
 }
 
 interface Head {
@@ -56,7 +58,7 @@ export const verdictOf = (bytes: Buffer, maxBytes: number): Verdict => {
   let parts: Array<Buffer> | undefined
   let binary = false
   let pings = 0
-  const ends = (end: Verdict["end"]): Verdict => ({ texts, pings, end })
+  const ends = (end: Verdict["end"], own = false): Verdict => ({ texts, pings, end, own })
   for (let at = 0; ;) {
     const head = headOf(bytes, at, parts !== undefined)
     if (head === undefined) return ends("open")
@@ -69,7 +71,7 @@ export const verdictOf = (bytes: Buffer, maxBytes: number): Verdict => {
     const mask = bytes.subarray(head.at, from)
     at = from + Number(length)
     const payload = Buffer.from(bytes.subarray(from, at).map((byte, i) => byte ^ mask[i % 4]!))
-    if (opcode === CLOSE) return ends(closeOf(payload))
+    if (opcode === CLOSE) return ends(...closeOf(payload))
     if (opcode === PING) pings++
     if (opcode >= 8) continue
     if (opcode !== CONTINUATION) binary = opcode === BINARY

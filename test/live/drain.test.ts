@@ -150,6 +150,29 @@ describe("drain", () => {
     expect(await raw.closed).toBe(1006)
   })
 
+  it("reports bytes that waited behind those, too", async () => {
+    await lab({ drainTimeout: 50, maxOutboxFrames: 1 })
+    const [slow, other] = [await client("a"), await client("a")]
+    slow.socket.pause()
+    const { gateway } = live!
+    for (let n = 1; gateway.stats().queuedBytes === 0; n++) {
+      other.send(call(n, "Emit", { event: "Tick", who: "x", from: n, to: n, bytes: 60_000 }))
+      await other.answer(n)
+    }
+    other.send(call("late", "Emit", { event: "Tick", who: "x", from: 1, to: 2, bytes: 60_000 }))
+    await other.answer("late")
+    expect(gateway.stats().droppedEvents).toBeGreaterThan(0)
+    const { framesIn } = gateway.stats()
+    slow.send(call("waits", "Kept"))
+    await until("it was read", () => gateway.stats().framesIn === framesIn + 1)
+    const { queuedBytes } = gateway.stats()
+    expect(queuedBytes).toBeGreaterThan(120_000)
+    const report = await drained(live!.run(gateway.drain))
+    expect(report).toMatchObject({ closed: 1, cut: 1, lost: 1, unsentBytes: queuedBytes })
+    slow.socket.resume()
+    expect(await slow.closed).toBe(1006)
+  })
+
   it("ends the session of one that it lets go: it is not among those that were away", async () => {
     await lab({ drainBatch: 1, drainSpread: 3000 })
     const raws = [await client("a", "?session=new"), await client("b", "?session=new")]

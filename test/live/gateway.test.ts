@@ -152,6 +152,27 @@ describe("events for a client that is too slow", () => {
     expect(live!.gateway.stats().closed[1013]).toBeUndefined()
   })
 
+  it("counts frames as sent when they are: not what waits, nor, once more, what gave way; bytes that wait are queued", async () => {
+    const [slow, other] = await stalled({ maxOutboxFrames: 1000, maxOutboxBytes: 65_536 })
+    const frames = (): number => live!.gateway.stats().framesOut
+    let sent = 0
+    for (const [id, to, bytes] of [
+      ["many", 300, 500],
+      ["one", 1, 60_000]
+    ] as const) {
+      other.send(call(id, "Emit", { event: "Tick", who: "tick", from: 1, to, bytes }))
+      await other.answer(id)
+      expect(frames()).toBeGreaterThan(sent)
+      sent = frames()
+    }
+    const { droppedEvents, queuedBytes, heldBytes } = live!.gateway.stats()
+    expect(droppedEvents).toBeGreaterThan(200)
+    expect(queuedBytes).toBe(heldBytes)
+    slow.socket.resume()
+    await until("the last has come", () => heard(slow, "tick").at(-1) === 1)
+    expect(frames()).toBe(slow.frames.length + other.frames.length)
+  })
+
   it("what waits goes out before the close frame of a drain", async () => {
     const [slow, other] = await stalled()
     await emit(other, "a", "Tick", "tick", 3)
@@ -397,6 +418,17 @@ describe("a client", () => {
     expect(String(await raw.closed)).toBe(code)
     await until("it is counted", () => live!.gateway.stats().closed[Number(code)] === 1)
     await until("its agent hears it", () => gate.hooks.at(-1)?.endsWith(`left ${code}`) === true)
+  })
+
+  it("that closes with a code that is ours, or with any, is one of those that clients closed; the usual have their own", async () => {
+    await lab()
+    for (const code of [1012, 1008, 4401, 3000, 4999, 1000, 1001]) {
+      const raw = await client("c")
+      raw.socket.close(code)
+      await raw.closed
+    }
+    await until("all are gone", () => live!.gateway.stats().connections === 0)
+    expect(live!.gateway.stats().closed).toEqual({ client: 5, 1000: 1, 1001: 1 })
   })
 
   it("that sends a frame over the limit is told 1009, however much is still under way", async () => {

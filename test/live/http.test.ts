@@ -87,6 +87,13 @@ describe("GET /metrics", () => {
     registry().clear()
   })
 
+  it("tells gateways apart by the port that each has taken", async () => {
+    await lab()
+    const { port } = live!.gateway
+    expect(await (await get("/metrics")).text()).toContain(`troupe_gateway_connections{gateway="127.0.0.1:${port}"} 0`)
+    registry().clear()
+  })
+
   it("leaves nothing in the registry when the gateway has closed", async () => {
     await lab()
     const ours = () => [...registry().values()].filter(({ id }) => id.startsWith("troupe_"))
@@ -127,6 +134,35 @@ describe("paths and methods", () => {
     const answer = await get(path, { method })
     expect([answer.status, answer.headers.get("allow")]).toEqual([status, allow])
     await answer.text()
+  })
+})
+
+describe("what is not let in is counted", () => {
+  it("by its status, whoever refused it", async () => {
+    await lab({ maxFrameBytes: 1000 })
+    await get("/elsewhere")
+    await get("/healthz", { method: "POST" })
+    await get("/agents/Lab/a", { method: "PUT" })
+    await get("/agents/Lab/a")
+    await post("a", {}, { "content-type": "text/plain" })
+    await post("a", "x".repeat(1001))
+    await post("a", {}, { origin: "https://evil.example" })
+    await expect(Raw.open(`${live!.url}/a`, { origin: "https://evil.example" })).rejects.toThrow("403")
+    await new Promise<void>((resolve) => {
+      const asked = httpRequest(`${base()}/healthz`, { headers: { expect: "a miracle" } })
+      asked.on("response", (response) => response.resume().on("end", resolve)).end()
+    })
+    const counted = { 403: 2, 404: 1, 405: 2, 413: 1, 415: 1, 417: 1, 426: 1 }
+    await until("all are counted", () => live!.gateway.stats().notAdmitted[413] === 1)
+    expect(live!.gateway.stats().notAdmitted).toEqual(counted)
+  })
+
+  it("and those that were cut before they asked for anything as at the door", async () => {
+    await lab({ maxConnectionsPerAddress: 1 })
+    const { gateway } = live!
+    const sockets = Array.from({ length: 70 }, () => netConnect(gateway.port, "127.0.0.1").on("error", () => {}))
+    await until("five are cut", () => gateway.stats().notAdmitted["door"] === 5)
+    for (const socket of sockets) socket.destroy()
   })
 })
 

@@ -37,7 +37,7 @@ export const drains: ReadonlyArray<Fault> = [
     "0, 0, sessions.underwayAway + posts.size, 0",
     "0, 0, posts.size, 0"
   ),
-  one("drain-unsent-uncounted", "bytes that were not taken are told", "unsentBytes += connection.outbox.bytes", ""),
+  one("drain-unsent-uncounted", "bytes that were not taken are told", "unsentBytes += connection.outbox.unsent", ""),
   one("drain-never-cuts", "after drainTimeout the rest is cut", "now() < beganAt + drainMillis)", "now() < Infinity)"),
   one("drain-keeps-sessions", "sessions end with their host", 'sessions.endAll(RESTART, "service restart")', ""),
   {
