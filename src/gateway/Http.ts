@@ -169,8 +169,9 @@ export class Http {
       this.posts.add(post)
       post.run(host.system, request, () => {
         this.posts.delete(post)
-        // its body was refused
-        if (response.headersSent && response.statusCode >= 400) this.refused(response.statusCode)
+        // its body was refused; where it might make no agent, Admission has counted that
+        const { headersSent, statusCode } = response
+        if (headersSent && statusCode >= 400 && statusCode !== 429 && statusCode !== 503) this.refused(statusCode)
         admission.leave(verdict)
       })
     })

@@ -136,7 +136,8 @@ describe("a client with a session", () => {
     expect(gate.noted.toSorted((a, b) => a - b)).toEqual([...Array(sent).keys()])
     expect(heard.length).toBe(sent)
     expect(gaps).toEqual([])
-    expect(cable.connections).toBeGreaterThan(20)
+    // two cuts may hit one connection
+    expect(cable.connections).toBeGreaterThan(10)
     expect(live!.gateway.stats().invalid).toBe(0)
   })
 
