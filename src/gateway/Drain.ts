@@ -6,7 +6,7 @@
  *   batch 3     serves on           | stops reading, answers, 1012 ......... may be back
  *             |<------------- drainSpread ------------>|<------------ drainSpread ------------>|
  *
- * Floor 3; owned by Gateway, which takes no new connections before it begins. Those whose batch has not come are served as
+ * Floor 3; owned by Gateway, which lets nobody in from then on. Those whose batch has not come are served as
  * ever. What sessions that are away asked for is finished, too, though nobody comes back to hear of it; their streams end at once.
  * Law 3: within `drainTimeout`, then the rest is cut; streams are ended after half of it. Law 4: a request that was read is
  * answered before the close frame, or counted as lost in the report; one without an answer behind a clean 1012 was never taken.
@@ -43,6 +43,9 @@ export interface DrainReport {
 /** The reason in a close frame of 1012. */
 export const reason = (backAt: number, now: number): string =>
   `service restart; retry after ${Math.max(0, Math.ceil(backAt - now))} ms`
+
+/** The same for who comes to a host that drains: `Retry-After`, in seconds, and not before the next. */
+export const retryAfter = (backAt: number, now: number): string => String(Math.max(1, Math.ceil((backAt - now) / 1000)))
 
 /** Whether everybody got what was theirs. */
 export const lossless = (r: DrainReport): boolean => r.cut + r.away + r.lost + r.unsentBytes === 0

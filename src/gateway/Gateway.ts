@@ -7,8 +7,8 @@
  *
  * Floor 3; an Effect service with a lifetime: opened with its scope, drained when it closes or when the system shuts down,
  * whichever comes first. Who may come in is Admission's to say, before the upgrade; the plain HTTP beside it is Http's.
- * Drain (`Drain.ts`): no new connections; batch by batch nothing more is read; what was read is answered; then close 1012,
- * last, with a retry hint. A request without a reply after a clean 1012 was never accepted.
+ * Drain (`Drain.ts`): it listens on, but lets nobody in (503, and when to come again); batch by batch nothing more is read;
+ * what was read is answered; then close 1012, last, with a retry hint. A request without a reply after a clean 1012 was never accepted.
  * One timer for all connections (`Heartbeat`). What `expiresAt` and the rate of messages ask for has one timer each, while anybody waits for it.
  * Law 11: in a system whose order comes from a seed it is refused by name, `RealIoInSimulation`.
  * Sources: RFC 6455 (close codes 7.4.1), JSON-RPC 2.0.
@@ -184,6 +184,8 @@ class Listener {
   readonly #sessions: Sessions
   readonly #heartbeat: Heartbeat
   #draining = false
+  /** When who comes while it drains may be back: with the last of its clients. */
+  #backAt = 0
 
   constructor(
     host: Host,
@@ -255,6 +257,7 @@ class Listener {
       types: this.#codecs,
       stats: () => this.#stats(),
       closed: () => closed(false),
+      headers: (refusal) => this.#headers(refusal),
       draining: () => this.#draining
     })
     this.#metrics = new Metrics(services as Context.Context<never>, this.#http.look)
@@ -345,10 +348,11 @@ class Listener {
   get drain(): Effect.Effect<DrainReport> {
     return Effect.gen({ self: this }, function* () {
       const { system } = this.#host
+      const { drainBatch, drainSpreadMillis } = this.#limits
+      const { size } = this.#connections
       this.#draining = true
+      this.#backAt = system.timers.now() + Drain.schedule(size, drainBatch, drainSpreadMillis).backAt(size)
       this.#heartbeat.stop()
-      this.#server.close()
-      this.#server.closeIdleConnections()
       this.#admission.close()
       const report = yield* Drain.drain({
         connections: this.#connections,
@@ -357,10 +361,11 @@ class Listener {
         limits: this.#limits,
         now: system.timers.now
       })
-      this.#server.closeAllConnections()
       this.#metrics.close()
-      this.#adminServer?.close()
-      this.#adminServer?.closeAllConnections()
+      for (const server of [this.#server, this.#adminServer]) {
+        server?.close()
+        server?.closeAllConnections()
+      }
       const text = `${this.name}: ${Drain.describe(report)}`
       system.log(Drain.lossless(report) ? Effect.logDebug(text) : Effect.logWarning(text))
       return report
@@ -379,7 +384,7 @@ class Listener {
       vetting = false
       // it would keep the request as long as the connection
       socket.off("close", left).off("end", left)
-      if (verdict instanceof Refusal) Listen.refuse(socket, verdict)
+      if (verdict instanceof Refusal) Listen.refuse(socket, verdict, this.#headers(verdict))
       else this.#connect(request, socket, head, verdict)
     })
     if (!vetting) return
@@ -430,6 +435,12 @@ class Listener {
     const places = this.#connections.size + this.#sessions.away - this.#sessions.leaving - (returns ? 1 : 0)
     const full = places >= maxConnections || (!returns && this.#house.budget.closed)
     return full ? "this host is full" : undefined
+  }
+
+  /** Of the answer to who is not let in. */
+  #headers({ status, headers }: Refusal): Readonly<Record<string, string>> {
+    if (!this.#draining || status !== 503) return headers
+    return { ...headers, "Retry-After": Drain.retryAfter(this.#backAt, this.#house.now()) }
   }
 
   /** As many agents live as may. */

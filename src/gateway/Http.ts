@@ -18,7 +18,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http"
 import type { Duplex } from "node:stream"
 import type { Host } from "../supervision/ActorSystem.ts"
-import { type Admission, noSuchPath, Pass, routed } from "./Admission.ts"
+import { type Admission, noSuchPath, Pass, type Refusal, routed } from "./Admission.ts"
 import type { House } from "./Connection.ts"
 import type { GatewayStats } from "./Gateway.ts"
 import type { Refused } from "./Listen.ts"
@@ -33,6 +33,8 @@ export interface Desk {
   readonly stats: () => GatewayStats
   /** Why nobody may come in now. */
   readonly closed: () => string | undefined
+  /** Of the answer to who is not let in. */
+  readonly headers: (refusal: Refusal) => Readonly<Record<string, string>>
   readonly draining: () => boolean
 }
 
@@ -160,11 +162,12 @@ export class Http {
     if (!isJson(request.headers["content-type"])) {
       return this.#refuse(response, 415, "the body is application/json", { "accept-post": "application/json" })
     }
-    const { admission, house, host } = this.#desk
+    const desk = this.#desk
+    const { admission, house, host } = desk
     let vetting = true
     const giveUp = admission.admit(request, (verdict) => {
       vetting = false
-      if (!(verdict instanceof Pass)) return tell(response, verdict.status, verdict.why, verdict.headers)
+      if (!(verdict instanceof Pass)) return tell(response, verdict.status, verdict.why, desk.headers(verdict))
       const post = new Post(verdict, house, response, () => admission.reach(verdict))
       this.posts.add(post)
       post.run(host.system, request, () => {

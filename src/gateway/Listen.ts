@@ -29,7 +29,6 @@ export class ListenError extends Schema.TaggedError<ListenError>()("ListenError"
 interface Refusal {
   readonly status: number
   readonly why: string
-  readonly headers: Readonly<Record<string, string>>
 }
 
 /** Where to listen. */
@@ -152,7 +151,7 @@ const destroy = function (this: Duplex): void {
 }
 
 /** Tells a socket that asked for an upgrade why not, and hangs up. */
-export const refuse = (socket: Duplex, { status, why, headers }: Refusal): void => {
+export const refuse = (socket: Duplex, { status, why }: Refusal, headers: Readonly<Record<string, string>>): void => {
   // a peer that never hangs up itself must not hold a half-open socket
   socket.once("finish", destroy)
   const lines = Object.entries({

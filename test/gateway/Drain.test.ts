@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest"
-import { describe as told, reason, schedule } from "../../src/gateway/Drain.ts"
+import { describe as told, reason, retryAfter, schedule } from "../../src/gateway/Drain.ts"
 
 describe("Drain", () => {
   describe("schedule", () => {
@@ -32,6 +32,10 @@ describe("Drain", () => {
     expect(reason(5000.5, 3766)).toBe("service restart; retry after 1235 ms")
     expect(reason(1, 2)).toBe("service restart; retry after 0 ms")
     expect(Buffer.byteLength(reason(Number.MAX_SAFE_INTEGER, 0))).toBeLessThan(123)
+  })
+
+  it("says in whole seconds when to come to it again, at the earliest in the next", () => {
+    expect([retryAfter(8001, 2000), retryAfter(8000, 2000), retryAfter(1, 2)]).toEqual(["7", "6", "1"])
   })
 
   it("tells in one line what was finished, and what was lost only where something was", () => {

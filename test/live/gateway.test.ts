@@ -43,7 +43,7 @@ describe("drain", () => {
     raw.send(call(1, "Hold", { n: 1 }))
     await until("the handler waits", () => gate.held.length === 1)
     const closing = live!.close()
-    await expect(client("b")).rejects.toThrow(/503|ECONNREFUSED/)
+    await expect(client("b")).rejects.toThrow("503")
     expect(await raw.closed).toBe(1006)
     gate.open()
     await closing

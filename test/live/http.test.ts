@@ -44,20 +44,28 @@ describe("GET /readyz", () => {
     raw.socket.close()
   })
 
-  it("says 503 while it drains, on a port of its own", async () => {
-    await lab({ admin: { port: 0 } })
-    const { adminUrl } = live!.gateway
+  it.each([
+    ["on the public port", {}],
+    ["on a port of its own", { admin: { port: 0 } }]
+  ])("says 503 while it drains, %s, and then hears nobody any more", async (_, options) => {
+    await lab(options)
+    const admin = live!.gateway.adminUrl ?? base()
+    const url = live!.url
     const raw = await Raw.open(`${live!.url}/a`)
     raw.send(call(1, "Hold", { n: 1 }))
     await until("the handler waits", () => gate.held.length === 1)
     const closing = live!.close()
     live = undefined
     let status = 200
-    while (status === 200) status = (await fetch(`${adminUrl}/readyz`)).status
+    while (status === 200) status = (await fetch(`${admin}/readyz`)).status
     expect(status).toBe(503)
+    expect(await (await fetch(`${admin}/healthz`)).json()).toMatchObject({ status: "draining" })
+    await expect(Raw.open(`${url}/a`)).rejects.toThrow("503")
     gate.stayOpen()
     expect((await raw.answer(1)).result).toBe(1)
     await closing
+    await expect(fetch(`${admin}/readyz`)).rejects.toThrow("fetch failed")
+    await expect(Raw.open(`${url}/a`)).rejects.toThrow("ECONNREFUSED")
   })
 })
 
