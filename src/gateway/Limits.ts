@@ -76,7 +76,10 @@ export interface LimitOptions {
   readonly requestTimeout?: Duration.Input
   /** Pings are sent so often; two unanswered ones end the connection. Default 25 seconds. */
   readonly heartbeat?: Duration.Input
-  /** A connection paused so long with nothing finished is closed 1013. Default 60 seconds. */
+  /**
+   * A connection with a full window, behind which something has waited for so long with nothing finished, is closed 1013.
+   * Default 60 seconds.
+   */
   readonly stallTimeout?: Duration.Input
   /** A drain takes so long at most; then what is not answered is cut. Default 15 seconds. */
   readonly drainTimeout?: Duration.Input

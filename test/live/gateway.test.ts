@@ -380,6 +380,36 @@ describe("a client", () => {
     expect(await raw.closed).toBe(1013)
   })
 
+  it("whose window is full of streams that wait for their producers is no stalled one: it is pinged, and heard", async () => {
+    await lab({ heartbeat: 30, stallTimeout: 60, maxUnfinished: 2 })
+    const raw = await client("h")
+    let pings = 0
+    raw.socket.on("ping", () => void pings++)
+    for (const n of [1, 2]) raw.send(call(n, "Count", { to: 1, end: "never" }))
+    await until("both have begun", () => raw.frames.length === 2)
+    await until("many a heartbeat has passed", () => pings >= 20)
+    expect(live!.gateway.stats().closed).toEqual({})
+    raw.send(notice("$/cancel", { id: 1 }))
+    raw.send(call(3, "Kept"))
+    expect((await raw.answer(3)).result).toBe(2)
+    raw.socket.terminate()
+  })
+
+  it("whose window is full of such streams is stalled from when something waits behind them, and gone when it answers no ping", async () => {
+    await lab({ heartbeat: 30, stallTimeout: 60, maxUnfinished: 2 })
+    const [waits, gone] = [await client("h"), await client("h")]
+    for (const raw of [waits, gone]) {
+      for (const n of [1, 2]) raw.send(call(n, "Count", { to: 1, end: "never" }))
+      await until("both have begun", () => raw.frames.length === 2)
+    }
+    gone.socket.pause()
+    waits.send(call(3, "Kept"))
+    expect(await waits.closed).toBe(1013)
+    await until("the other is cut", () => live!.gateway.stats().connections === 0)
+    expect(live!.gateway.stats().closed).toEqual({ 1006: 1, 1013: 1 })
+    gone.socket.terminate()
+  })
+
   it("that sends more than its backlog while it is not read is closed 1008", async () => {
     await lab({ maxUnfinished: 1, maxBacklogBytes: 200 })
     const raw = await client("h")
