@@ -39,7 +39,10 @@ export interface LimitOptions {
   readonly maxFrameBytes?: number
   /** Messages in a batch. 1-1,000, default 32. */
   readonly maxBatch?: number
-  /** Messages of a connection begun and not finished; then it is not read. 1-65,536, default 32. */
+  /**
+   * Messages of a connection begun and not finished; then it is not read. A batch is begun as a whole where there is room for
+   * one message, or it would wait for ever behind a stream: so at most `maxBatch` - 1 more. 1-65,536, default 32.
+   */
   readonly maxUnfinished?: number
   /** The same in bytes of wire. 64-1,073,741,824, default 262,144. */
   readonly maxUnfinishedBytes?: number

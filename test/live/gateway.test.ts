@@ -373,6 +373,21 @@ describe("a client", () => {
     raw.socket.terminate()
   })
 
+  it("has a batch begun as a whole where there is room for one message, and nothing behind it", async () => {
+    await lab({ maxUnfinished: 2, maxBatch: 3 }, { mailbox: { capacity: 100 } })
+    const raw = await client("h")
+    const hold = (n: number) => call(n, "Hold", { n })
+    raw.send(hold(1))
+    raw.send([hold(2), hold(3), hold(4)])
+    raw.send(hold(5))
+    await until("all have come", () => live!.gateway.stats().framesIn === 3)
+    const { queued, running } = live!.host.snapshot()
+    expect(queued + running).toBe(4)
+    gate.stayOpen()
+    expect((await raw.answer(5)).result).toBe(5)
+    raw.socket.terminate()
+  })
+
   it("of which nothing finishes for stallTimeout is closed 1013", async () => {
     await lab({ heartbeat: 30, stallTimeout: 60, maxUnfinished: 1 })
     const raw = await client("h")
