@@ -6,7 +6,9 @@
  *                 |                    again, by its key  | cut, with a session: the answer may be in the replay
  *                 '------- after 1012: no answer = never taken, unless it was written before to one that was cut
  *
- * Used by Client. Law 2: messages leave in the order they were given, also over a reconnection. Law 3: past the bounds a
+ * Used by Client. Law 2: messages leave in the order they were given, also over a reconnection; but streams, which may never
+ * end, have three quarters of the window at most, and one that waits for a place among them is overtaken by what is none.
+ * Law 3: past the bounds a
  * message is refused at once, by name. Law 5: nothing is lost in silence: a request ends with its answer, or with an error
  * that says whether it was sent; a notification has no answer, so a written one is sent once, at the most, and counted as
  * `uncertain` when its connection goes before an answer to something behind it has shown that it was read.
@@ -43,6 +45,8 @@ export interface Call {
   readonly resend: boolean
   /** Undefined for a notification, and for a request that nobody waits for any more. */
   asker: Asker | undefined
+  /** A stream answers it. */
+  readonly stream: boolean
   /** A stream of which elements have come. */
   begun: boolean
   /** Written to a connection that was cut: it may have been handled. */
@@ -58,6 +62,8 @@ export interface Sending {
 }
 
 const maxBufferedBytes = 65_536
+/** Of the window, for streams: the rest is for what ends soon. */
+const streamShare = 0.75
 const lookMillis = 20
 
 const encoder = new TextEncoder()
@@ -83,6 +89,8 @@ export class Calls {
   #queuedBytes = 0
   /** The window: written to this connection or, kept by their keys, to one before it. */
   readonly #sent = new Map<number, Call>()
+  /** Streams in the window. */
+  #streams = 0
   /** Those of the window that are still to be sent again. */
   #again = new Set<Call>()
   /** Messages may be written: the connection is open, and the replay read. */
@@ -114,18 +122,9 @@ export class Calls {
     const frame = JSON.stringify({ jsonrpc: "2.0", id, method, params, requestKey: key })
     const bytes = encoder.encode(frame).length
     if (bytes > maxFrameBytes) throw new FrameTooLarge(method, bytes, maxFrameBytes)
-    const call: Call = {
-      id,
-      method,
-      frame,
-      bytes,
-      keyed: key !== undefined,
-      resend,
-      asker,
-      begun: false,
-      cut: false,
-      notices: 0
-    }
+    const stream = asker?.elements !== undefined
+    const known = { id, method, frame, bytes, keyed: key !== undefined, resend, stream }
+    const call: Call = { ...known, asker, begun: false, cut: false, notices: 0 }
     if (this.#queue.size === 0 && this.#mayWrite(call)) {
       this.#write(call)
       return call
@@ -135,7 +134,8 @@ export class Calls {
     }
     this.#queue.add(call)
     this.#queuedBytes += bytes
-    this.#look()
+    // it may be that only streams wait before it; a buffer is looked at in time
+    if (this.#timer === undefined) this.flush()
     return call
   }
 
@@ -220,6 +220,7 @@ export class Calls {
       }
     }
     for (const call of this.#queue) {
+      if (this.#overtaken(call)) continue
       if (!this.#mayWrite(call)) break
       this.#queue.delete(call)
       this.#queuedBytes -= call.bytes
@@ -280,19 +281,28 @@ export class Calls {
 
   #mayWrite(call: Call): boolean {
     if (!this.#roomy || this.#again.size > 0) return false
+    if (this.#overtaken(call)) return false
     return call.id === undefined || this.#sent.size < this.#settings.maxInFlight
+  }
+
+  /** Whether it is a stream that waits for the end of another one. */
+  #overtaken({ stream }: Call): boolean {
+    return stream && this.#streams >= Math.max(1, Math.floor(this.#settings.maxInFlight * streamShare))
   }
 
   #write(call: Call): void {
     call.notices = this.#notices
     if (call.id === undefined) this.#notices++
-    else this.#sent.set(call.id, call)
+    else {
+      if (call.stream && !this.#sent.has(call.id)) this.#streams++
+      this.#sent.set(call.id, call)
+    }
     this.#heartbeat.wrote(call.id === undefined)
     this.#link.send(call.frame)
   }
 
   #forget(call: Call): void {
-    this.#sent.delete(call.id!)
+    if (this.#sent.delete(call.id!) && call.stream) this.#streams--
     this.#again.delete(call)
     if (this.#sent.size === 0) this.#heartbeat.finished()
   }

@@ -63,7 +63,8 @@ export interface ClientOptions {
   readonly maxQueuedBytes?: number
   /**
    * Requests without an answer at a time; more wait here, where they are known not to be handled. 1-65,536, default 24: a
-   * gateway stops reading at 32 unfinished messages, so eight are left for notifications and `$/cancel`.
+   * gateway stops reading at 32 unfinished messages, so eight are left for notifications and `$/cancel`. Three quarters
+   * of them, at least one, may be streams, which may never end: more streams wait for those to end, and asks do not wait for them.
    */
   readonly maxInFlight?: number
   /** A larger message is refused here: the server would close 1009. 64-16,777,216, default 65,536. */

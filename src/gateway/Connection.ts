@@ -124,7 +124,10 @@ const onClose = function (this: WebSocket, code: number, reason: Buffer): void {
 export class Connection implements OutboxOwner, Slowed, Mortal {
   /** Pings not answered since the last pong. */
   missed = 0
-  /** The system clock's time when it began nothing more, with nothing finished since; undefined when it goes on. */
+  /**
+   * The system clock's time when it began nothing more or, later, something began to wait for that, with nothing finished
+   * since; undefined when it goes on.
+   */
   pausedSince: number | undefined = undefined
   /** The code that this side closed with, where it did. */
   closeCode: number | undefined = undefined
@@ -205,6 +208,7 @@ export class Connection implements OutboxOwner, Slowed, Mortal {
     if (this.#backlogBytes + bytes > this.#house.limits.maxBacklogBytes + overlook) {
       return this.hangUp(POLICY, "backlog full")
     }
+    if (!this.#waits) this.pausedSince = this.#house.now()
     this.#backlogBytes += bytes
     this.weigh(bytes)
     ;(this.#backlog ??= []).push(frame)
@@ -273,8 +277,13 @@ export class Connection implements OutboxOwner, Slowed, Mortal {
 
   /** Begins nothing more; with `deaf` it does not read either. */
   #pause(deaf: boolean): void {
-    this.pausedSince ??= this.#house.now()
+    if (this.pausedSince === undefined || (deaf && !this.#waits)) this.pausedSince = this.#house.now()
     if (deaf) this.#stopReading()
+  }
+
+  /** Whether something waits until it goes on: what was read, or is not read. */
+  get #waits(): boolean {
+    return this.#backlog !== undefined || this.#socket.isPaused
   }
 
   #stopReading(): void {
@@ -498,13 +507,17 @@ export class Connection implements OutboxOwner, Slowed, Mortal {
     if (pingedAt > this.#receivedBefore && pingedAt <= this.#pingedAt) this.#receivedBefore = pingedAt
   }
 
-  /** Once a heartbeat: pings, unless the peer has not answered two; gives up one paused since before `stalledBefore`. */
+  /**
+   * Once a heartbeat: pings, unless the peer is heard and has not answered two; gives up one in which something waits since
+   * before `stalledBefore`. Without that it is not stalled, however long its window has been full: of streams that wait for
+   * their producers, say.
+   */
   beat(stalledBefore: number): void {
     this.#invalid = 0
     if (this.missed === 0 && !this.#closing) this.#conversation.expire(this.#receivedBefore)
-    if (this.pausedSince === undefined) {
-      if (this.missed++ >= 2) return this.terminate()
-    } else if (this.pausedSince < stalledBefore) return this.hangUp(TRY_LATER, "stalled")
+    if (!this.#socket.isPaused && this.missed++ >= 2) return this.terminate()
+    const since = this.#waits ? this.pausedSince : undefined
+    if (since !== undefined && since < stalledBefore) return this.hangUp(TRY_LATER, "stalled")
     // a pong proves that what was written before its ping has arrived: nothing with what still waits here
     const proves = !this.outbox.behind
     if (proves) this.#pingedAt = this.#house.now()

@@ -1,7 +1,7 @@
 /**
  * The gateway's plain HTTP side: how the host is, and agents for those who cannot open a WebSocket.
  *
- *   GET  /healthz   200  the counters as JSON: the process lives
+ *   GET  /healthz   200  the counters as JSON: the process lives; on the public port without addresses, for keys are secrets
  *   GET  /readyz    200, or 503 while it drains, is full or shuts down: send nobody new
  *   GET  /metrics   200  Prometheus text
  *   POST /agents/{Type}/{key}       JSON-RPC (Post)
@@ -64,7 +64,7 @@ const preflight = {
   "access-control-max-age": "7200"
 }
 
-type Answer = (request: IncomingMessage, response: ServerResponse) => void
+type Answer = (request: IncomingMessage, response: ServerResponse, isPublic: boolean) => void
 
 export class Http {
   /** POSTs under way. */
@@ -79,6 +79,7 @@ export class Http {
   readonly #desk: Desk
   readonly #pages: ReadonlyMap<string, Answer>
   readonly #healthz: () => string
+  readonly #publicHealthz: () => string
   readonly #metricsText: () => string
 
   constructor(desk: Desk) {
@@ -89,16 +90,24 @@ export class Http {
       const balanced = imbalances.length === 0
       return { balanced, gateway: desk.stats(), system: snapshot, memory: process.memoryUsage() }
     })
-    this.#healthz = rarely(() =>
-      JSON.stringify({
-        status: desk.draining() ? "draining" : "ok",
-        ...this.look(),
-        now: system.timers.now()
-      })
-    )
+    const health = () => ({
+      status: desk.draining() ? "draining" : "ok",
+      ...this.look(),
+      now: system.timers.now()
+    })
+    this.#healthz = rarely(() => JSON.stringify(health()))
+    this.#publicHealthz = rarely(() => {
+      const known = health()
+      const zombies = known.system.zombies.length
+      return JSON.stringify({ ...known, system: { ...known.system, zombies } })
+    })
     this.#metricsText = rarely(() => this.metrics?.text() ?? "")
     this.#pages = new Map<string, Answer>([
-      ["/healthz", (_, response) => page(response, 200, "application/json", this.#healthz())],
+      [
+        "/healthz",
+        (_, response, isPublic) =>
+          page(response, 200, "application/json", isPublic ? this.#publicHealthz() : this.#healthz())
+      ],
       ["/readyz", (_, response) => this.#readyz(response)],
       ["/metrics", (_, response) => page(response, 200, "text/plain; version=0.0.4", this.#metricsText())]
     ])
@@ -128,7 +137,7 @@ export class Http {
     const path = (request.url ?? "").split("?", 1)[0]!
     const found = admin ? this.#pages.get(path) : undefined
     if (found !== undefined) {
-      if (request.method === "GET" || request.method === "HEAD") return found(request, response)
+      if (request.method === "GET" || request.method === "HEAD") return found(request, response, agents)
       return this.#refuse(response, 405, "this page is read by GET", { allow: "GET, HEAD" })
     }
     const [type] = routed(request)

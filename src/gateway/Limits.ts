@@ -39,7 +39,10 @@ export interface LimitOptions {
   readonly maxFrameBytes?: number
   /** Messages in a batch. 1-1,000, default 32. */
   readonly maxBatch?: number
-  /** Messages of a connection begun and not finished; then it is not read. 1-65,536, default 32. */
+  /**
+   * Messages of a connection begun and not finished; then it is not read. A batch is begun as a whole where there is room for
+   * one message, or it would wait for ever behind a stream: so at most `maxBatch` - 1 more. 1-65,536, default 32.
+   */
   readonly maxUnfinished?: number
   /** The same in bytes of wire. 64-1,073,741,824, default 262,144. */
   readonly maxUnfinishedBytes?: number
@@ -76,7 +79,10 @@ export interface LimitOptions {
   readonly requestTimeout?: Duration.Input
   /** Pings are sent so often; two unanswered ones end the connection. Default 25 seconds. */
   readonly heartbeat?: Duration.Input
-  /** A connection paused so long with nothing finished is closed 1013. Default 60 seconds. */
+  /**
+   * A connection with a full window, behind which something has waited for so long with nothing finished, is closed 1013.
+   * Default 60 seconds.
+   */
   readonly stallTimeout?: Duration.Input
   /** A drain takes so long at most; then what is not answered is cut. Default 15 seconds. */
   readonly drainTimeout?: Duration.Input

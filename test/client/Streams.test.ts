@@ -13,6 +13,49 @@ describe("a stream", () => {
 
   check([
     [
+      "leaves a quarter of the window to asks; more streams wait for streams, in order, and are overtaken",
+      async ({ client, socket }) => {
+        for (let n = 1; n <= 20; n++) void outcome(client.stream("Count", { n }).next())
+        expect(socket.sent).toHaveLength(18)
+        const asked = client.ask("Kept")
+        client.notify("Note")
+        expect(socket.methods.slice(18)).toEqual(["Kept", "Note"])
+        socket.answerAt(1, 21, 7)
+        expect(await asked).toBe(7)
+        expect(socket.sent).toHaveLength(20)
+        for (const [i, id] of [5, 9].entries()) socket.answerAt(2 + i, id, null)
+        expect(socket.sent.slice(20)).toMatchObject([{ params: { n: 19 } }, { params: { n: 20 } }])
+        // asks have no more than the window
+        for (let n = 0; n < 8; n++) void outcome(client.ask("Slow"))
+        expect(socket.methods.slice(22)).toEqual(["Slow", "Slow", "Slow", "Slow", "Slow", "Slow"])
+      }
+    ],
+    [
+      "takes the only place of a window of one; what comes behind it waits",
+      async ({ client, socket }) => {
+        const values = read(client.stream("Count"))
+        const asked = client.ask("Kept")
+        expect(socket.methods).toEqual(["Count"])
+        socket.answerAt(1, 1, null)
+        expect(await values).toEqual([])
+        socket.answerAt(2, 2, 7)
+        expect(await asked).toBe(7)
+      },
+      { maxInFlight: 1 }
+    ],
+    [
+      "keeps its place over a cut, once",
+      async ({ client, socket, cut }) => {
+        for (let n = 1; n <= 19; n++) void outcome(client.stream("Count", { n }).next())
+        expect(socket.sent).toHaveLength(18)
+        const next = cut()
+        next.session({ seq: 0 })
+        expect(next.sent).toHaveLength(18)
+        next.answerAt(1, 3, null)
+        expect(next.sent.at(-1)).toMatchObject({ params: { n: 19 } })
+      }
+    ],
+    [
       "is read element by element, to its end",
       async ({ client, socket }) => {
         const values = read(client.stream("Count", { to: 3 }))

@@ -394,11 +394,56 @@ describe("a client", () => {
     raw.socket.terminate()
   })
 
+  it("has a batch begun as a whole where there is room for one message, and nothing behind it", async () => {
+    await lab({ maxUnfinished: 2, maxBatch: 3 }, { mailbox: { capacity: 100 } })
+    const raw = await client("h")
+    const hold = (n: number) => call(n, "Hold", { n })
+    raw.send(hold(1))
+    raw.send([hold(2), hold(3), hold(4)])
+    raw.send(hold(5))
+    await until("all have come", () => live!.gateway.stats().framesIn === 3)
+    const { queued, running } = live!.host.snapshot()
+    expect(queued + running).toBe(4)
+    gate.stayOpen()
+    expect((await raw.answer(5)).result).toBe(5)
+    raw.socket.terminate()
+  })
+
   it("of which nothing finishes for stallTimeout is closed 1013", async () => {
     await lab({ heartbeat: 30, stallTimeout: 60, maxUnfinished: 1 })
     const raw = await client("h")
     for (let n = 0; n < 3; n++) raw.send(call(n, "Hold", { n }))
     expect(await raw.closed).toBe(1013)
+  })
+
+  it("whose window is full of streams that wait for their producers is no stalled one: it is pinged, and heard", async () => {
+    await lab({ heartbeat: 30, stallTimeout: 60, maxUnfinished: 2 })
+    const raw = await client("h")
+    let pings = 0
+    raw.socket.on("ping", () => void pings++)
+    for (const n of [1, 2]) raw.send(call(n, "Count", { to: 1, end: "never" }))
+    await until("both have begun", () => raw.frames.length === 2)
+    await until("many a heartbeat has passed", () => pings >= 20)
+    expect(live!.gateway.stats().closed).toEqual({})
+    raw.send(notice("$/cancel", { id: 1 }))
+    raw.send(call(3, "Kept"))
+    expect((await raw.answer(3)).result).toBe(2)
+    raw.socket.terminate()
+  })
+
+  it("whose window is full of such streams is stalled from when something waits behind them, and gone when it answers no ping", async () => {
+    await lab({ heartbeat: 30, stallTimeout: 60, maxUnfinished: 2 })
+    const [waits, gone] = [await client("h"), await client("h")]
+    for (const raw of [waits, gone]) {
+      for (const n of [1, 2]) raw.send(call(n, "Count", { to: 1, end: "never" }))
+      await until("both have begun", () => raw.frames.length === 2)
+    }
+    gone.socket.pause()
+    waits.send(call(3, "Kept"))
+    expect(await waits.closed).toBe(1013)
+    await until("the other is cut", () => live!.gateway.stats().connections === 0)
+    expect(live!.gateway.stats().closed).toEqual({ 1006: 1, 1013: 1 })
+    gone.socket.terminate()
   })
 
   it("that sends more than its backlog while it is not read is closed 1008", async () => {

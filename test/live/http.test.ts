@@ -3,6 +3,7 @@ import { request as httpRequest } from "node:http"
 import { connect as netConnect } from "node:net"
 import { type Handshake, type Principal, Unauthorized } from "troupe/gateway"
 import { afterEach, describe, expect, it } from "vitest"
+import * as Address from "../../src/kernel/Address.ts"
 import { Gate, type LabOptions, type Live, open, until } from "./Lab.ts"
 import { call, type Frame, notice, Raw } from "./Raw.ts"
 
@@ -110,6 +111,27 @@ describe("GET /metrics", () => {
     await live!.close()
     live = undefined
     expect(ours()).toEqual([])
+  })
+})
+
+describe("GET /healthz", () => {
+  it("tells strangers how many actors would not end, and whoever is at the admin port which", async () => {
+    const told = async (url: string) => {
+      await post("s3cret", call(1, "Kept"))
+      const { system } = live!.host
+      const ended = system.zombie(system.find(Address.child(undefined, "Lab", "s3cret"))!, "a finalizer")
+      const text = await (await fetch(`${url}/healthz`)).text()
+      ended()
+      return [text.includes("s3cret"), (JSON.parse(text) as { system: { zombies: unknown } }).system.zombies]
+    }
+    await lab()
+    expect(await told(base())).toEqual([false, 1])
+    await live!.close()
+    await lab({ admin: { port: 0 } })
+    expect(await told(live!.gateway.adminUrl!)).toEqual([
+      true,
+      [{ address: "Lab/s3cret", what: "a finalizer", since: expect.any(Number) }]
+    ])
   })
 })
 
