@@ -43,7 +43,8 @@ const program = host.pipe(
 )
 
 const fiber = Effect.runFork(program)
-for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, () => fiber.interruptUnsafe())
+// every time: of a Ctrl-C the terminal tells the whole group, and npm passes it on once more
+for (const signal of ["SIGTERM", "SIGINT"] as const) process.on(signal, () => fiber.interruptUnsafe())
 fiber.addObserver((exit) => {
   const stopped = exit._tag === "Success" || exit.cause.reasons.every((reason) => reason._tag === "Interrupt")
   if (!stopped) console.error(String(exit.cause))

@@ -39,6 +39,8 @@ export interface Health {
   readonly memory: { readonly rss: number; readonly heapUsed: number; readonly external: number }
 }
 
+type Signal = "SIGTERM" | "SIGINT"
+
 /** What is left after forced collections, in bytes. */
 export interface Measure {
   readonly heapUsed: number
@@ -74,12 +76,17 @@ export class HostProcess {
     })
   }
 
-  /** Asks it to drain; answers with its exit code. */
-  async stop(signal: "SIGTERM" | "SIGINT" = "SIGTERM"): Promise<number | null> {
+  /** Asks it to drain; answers with its exit code, null where a signal killed it. */
+  async stop(signal: Signal = "SIGTERM"): Promise<number | null> {
+    const { exitCode, signalCode } = this.#child
+    if (exitCode !== null || signalCode !== null) return exitCode
     const ended = new Promise<number | null>((resolve) => this.#child.once("exit", resolve))
-    if (this.#child.exitCode !== null) return this.#child.exitCode
-    this.#child.kill(signal)
+    this.signal(signal)
     return ended
+  }
+
+  signal(signal: Signal): void {
+    this.#child.kill(signal)
   }
 }
 

@@ -200,4 +200,21 @@ describe("the end", () => {
       )
     ])
   })
+
+  it("is one, however often it is asked for: a terminal signals the whole group, and npm passes it on", async () => {
+    const own = await start()
+    const socket = new WebSocket(`${own.url}/agents/Counter/end`)
+    await new Promise((resolve) => socket.once("open", resolve))
+    const closed = new Promise<number>((resolve) => socket.once("close", resolve))
+    // the drain waits for its answer to the close frame
+    socket.pause()
+    own.signal("SIGINT")
+    while (!own.output().includes("draining")) await new Promise((resolve) => setImmediate(resolve))
+    own.signal("SIGINT")
+    const ended = own.stop("SIGTERM")
+    socket.resume()
+    expect(await ended).toBe(0)
+    expect(await closed).toBe(1012)
+    expect(own.output()).toMatch(/drained \{.*"closed":1,"cut":0,/)
+  })
 })

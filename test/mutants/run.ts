@@ -5,12 +5,12 @@
  * npm run mutants -- --only a,b         these
  * npm run mutants -- --sample 6         so many, others each day
  * npm run mutants -- --list             their ids
+ * npm run mutants -- --write            all of them, and keeps in caught.json which test file caught each
  *
- * First of all the suite must pass in a copy without any fault: where it does not, a run that fails would tell nothing.
- * A fault is text of one file replaced by other text (see the lists beside this file); text that does not stand there exactly
+ * That file is asked first, alone; only where it passes does the whole suite run. First of all the suite must pass in a copy without any fault: where it does not, a run that fails would tell nothing.
+ * A fault is text of a file replaced by other text (see the lists beside this file); text that does not stand there exactly
  * once is an error, so the list cannot go stale in silence. A run that fails, or that hangs past its limit, has caught the
- * fault. Exit status
- * 1 when one was not caught. The suite runs in a copy, with the project's node_modules; nothing here is touched.
+ * fault. Exit status 1 when one was not caught. The suite runs in a copy, with the project's node_modules; nothing here is touched.
  */
 import { spawn } from "node:child_process"
 import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs"
@@ -43,8 +43,18 @@ const parts = ["src", "actors", "test", "examples", "package.json", "tsconfig.js
 const limitMillis = 240_000
 
 const { values } = parseArgs({
-  options: { only: { type: "string" }, sample: { type: "string" }, list: { type: "boolean" }, jobs: { type: "string" } }
+  options: {
+    only: { type: "string" },
+    sample: { type: "string" },
+    list: { type: "boolean" },
+    write: { type: "boolean" },
+    jobs: { type: "string" }
+  }
 })
+
+/** By the fault's id, the test file that caught it last. */
+const record = fileURLToPath(new URL("caught.json", import.meta.url))
+const caughtBy = JSON.parse(readFileSync(record, "utf8")) as Record<string, string>
 
 const chosen = (): ReadonlyArray<Fault> => {
   if (values.only !== undefined) {
@@ -83,10 +93,11 @@ interface Verdict {
   readonly how: string
 }
 
-const test = (copy: string): Promise<Verdict> =>
+/** Runs the suite, or one file of it. */
+const test = (copy: string, ...file: ReadonlyArray<string>): Promise<Verdict> =>
   new Promise((resolve) => {
     const vitest = `${copy}/node_modules/vitest/vitest.mjs`
-    const args = [vitest, "run", "--config", "test/vitest.config.ts", "--bail", "1", "--reporter", "verbose"]
+    const args = [vitest, "run", "--config", "test/vitest.config.ts", "--bail", "1", "--reporter", "verbose", ...file]
     const child = spawn(process.execPath, args, {
       cwd: copy,
       env: { ...process.env, NO_COLOR: "1", TROUPE_MUTANT: "1" }
@@ -109,17 +120,29 @@ const test = (copy: string): Promise<Verdict> =>
     })
   })
 
+/** The file that has caught it before, and then everything. */
+const judge = async (fault: Fault, copy: string): Promise<Verdict> => {
+  const near = caughtBy[fault.id]
+  if (near !== undefined && existsSync(`${copy}/${near}`)) {
+    const verdict = await test(copy, near)
+    if (verdict.caught) return verdict
+  }
+  return test(copy)
+}
+
 const work = async (queue: Array<Fault>, missed: Array<string>): Promise<void> => {
   for (let fault = queue.shift(); fault !== undefined; fault = queue.shift()) {
     const began = performance.now()
     const copy = plant(fault)
     try {
-      const { caught, how } = await test(copy)
+      const { caught, how } = await judge(fault, copy)
       const seconds = ((performance.now() - began) / 1000).toFixed(0)
       console.log(
         `${caught ? "caught" : "MISSED"}  ${fault.id.padEnd(28)} ${seconds.padStart(3)} s  ${caught ? how : fault.law}`
       )
       if (!caught) missed.push(fault.id)
+      const file = /^\S+\.test\.ts/.exec(how)?.[0]
+      if (caught && file !== undefined) caughtBy[fault.id] = file
     } finally {
       rmSync(copy, { recursive: true, force: true })
     }
@@ -136,6 +159,10 @@ else {
   if (broken) throw new Error(`the suite fails without a fault: ${how}`)
   const missed: Array<string> = []
   await Promise.all(Array.from({ length: Number(values.jobs ?? 2) }, () => work(queue, missed)))
+  if (values.write === true) {
+    const known = faults.flatMap(({ id }) => (caughtBy[id] === undefined ? [] : [[id, caughtBy[id]]]))
+    writeFileSync(record, `${JSON.stringify(Object.fromEntries(known), null, 2)}\n`)
+  }
   console.log(
     `${all - missed.length} of ${all} faults caught${missed.length > 0 ? `; missed: ${missed.join(", ")}` : ""}`
   )

@@ -10,9 +10,9 @@ declare module "nact" {
     readonly sender: ActorRef
   }
   export const start: () => ActorRef
-  export const spawn: <S>(
+  export const spawn: <S, M>(
     parent: ActorRef,
-    handle: (state: S, message: any, context: Context) => S,
+    handle: (state: S, message: M, context: Context) => S,
     name: string | undefined,
     options: { readonly initialState: S }
   ) => ActorRef
