@@ -129,8 +129,11 @@ export class ActorContext<P extends Rpc.Any, E extends Rpc.Any = never> {
     const { protocol } = ref
     const at = protocol.position(tag)
     const message = protocol.construct(at, payload)
-    const { runtime } = this.#home.program
-    if (runtime.handler !== this) return this.#stage(Staging.SEND, ref, at, message)
+    const home = this.#home
+    const { runtime } = home.program
+    if (!runtime.plain || runtime.scheduler.current !== home || home.self !== this) {
+      return this.#stage(Staging.SEND, ref, at, message)
+    }
     const { scratch } = runtime
     const to = ref.cell
     if (scratch.size === 0 && to !== undefined && to.lend(at, message)) scratch.receivers[scratch.lent++] = to

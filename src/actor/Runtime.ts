@@ -58,8 +58,8 @@ export interface Runtime {
   readonly timers: Timers
   /** The outputs of the plain handler on the stack. Replaced when a suspending handler takes it along. */
   scratch: Staging
-  /** The `self` of the plain handler on the stack: while it is set, what goes through it is staged in `scratch`. */
-  handler: unknown
+  /** Whether the turn on the stack is in a plain handler, so that what goes through its `self` is staged in `scratch`. */
+  plain: boolean
   /** The origin of the message whose handler is on the stack. */
   origin: unknown
   /** Goes on after the turn. */

@@ -297,7 +297,8 @@ const kill = (cell: Cell, teardown: Teardown): void => {
   teardown.mode = "kill"
   teardown.severed = true
   // a handler that kills its own actor is on the stack still: its `self` has no powers any more
-  if (cell.program.runtime.handler === cell.self) cell.program.runtime.handler = undefined
+  const { runtime } = cell.program
+  if (runtime.scheduler.current === cell) runtime.plain = false
   sever(cell, teardown)
   finish(cell, teardown, Lifecycle.KILL)
 }

@@ -61,7 +61,7 @@ const mail = (cell: Cell): void => {
   const { scheduler, scratch } = runtime
   if (cell.lifecycle === Lifecycle.IDLE) cell.change(Lifecycle.MAIL, "mail")
   const self = cell.context()
-  runtime.handler = self
+  runtime.plain = true
   let left = Math.min(scheduler.turnMessages, box.size)
   while (left-- > 0 && box.size > 0 && (cell.status & HELD) === 0) {
     const { tag, payload, origin } = box
@@ -84,7 +84,7 @@ const mail = (cell: Cell): void => {
     } else if (!outcome(cell, tag, payload, origin, out)) break
     if ((scheduler.credit -= weights[tag]!) <= 0 && scheduler.spent(weights, tag)) break
   }
-  runtime.handler = undefined
+  runtime.plain = false
 }
 
 /** Outputs of a handler that changed no state; none if it was overtaken meanwhile. */
@@ -237,8 +237,8 @@ const effectful = (
   let exit = peek(effect)
   if (exit === undefined) {
     // a fiber may suspend: its sends wait in words
-    const self = runtime.handler
-    runtime.handler = undefined
+    const { plain } = runtime
+    runtime.plain = false
     if (runtime.scratch.lent > 0) runtime.scratch.reclaim(true)
     const handling = Forks.handling(cell)
     let fiber = Forks.start(cell, handling, effect)
@@ -252,7 +252,7 @@ const effectful = (
       return false
     }
     Forks.handled(cell, handling)
-    runtime.handler = self
+    runtime.plain = plain
   }
   if ((cell.status & HALTED) !== 0) {
     discard(cell, origin, runtime.scratch)

@@ -79,8 +79,6 @@ export class Scheduler {
   readonly fiberMillis: number
   /** Taken off by what runs; at 0 and below the clock has to be read (`spent`). */
   credit = CREDIT
-  /** Whose code is on the stack, if any actor's. */
-  current: Owner | undefined = undefined
   /** Whether that code is a handler (staged, holds the turn) or a fork. */
   handling = false
   /** The last reading of the clock. */
@@ -106,13 +104,14 @@ export class Scheduler {
   readonly #cost: () => number
   readonly #pick: SchedulerOptions["pick"]
   readonly #kicker: ((sweep: () => void) => void) | undefined
-  readonly #heads: Array<Runnable | undefined> = [undefined, undefined, undefined, undefined]
+  /** A ring each, from its last item on. */
   readonly #tails: Array<Runnable | undefined> = [undefined, undefined, undefined, undefined]
   readonly #left: Array<number> = [...quotas]
   readonly #bag: Array<Runnable> = []
-  /** Whose turns and tasks there were since the last reading of the clock: at most one a credit. */
+  /** Whose turns and tasks there were since the last reading of the clock: at most one a credit. The last is on the stack while `#busy`. */
   readonly #ran: Array<Owner | undefined> = new Array<Owner | undefined>(2 * CREDIT).fill(undefined)
   #runs = 0
+  #busy = false
   #ready = 0
   #active = false
   #turnStart = 0
@@ -139,6 +138,11 @@ export class Scheduler {
     return this.#pick !== undefined
   }
 
+  /** Whose code is on the stack, if any actor's. */
+  get current(): Owner | undefined {
+    return this.#busy ? this.#ran[this.#runs & (2 * CREDIT - 1)] : undefined
+  }
+
   /** Whether something is ready or running. */
   get active(): boolean {
     return this.#active
@@ -156,9 +160,12 @@ export class Scheduler {
       const p = item.priority
       const tail = this.#tails[p]
       if (tail === undefined) {
-        this.#heads[p] = item
+        item.next = item
         this.#ready |= 1 << p
-      } else tail.next = item
+      } else {
+        item.next = tail.next
+        tail.next = item
+      }
       this.#tails[p] = item
     }
     if (!this.#active) {
@@ -169,8 +176,8 @@ export class Scheduler {
 
   /** A turn begins: it is charged from the last reading of the clock. */
   beginTurn(owner: Owner): void {
-    this.current = owner
-    this.#ran[this.#runs++ & (2 * CREDIT - 1)] = owner
+    this.#ran[++this.#runs & (2 * CREDIT - 1)] = owner
+    this.#busy = true
     this.handling = true
     this.#turnStart = this.clock
     this.#taskStart = this.clock
@@ -178,14 +185,14 @@ export class Scheduler {
 
   /** A fiber's task begins. */
   beginTask(owner: Owner | undefined, handling: boolean): void {
-    this.current = owner
-    this.#ran[this.#runs++ & (2 * CREDIT - 1)] = owner
+    this.#ran[++this.#runs & (2 * CREDIT - 1)] = owner
+    this.#busy = true
     this.handling = handling
     this.#taskStart = this.clock
   }
 
   endTurn(): void {
-    this.current = undefined
+    this.#busy = false
     this.handling = false
   }
 
@@ -212,13 +219,13 @@ export class Scheduler {
     if (now >= this.#sweepEnd) this.over = true
     if (since >= this.#occupiedMillis) this.#occupied(tag, since)
     this.#ran[0] = this.current
-    this.#runs = this.current === undefined ? 0 : 1
+    this.#runs = 0
     return since
   }
 
   #occupied(tag: number, millis: number): void {
     const owners = new Set<Owner>()
-    for (let i = 0; i < Math.min(this.#runs, this.#ran.length); i++) {
+    for (let i = 0; i <= Math.min(this.#runs, this.#ran.length - 1); i++) {
       const owner = this.#ran[i]
       if (owner !== undefined) owners.add(owner)
     }
@@ -243,14 +250,13 @@ export class Scheduler {
       }
       this.#left[p] = this.#left[p]! - 1
     }
-    const item = this.#heads[p]!
-    const after = item.next
-    item.next = undefined
-    this.#heads[p] = after
-    if (after === undefined) {
+    const tail = this.#tails[p]!
+    const item = tail.next!
+    if (item === tail) {
       this.#tails[p] = undefined
       this.#ready &= ~(1 << p)
-    }
+    } else tail.next = item.next
+    item.next = undefined
     return item
   }
 
@@ -264,6 +270,7 @@ export class Scheduler {
     }
     this.#sweepEnd = now + this.#sweepMillis
     this.credit = CREDIT
+    this.#ran[0] = undefined
     this.#runs = 0
     this.over = false
     this.sweeping = true

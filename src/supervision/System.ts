@@ -100,7 +100,7 @@ export class System implements Runtime.Runtime {
   /** Closed first when the system stops: gateways. */
   readonly edges = new Set<Effect.Effect<void>>()
   scratch = new Staging()
-  handler: unknown = undefined
+  plain = false
   origin: unknown = undefined
   restarts = 0
   closed = false

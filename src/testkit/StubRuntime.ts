@@ -45,7 +45,7 @@ export class StubRuntime implements Runtime.Runtime {
   readonly nowhere = { accepted: 0, dead: 0 }
   readonly counts: Runtime.Counts = { failed: 0, cancelled: 0, unheardErrors: 0, revokedCalls: 0 }
   scratch = new Staging()
-  handler: unknown = undefined
+  plain = false
   origin: unknown = undefined
   /** Failures that a supervisor would decide about. */
   readonly failures: Array<Runtime.Failure> = []
