@@ -71,8 +71,14 @@ export class Ask extends TimerNode {
     this.caller = caller
   }
 
-  /** Offers itself to the target; answers with why not. */
+  /** Offers itself to the target, its deadline running; answers with why not. */
   send(payload: unknown): TellError | AskCycle | undefined {
+    const refused = this.#offer(payload)
+    if (refused === undefined) this.#arm()
+    return refused
+  }
+
+  #offer(payload: unknown): TellError | AskCycle | undefined {
     const target = this.target
     if (this.asker !== undefined) {
       const cycle = findCycle(this.asker, target)
@@ -86,10 +92,13 @@ export class Ask extends TimerNode {
       }
       this.#wait(payload)
     } else if (this.phase === WAITING) this.phase = QUEUED
-    if (this.exit === undefined && this.millis !== Number.POSITIVE_INFINITY) {
-      target.program.runtime.timers.arm(this, this.millis)
-    }
     return undefined
+  }
+
+  #arm(): void {
+    if (this.exit === undefined && this.millis !== Number.POSITIVE_INFINITY) {
+      this.target.program.runtime.timers.arm(this, this.millis)
+    }
   }
 
   #wait(payload: unknown): void {
@@ -112,9 +121,13 @@ export class Ask extends TimerNode {
   /** Sends itself for `fiber`, which goes on with the outcome. */
   await(fiber: Fiber.Fiber<unknown, unknown>, payload: unknown): Effect.Effect<unknown, AskError> {
     const { asker } = this
-    const refused = this.send(payload)
+    const { scheduler } = this.target.program.runtime
+    const held = scheduler.hold()
+    const refused = this.#offer(payload)
+    if (held) scheduler.release()
     if (refused !== undefined) return Exit.fail(refused)
     if (this.exit !== undefined) return this.exit as Exit.Exit<unknown, AskError>
+    this.#arm()
     this.fiber = fiber
     if (asker !== undefined) asker.record().awaiting = this
     return PrivateFiber.suspend(fiber, () => this.resumed())

@@ -260,14 +260,45 @@ export class Scheduler {
     return item
   }
 
+  /**
+   * Nothing is ready and no actor's code is on the stack. Then what is appended from here on is not run by a sweep of its own,
+   * but by `release`, which has to follow.
+   */
+  hold(): boolean {
+    if (this.#active) return false
+    this.#active = true
+    return true
+  }
+
+  /** Runs the first of what was appended since `hold` on this stack: a sweep of one. */
+  release(): void {
+    if (this.#idle) {
+      this.#active = false
+      return
+    }
+    this.#begin(this.#cost())
+    this.#step()
+    this.#end()
+  }
+
+  get #idle(): boolean {
+    return this.#ready === 0 && this.#bag.length === 0
+  }
+
   readonly #sweep = (): void => {
     const now = this.#cost()
-    this.clock = now
     if (!this.#armed && this.#kicker === undefined) {
       this.#armed = true
       this.#askedAt = now
       setImmediate(this.#disarm)
     }
+    this.#begin(now)
+    while (!this.#idle && !this.over) this.#step()
+    this.#end()
+  }
+
+  #begin(now: number): void {
+    this.clock = now
     this.#sweepEnd = now + this.#sweepMillis
     this.credit = CREDIT
     this.#ran[0] = undefined
@@ -275,18 +306,22 @@ export class Scheduler {
     this.over = false
     this.sweeping = true
     this.sweeps++
-    while ((this.#ready !== 0 || this.#bag.length > 0) && !this.over) {
-      try {
-        this.#next().run()
-      } catch (error) {
-        this.endTurn()
-        this.onDefect(error)
-      }
-      if (--this.credit <= 0) this.#read(-1)
+  }
+
+  #step(): void {
+    try {
+      this.#next().run()
+    } catch (error) {
+      this.endTurn()
+      this.onDefect(error)
     }
+    if (--this.credit <= 0) this.#read(-1)
+  }
+
+  #end(): void {
     this.sweeping = false
-    if (this.#ready !== 0 || this.#bag.length > 0) this.#kick()
-    else this.#active = false
+    if (this.#idle) this.#active = false
+    else this.#kick()
   }
 
   readonly #macro = (): void => {
