@@ -17,12 +17,8 @@ import type { Cell } from "./Cell.ts"
 import type { Plan } from "./Plan.ts"
 import type { PolicyOptions } from "./Policy.ts"
 import type { Staging } from "./Staging.ts"
+import type { Deliveries, Delivery } from "./Deliveries.ts"
 import type { Order } from "./StopOrder.ts"
-
-/** Something that goes on after the turn: the answer of an ask, a sender whose message was taken. */
-export interface Delivery {
-  deliver(): void
-}
 
 export interface SpawnOptions<In = unknown> {
   /** What `initial` is given as its third argument, in each incarnation. */
@@ -62,8 +58,7 @@ export interface Runtime {
   plain: boolean
   /** The origin of the message whose handler is on the stack. */
   origin: unknown
-  /** Goes on after the turn. */
-  readonly deliveries: Array<Delivery>
+  readonly deliveries: Deliveries
   /** Deep-freeze state after each commit (off in production). */
   readonly freezes: boolean
   /** Messages taken from their senders that no actor's counters hold: refused sends of handlers, mail to nobody. */
@@ -126,8 +121,8 @@ export const of = (fiber: Fiber.Fiber<unknown, unknown>) => (): Runtime | undefi
 
 /** Goes on after the turn at hand, behind what waits for its end already, or at once outside of turns. */
 export const after = (runtime: Runtime, delivery: Delivery): void => {
-  if (runtime.scheduler.current === undefined && runtime.deliveries.length === 0) delivery.deliver()
-  else runtime.deliveries.push(delivery)
+  if (runtime.scheduler.current === undefined && runtime.deliveries.empty) delivery.deliver()
+  else runtime.deliveries.add(delivery)
 }
 
 /** The options of a spawn: required where the behaviour's `initial` takes an input. */

@@ -100,7 +100,7 @@ const end = (cell: Cell): void => {
   runtime.origin = undefined
   runtime.scheduler.endTurn()
   ease(cell)
-  if (runtime.deliveries.length > 0) flush(cell)
+  if (!runtime.deliveries.empty) flush(cell)
 }
 
 /** Nothing of it is on the stack: it rests, or, suspended, hears of a stop that came meanwhile. */
@@ -127,14 +127,7 @@ export const rest = (cell: Cell): void => {
 
 const flush = (cell: Cell): void => {
   const { deliveries, scheduler } = cell.program.runtime
-  for (let i = 0; i < deliveries.length; i++) {
-    try {
-      deliveries[i]!.deliver()
-    } catch (defect) {
-      scheduler.onDefect(defect)
-    }
-  }
-  deliveries.length = 0
+  deliveries.flush(scheduler.onDefect)
 }
 
 /** No mail: idle in `idleAfter`, unless mail comes. */
@@ -325,7 +318,7 @@ const resumed = (cell: Cell, running: Running, exit: Exit.Exit<unknown, unknown>
 export const settle = (cell: Cell): void => {
   const { runtime } = cell.program
   if (runtime.scratch.size > 0) Outputs.release(cell, runtime.scratch, 0)
-  if (runtime.deliveries.length > 0) {
+  if (!runtime.deliveries.empty) {
     runtime.scheduler.endTurn()
     flush(cell)
   }

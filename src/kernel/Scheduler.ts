@@ -112,6 +112,8 @@ export class Scheduler {
   readonly #ran: Array<Owner | undefined> = new Array<Owner | undefined>(2 * CREDIT).fill(undefined)
   #runs = 0
   #busy = false
+  /** Between `hold` and the end of `release`: not again in between, for each would be one deeper on the stack. */
+  #held = false
   #ready = 0
   #active = false
   #turnStart = 0
@@ -261,24 +263,31 @@ export class Scheduler {
   }
 
   /**
-   * Nothing is ready and no actor's code is on the stack. Then what is appended from here on is not run by a sweep of its own,
-   * but by `release`, which has to follow.
+   * Whether nothing is ready and no actor's code is on the stack. Then what is appended from here on does not wait for a sweep,
+   * but for `release`, which has to follow.
    */
   hold(): boolean {
-    if (this.#active) return false
+    if (this.#held || !this.#idle || this.current !== undefined) return false
+    if (this.sweeping ? this.over : this.#active) return false
     this.#active = true
+    this.#held = true
     return true
   }
 
-  /** Runs the first of what was appended since `hold` on this stack: a sweep of one. */
+  /** Runs the first of what was appended since `hold`, on this stack. The time of the task that has asked for it goes on. */
   release(): void {
-    if (this.#idle) {
-      this.#active = false
-      return
+    if (this.sweeping) {
+      const start = this.#taskStart
+      if (!this.#idle) this.#step()
+      this.#taskStart = start
+    } else {
+      if (!this.#idle) {
+        this.#begin(this.#cost())
+        this.#step()
+      }
+      this.#end()
     }
-    this.#begin(this.#cost())
-    this.#step()
-    this.#end()
+    this.#held = false
   }
 
   get #idle(): boolean {

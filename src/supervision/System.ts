@@ -20,6 +20,7 @@ import {
 } from "effect"
 import type { ActorRef } from "../actor/ActorRef.ts"
 import { Cell } from "../actor/Cell.ts"
+import { Deliveries } from "../actor/Deliveries.ts"
 import * as ExitReason from "../actor/ExitReason.ts"
 import type { Plan, Program } from "../actor/Plan.ts"
 import { above } from "../actor/Overseer.ts"
@@ -87,7 +88,7 @@ export class System implements Runtime.Runtime {
   readonly live: boolean
   readonly freezes: boolean
   readonly shutdownMillis: number
-  readonly deliveries: Array<Runtime.Delivery> = []
+  readonly deliveries = new Deliveries()
   readonly nowhere = { accepted: 0, dead: 0 }
   /** Which failures are logged in full. */
   readonly flood: FloodGate.FloodGate

@@ -10,6 +10,7 @@
 import { Clock, Context } from "effect"
 import type { ActorRef } from "../actor/ActorRef.ts"
 import type { Cell } from "../actor/Cell.ts"
+import { Deliveries } from "../actor/Deliveries.ts"
 import type { ExitReason } from "../actor/ExitReason.ts"
 import { Plan, Program } from "../actor/Plan.ts"
 import type { Protocol } from "../actor/Protocol.ts"
@@ -40,7 +41,7 @@ export class StubRuntime implements Runtime.Runtime {
   readonly fibers: FiberScheduler
   readonly clock: StubClock
   readonly services: Context.Context<never>
-  readonly deliveries: Array<Runtime.Delivery> = []
+  readonly deliveries = new Deliveries()
   readonly freezes = true
   readonly nowhere = { accepted: 0, dead: 0 }
   readonly counts: Runtime.Counts = { failed: 0, cancelled: 0, unheardErrors: 0, revokedCalls: 0 }
