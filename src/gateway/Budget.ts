@@ -3,9 +3,9 @@
  *
  * Floor 3; one a gateway; what all gateways of the process hold is one sum, for they share its memory.
  * Law 3: from 80 % of `maxHeldBytes` on nobody new comes in; beyond it each connection has a window of one message; what
- * sessions keep may be half of it, frames and keys a quarter each, so that neither takes the other's room. Where a quarter
- * is used up, who keeps more than an even part of it lets its oldest go, who made it too much before others: one that keeps
- * much takes nobody's little, and who goes on asking pays for it.
+ * sessions keep has a quarter for frames and a quarter for keys, so that neither takes the other's room; keys of requests
+ * under way stay beside it. Where a quarter is used up, who keeps more than an even part of it lets its oldest go, who made it
+ * too much before others: one that keeps much takes nobody's little, and who goes on asking pays for it.
  * Cost: a few additions where bytes come or go; a look at the holders when one that kept too much no longer does.
  */
 interface Sum {
@@ -19,7 +19,7 @@ const keysOfAll: Sum = { bytes: 0 }
 /** New connections are refused when so much of the budget is used. */
 const closedShare = 0.8
 
-/** What sessions keep of a kind is at most this share: half for both. */
+/** What sessions keep of a kind is at most this share, but for what is under way. */
 const keptShare = 0.25
 
 /** Why a kept frame went before its time: more than its ring may have of them, or of bytes; or all rings have too much. */

@@ -138,6 +138,19 @@ describe("a feed", () => {
     )
   })
 
+  it("sends no broadcast again to one that was not there yet, and knows what one has lost that the next left out", () => {
+    const room = new Room({ maxReplay: 2 })
+    room.join()
+    room.broadcast("early")
+    room.join()
+    const [one, late] = room.sessions
+    room.broadcast("first")
+    expect(room.back(late!, 0)).toEqual({ gap: false, seqs: [2], said: ["first"] })
+    for (const text of ["b", "c", "d", "e"]) room.broadcast(text, (i) => i === 1)
+    expect([room.back(late!, 0).gap, room.back(late!, 2).gap]).toEqual([true, false])
+    expect([room.back(one!, 3).gap, room.back(one!, 4).gap]).toEqual([true, false])
+  })
+
   it("keeps for a session the same, whatever others ask for", () => {
     fc.assert(
       fc.property(limits, which, fc.array(step, { maxLength: 60 }), (most, i, steps) => {

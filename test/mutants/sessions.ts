@@ -273,6 +273,13 @@ export const sessions: ReadonlyArray<Fault> = [
     "if (session.awaySince >= 0) session.feed.expireOwn(session, before)"
   ),
   one(
+    "session-away-ages-not",
+    "3: what is older than the grace is kept while its client is away",
+    "Sessions.ts",
+    "if (session.awaySince >= before) session.feed.expireOwn(session, before)",
+    "if (session.awaySince >= before) continue"
+  ),
+  one(
     "session-normal-close-stays",
     "a client that said goodbye is waited for",
     "Session.ts",
