@@ -65,15 +65,18 @@ export interface LimitOptions {
   readonly maxOutboxFrames?: number
   /**
    * Bytes of wire that all connections of all gateways of the process hold: unfinished, in backlogs, not taken by sockets, kept
-   * for sessions (half of it at most). From 80 % on new connections get HTTP 503; beyond it each connection may have one
+   * for sessions (frames in a quarter of it at most, keys and outcomes of requests that have ended in another). From 80 % on new connections get HTTP 503; beyond it each connection may have one
    * message unfinished. 65,536-1,099,511,627,776, default 268,435,456.
    */
   readonly maxHeldBytes?: number
   /** How long a session waits for its client without a socket. Default 60 seconds. */
   readonly sessionGrace?: Duration.Input
-  /** Frames kept for the sessions of an agent, no longer than the grace. 1-65,536, default 256. */
+  /**
+   * Broadcasts kept for the sessions of an agent, and frames for each session of what it alone was sent; no longer than the
+   * grace, once they have surely arrived. 1-65,536, default 256.
+   */
   readonly maxReplay?: number
-  /** The same in bytes; and for each session, bytes of the outcomes kept by `requestKey`. Default 65,536. */
+  /** The same in bytes, of each; and for each session, bytes of the outcomes kept by `requestKey`. Default 65,536. */
   readonly maxReplayBytes?: number
   /** A request is answered with a timeout after this. Default 30 seconds. */
   readonly requestTimeout?: Duration.Input

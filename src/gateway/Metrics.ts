@@ -87,6 +87,20 @@ const families: ReadonlyArray<
     of: ({ gateway }) => gateway.notAdmitted
   },
   {
+    ...row(
+      "troupe_gateway_evicted_frames_total",
+      "Frames kept for sessions that went before their time, by what had no room",
+      () => 0
+    ),
+    label: "by",
+    of: ({ gateway }) => gateway.evicted
+  },
+  {
+    ...row("troupe_gateway_gaps_total", "Clients that came back to a gap, or to a session not known here", () => 0),
+    label: "kind",
+    of: ({ gateway }) => gateway.gaps
+  },
+  {
     ...row("troupe_dead_letters_total", "Messages that nobody handled, by reason", () => 0),
     label: "reason",
     of: ({ system }) => system.deadLetters
