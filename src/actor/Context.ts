@@ -246,7 +246,9 @@ export class ActorContext<P extends Rpc.Any, E extends Rpc.Any = never> {
       let message: readonly [string, unknown?]
       try {
         message = toMessage(exit as Exit.Exit<A, F>) as unknown as readonly [string, unknown?]
-        cell.deliver(cell.program.plan.protocol.position(message[0]) + RESERVED, message[1], ticket)
+        const { protocol } = cell.program.plan
+        const at = protocol.position(message[0])
+        cell.deliver(at + RESERVED, protocol.construct(at, message[1]), ticket)
       } catch (defect) {
         Forks.failure(cell, Exit.die(defect), "fail")
       }

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
-import { Deferred, Effect, Fiber } from "effect"
+import { Deferred, Effect, Fiber, Schema } from "effect"
+import { Rpc } from "effect/rpc"
 import { TestClock } from "effect/testing"
 import { Actor, ActorSystem } from "troupe"
 import { TestSystem, waitUntil } from "troupe/testkit"
@@ -146,6 +147,37 @@ describe("self", () => {
       yield* ref.tell("Note", "meanwhile")
       yield* TestClock.adjust(5)
       expect(log).toEqual(["meanwhile", "done"])
+    }).pipe(Effect.provide(TestSystem.layer))
+  )
+
+  it.effect("send, timers and pipe fill in the defaults of a payload's Schema alike", () =>
+    Effect.gen(function* () {
+      const heard: Array<unknown> = []
+      const unit = Schema.String.pipe(Schema.withConstructorDefault(Effect.succeed("ms")))
+      const Gauge = Actor.make("Gauge", {
+        state: Schema.Null,
+        protocol: [Rpc.make("Begin"), Rpc.make("Measured", { payload: { n: Schema.Int, unit } })]
+      })
+      const gauge = Gauge.behavior({
+        initial: null,
+        on: {
+          Begin: (_, _payload, self) => {
+            self.send(self.ref, "Measured", { n: 1 })
+            self.timers.once("t", 1, "Measured", { n: 2 })
+            self.pipe(Effect.sleep(2), () => ["Measured", { n: 3 }])
+            return null
+          },
+          Measured: (_, payload) => {
+            heard.push(payload)
+            return null
+          }
+        }
+      })
+      const ref = yield* ActorSystem.spawn(gauge, "g")
+      yield* ref.tell("Begin")
+      yield* TestClock.adjust(2)
+      yield* waitUntil(() => heard.length === 3, "all three came")
+      expect(heard).toEqual([1, 2, 3].map((n) => ({ n, unit: "ms" })))
     }).pipe(Effect.provide(TestSystem.layer))
   )
 
