@@ -150,6 +150,59 @@ describe("self", () => {
     }).pipe(Effect.provide(TestSystem.layer))
   )
 
+  it.effect("pipes whose ends wait to be handled count as forks, so they are bounded like them", () =>
+    Effect.gen(function* () {
+      const { behavior, log } = scripted({ held: 2 })
+      const ref = yield* ActorSystem.spawn(behavior, "a")
+      const pipe = (self: Me) => self.pipe(Effect.void, () => note("end"))
+      const third = yield* Effect.forkChild(
+        Effect.flip(
+          run(ref, (self) => {
+            pipe(self)
+            pipe(self)
+            return Effect.andThen(
+              Effect.sleep(5),
+              Effect.sync(() => pipe(self))
+            )
+          })
+        ),
+        { startImmediately: true }
+      )
+      yield* TestClock.adjust(5)
+      expect(yield* Fiber.join(third)).toMatchObject({ _tag: "LimitReached", limit: 2 })
+      yield* waitUntil(() => log.length === 2, "the first two were handled")
+      yield* run(ref, pipe)
+      yield* waitUntil(() => log.length === 3, "there is room again")
+    }).pipe(Effect.provide(TestSystem.layer))
+  )
+
+  it.effect("defer holds nothing for an ask that has gone, nor for one that is forwarded", () =>
+    Effect.gen(function* () {
+      const a = yield* ActorSystem.spawn(scripted({ held: 1 }).behavior, "a")
+      const b = yield* ActorSystem.spawn(scripted({ type: "B" }).behavior, "b")
+      for (let n = 0; n < 3; n++) {
+        let waits = true
+        const late = (self: Me) =>
+          Effect.map(Effect.sleep(10), () => {
+            waits = self.defer().waiting
+            return Actor.noReply()
+          })
+        const gone = yield* Effect.forkChild(Effect.flip(a.ask("Sure", late, { timeout: 5 })), {
+          startImmediately: true
+        })
+        yield* TestClock.adjust(10)
+        expect(yield* Fiber.join(gone)).toMatchObject({ _tag: "AskTimeout" })
+        expect(waits).toBe(false)
+        const forwarded = run(a, (self) => {
+          self.defer()
+          self.forward(b, "Run", () => Actor.reply(n))
+          return Actor.noReply()
+        })
+        expect(yield* forwarded).toBe(n)
+      }
+    }).pipe(Effect.provide(TestSystem.layer))
+  )
+
   it.effect("send, timers and pipe fill in the defaults of a payload's Schema alike", () =>
     Effect.gen(function* () {
       const heard: Array<unknown> = []
