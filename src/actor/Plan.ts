@@ -170,7 +170,7 @@ export class Plan {
     this.offerMillis = Options.millis(`${at}.offerTimeout`, limits.offerTimeout, 5000)
     this.shutdownMillis = Options.millis(`${at}.shutdown`, limits.shutdown, 5000)
     this.policy = Policy.make(`${at}.supervision`, limits.supervision)
-    this.reportPayload = Options.boolean(`${at}.reportPayload`, limits.reportPayload, false)
+    this.reportPayload = Options.flag(`${at}.reportPayload`, limits.reportPayload, false)
   }
 }
 

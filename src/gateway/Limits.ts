@@ -28,7 +28,7 @@ export interface LimitOptions {
   readonly maxAgentsPerAddress?: number
   /** Proxies of your own before this host: so many of the last entries in X-Forwarded-For are true. 0-16, default 0. */
   readonly trustProxy?: number
-  /** A request that is not let in after this gets HTTP 503 or 408, or is cut; TLS included. Default 10 seconds. */
+  /** A request that is not let in after this gets HTTP 503 or 408, or is cut; TLS included. Up to 24 days, default 10 seconds. */
   readonly handshakeTimeout?: Duration.Input
   /** Living agents that connections may make; with that many, a connection to a new key gets 503. Default 262,144. */
   readonly maxAgents?: number
@@ -178,6 +178,13 @@ const names: ReadonlyArray<keyof LimitOptions> = [
 const thousands = (field: string, value: unknown, fallback: number): number =>
   Options.integer(field, value, fallback, 1, 1_000_000)
 
+/** The longest that a timer of Node's can wait; a longer one fires at once. */
+const maxTimerMillis = 2 ** 31 - 1
+
+/** A time that Node's own timers are given: whole milliseconds. */
+const nodeMillis = (field: string, value: Duration.Input | undefined, fallback: number): number =>
+  Options.atMost(field, Math.ceil(Options.millis(field, value, fallback)), maxTimerMillis, "a timer of Node's")
+
 const optional = (field: string, value: unknown): number | undefined =>
   value === undefined ? undefined : thousands(field, value, 1)
 
@@ -193,7 +200,7 @@ export const check = (o: LimitOptions): Limits => {
     maxAgentsPerPrincipal: thousands("gateway.maxAgentsPerPrincipal", o.maxAgentsPerPrincipal, 1024),
     maxAgentsPerAddress: optional("gateway.maxAgentsPerAddress", o.maxAgentsPerAddress),
     trustProxy: Options.integer("gateway.trustProxy", o.trustProxy, 0, 0, 16),
-    handshakeMillis: Options.millis("gateway.handshakeTimeout", o.handshakeTimeout, 10_000),
+    handshakeMillis: nodeMillis("gateway.handshakeTimeout", o.handshakeTimeout, 10_000),
     maxAgents: Options.integer("gateway.maxAgents", o.maxAgents, 262_144, 1, 1_000_000_000),
     maxFrameBytes,
     maxBatch: Options.integer("gateway.maxBatch", o.maxBatch, 32, 1, 1000),
