@@ -34,9 +34,12 @@ describe("Law 10, death watch", () => {
   it.effect("unwatch removes one that waits in the mailbox: a dead letter, unwatched", () =>
     Effect.gen(function* () {
       const host = yield* ActorSystem
-      const watcher = scripted({ type: "W" })
+      const watcher = scripted({ type: "W", held: 1 })
       const w = yield* ActorSystem.spawn(watcher.behavior, "w")
-      const a = yield* ActorSystem.spawn(scripted().behavior, "a")
+      const [a, b] = [
+        yield* ActorSystem.spawn(scripted().behavior, "a"),
+        yield* ActorSystem.spawn(scripted().behavior, "b")
+      ]
       yield* run(w, (self) => self.watch(a))
       send(w, (self) =>
         Effect.andThen(
@@ -50,6 +53,8 @@ describe("Law 10, death watch", () => {
       yield* TestClock.adjust(10)
       expect(watcher.log).toEqual([])
       expect(host.snapshot().deadLetters).toEqual({ unwatched: 1 })
+      // and leaves room for another
+      yield* run(w, (self) => self.watch(b))
     }).pipe(Effect.provide(TestSystem.layer))
   )
 
