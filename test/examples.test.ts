@@ -27,7 +27,9 @@ describe("examples", () => {
     const { stdout } = await run(process.execPath, ["--no-warnings", file], { cwd: root, timeout: 15_000 })
     const lines = expected(readFileSync(file, "utf8"))
     expect(lines.length).toBeGreaterThan(0)
-    expect(stdout.trimEnd().split("\n")).toEqual(lines)
+    const printed = stdout.trimEnd().split("\n")
+    // of a machine that was busy: no business of the example's
+    expect(printed.filter((line) => !/ WARN .* held the event loop for \d+ ms/.test(line))).toEqual(lines)
   })
 })
 

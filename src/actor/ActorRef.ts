@@ -119,7 +119,10 @@ export class ActorRef<in P extends Rpc.Any = never> implements Equal.Equal {
       if (checked.mode !== "kill" && isEndedBy(cell)) {
         return Effect.die(new InvalidUse({ address: cell.address, reason: "waits in its onStop for its own end" }))
       }
-      return Effect.callback<void>((resume) => void cell.stop(checked, () => resume(Effect.void)))
+      // its life may have ended since it was found: the fiber may have let others run in between
+      return Effect.callback<void>((resume) => {
+        if (!cell.stop(checked, () => resume(Effect.void))) resume(Effect.void)
+      })
     })
   }
 
@@ -129,6 +132,8 @@ export class ActorRef<in P extends Rpc.Any = never> implements Equal.Equal {
       const cell = this.find(Runtime.of(fiber))
       if (cell === undefined) return Effect.succeed(this.cell?.extra?.exit ?? ExitReason.noSuchActor)
       return Effect.callback<ExitReason.ExitReason>((resume) => {
+        const { exit } = cell.record()
+        if (exit !== undefined) return resume(Effect.succeed(exit))
         const watchers = (cell.record().watchers ??= new Set())
         const watcher = (reason: ExitReason.ExitReason) => resume(Effect.succeed(reason))
         watchers.add(watcher)

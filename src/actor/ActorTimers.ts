@@ -37,7 +37,7 @@ export class ActorTimer extends TimerNode {
     if (this.repeats) timers.arm(this, this.millis)
     // while it drains, what has not fired is no accepted mail
     if (this.pending !== undefined || !cell.open) return
-    const ticket: Ticket = { incarnation: cell.incarnation, timer: this, valid: true }
+    const ticket: Ticket = { incarnation: cell.incarnation, timer: this, piped: false, valid: true }
     if (cell.deliver(this.tag + RESERVED, this.payload, ticket)) this.pending = ticket
   }
 }

@@ -181,6 +181,8 @@ export class ActorContext<P extends Rpc.Any, E extends Rpc.Any = never> {
       const reason = `defers "${cell.tagName(origin.tag)}": a Stream is an answer that comes later already`
       throw new InvalidUse({ address: cell.address, reason })
     }
+    // its asker has gone: nobody is left to be answered, nor to take it off what is held
+    if (origin.answered) return new Deferral.Deferral<A, F>(undefined, undefined)
     return Deferral.make<A, F>(cell, origin, (exit) => {
       const staging = this.#cell === undefined ? undefined : this.#staging(this.#cell)
       if (staging === undefined) return origin.settle(exit)
@@ -244,12 +246,14 @@ export class ActorContext<P extends Rpc.Any, E extends Rpc.Any = never> {
   pipe<A, F>(effect: Effect.Effect<A, F, Scope.Scope>, toMessage: (exit: Exit.Exit<A, F>) => Message<P>): void {
     const cell = this.#live
     if (cell === undefined) return
-    const ticket: Ticket = { incarnation: cell.incarnation, timer: undefined, valid: true }
+    const ticket: Ticket = { incarnation: cell.incarnation, timer: undefined, piped: true, valid: true }
     Forks.fork(cell, effect as Effect.Effect<A, F>, (exit) => {
       let message: readonly [string, unknown?]
       try {
         message = toMessage(exit as Exit.Exit<A, F>) as unknown as readonly [string, unknown?]
-        cell.deliver(cell.program.plan.protocol.position(message[0]) + RESERVED, message[1], ticket)
+        const { protocol } = cell.program.plan
+        const at = protocol.position(message[0])
+        if (cell.deliver(at + RESERVED, protocol.construct(at, message[1]), ticket)) cell.record().piped++
       } catch (defect) {
         Forks.failure(cell, Exit.die(defect), "fail")
       }

@@ -50,6 +50,8 @@ export interface Releasing {
 export interface Ticket {
   readonly incarnation: number
   readonly timer: ActorTimer | undefined
+  /** The end of a `pipe`: it counts as a fork until it is handled. */
+  readonly piped: boolean
   valid: boolean
 }
 
@@ -74,6 +76,8 @@ export class Extra {
   timers: Map<string, ActorTimer> | undefined = undefined
   stash: Array<Entry> | undefined = undefined
   forks: Set<Fiber.Fiber<unknown, unknown>> | undefined = undefined
+  /** Ends of pipes that wait in the mailbox, of this incarnation. */
+  piped = 0
   /** Those whose producers run; each producer is one of the forks. */
   streams: Set<StreamAsk> | undefined = undefined
   deferred: Set<Ask> | undefined = undefined

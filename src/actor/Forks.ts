@@ -2,7 +2,8 @@
  * Fibers of an incarnation: what `self.fork` and `self.pipe` start, and the contexts that handlers and forks run in.
  *
  * Floor 1; used by Context, Startup, Streaming, Turn, Teardown. Law 8: a fork belongs to its incarnation, not to the message that
- * started it; a restart or stop interrupts it and waits for its finalizers. Law 3: at most `held` of them an actor.
+ * started it; a restart or stop interrupts it and waits for its finalizers.
+ * Law 3: at most `held` of them an actor, ends of pipes that wait in its mailbox among them: those have slots that are never refused.
  * A fork's failure is the actor's failure unless asked otherwise (`onFailure: "log"`); one that comes when its incarnation
  * ends or has ended is reported.
  */
@@ -116,7 +117,7 @@ export const fork = (
 ): Fiber.Fiber<unknown, unknown> => {
   const extra = cell.record()
   // the producers of live streams stand among the forks and have a limit of their own
-  checkHeld(cell, (extra.forks?.size ?? 0) - (extra.streams?.size ?? 0), "forks")
+  checkHeld(cell, (extra.forks?.size ?? 0) - (extra.streams?.size ?? 0) + extra.piped, "forks")
   const { incarnation } = extra
   return held(cell, effect, (exit) => {
     const { teardown } = extra

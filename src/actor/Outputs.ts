@@ -159,6 +159,8 @@ const forward = (
     origin.settle(Exit.fail(new AskCycle({ path: cycle })))
     return undefined
   }
+  // deferred as well: from now on it is the receiver's to answer for
+  cell.extra?.deferred?.delete(origin)
   if (target !== undefined) origin.target = target
   origin.tag = tag
   origin.phase = ASK_QUEUED
@@ -171,7 +173,10 @@ const broadcast = (cell: Cell, except: ReadonlyArray<Client>, event: string, pay
   return push(cell, heard, except, event, payload)
 }
 
-/** Sends an event, encoded once. One that its Schema refuses is reported: the turn has been committed. */
+/**
+ * Sends an event, encoded once. What throws is reported, once: the turn has been committed. Where its Schema refuses it, it
+ * goes to nobody; what throws for one client (a `coalesce` of the agent's, for one that is slow) costs no other the event.
+ */
 const push = (
   cell: Cell,
   clients: ReadonlyArray<Client>,
@@ -180,12 +185,18 @@ const push = (
   payload: unknown
 ): undefined => {
   const shared: Encoded = { frame: undefined, kept: undefined, except }
-  try {
-    for (const client of clients) client.sendShared(event, payload, shared)
-  } catch (error) {
-    const { runtime } = cell.program
-    runtime.reported(cell, { incident: runtime.incident(), tag: event, cause: Cause.die(error) })
+  let thrown: { readonly error: unknown } | undefined
+  for (const client of clients) {
+    try {
+      client.sendShared(event, payload, shared)
+    } catch (error) {
+      thrown ??= { error }
+      if (shared.frame === undefined && shared.kept === undefined) break
+    }
   }
+  if (thrown === undefined) return undefined
+  const { runtime } = cell.program
+  runtime.reported(cell, { incident: runtime.incident(), tag: event, cause: Cause.die(thrown.error) })
   return undefined
 }
 
@@ -197,7 +208,7 @@ export const stash = (cell: Cell, tag: number, payload: unknown, origin: unknown
     return
   }
   // what came by a reserved slot gives its slot back and keeps a ticket of its own: it still dies with the incarnation
-  const ticket: Ticket = { incarnation: extra.incarnation, timer: undefined, valid: true }
+  const ticket: Ticket = { incarnation: extra.incarnation, timer: undefined, piped: false, valid: true }
   ;(extra.stash ??= []).push([tag, payload, tag >= RESERVED ? ticket : origin])
   if (origin instanceof Ask) origin.phase = ASK_QUEUED
 }

@@ -29,7 +29,7 @@ export interface Limits {
   }
   /** Messages stashed at the most; default the mailbox's capacity. */
   readonly stash?: number
-  /** Timers, forks, live streams, deferred asks, watches, of each at the most. 1-1,048,576, default 1,024. */
+  /** Timers, forks and pipes, live streams, deferred asks, watches, links, of each at the most. 1-1,048,576, default 1,024. */
   readonly held?: number
   /** Children at a time. 1-16,777,216, default 1,048,576. */
   readonly children?: number
@@ -170,7 +170,7 @@ export class Plan {
     this.offerMillis = Options.millis(`${at}.offerTimeout`, limits.offerTimeout, 5000)
     this.shutdownMillis = Options.millis(`${at}.shutdown`, limits.shutdown, 5000)
     this.policy = Policy.make(`${at}.supervision`, limits.supervision)
-    this.reportPayload = Options.boolean(`${at}.reportPayload`, limits.reportPayload, false)
+    this.reportPayload = Options.flag(`${at}.reportPayload`, limits.reportPayload, false)
   }
 }
 

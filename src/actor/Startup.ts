@@ -122,7 +122,7 @@ const ready = (cell: Cell, state: unknown, staging: Staging | undefined): void =
     const box = (cell.mailbox ??= Mailbox.acquire(plan.capacity))
     // those that the last incarnation did not come to greet
     const again = (tag: number, _client: unknown, why: unknown): boolean => tag === CONNECTED && why === "restarted"
-    for (let old = box.remove(again); old !== undefined; old = box.remove(again)) cell.bury(old[0], old[1], "stale")
+    for (const [tag, client] of box.removeAll(again)) cell.bury(tag, client, "stale")
     for (const client of [...clients].toReversed()) {
       box.unshift(CONNECTED, client, "restarted")
       cell.accepted++

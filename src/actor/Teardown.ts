@@ -151,6 +151,7 @@ export const restart = (cell: Cell, incident: string, delayMillis: number, milli
   extra.scope = undefined
   extra.handling = undefined
   extra.forking = undefined
+  extra.piped = 0
   extra.idleMessage = undefined
   ActorTimers.clear(cell)
   for (const stream of extra.streams ?? []) stream.fail(new CalleeFailed({ address: cell.address, incident }))

@@ -139,7 +139,7 @@ const touch = (cell: Cell): void => {
     // what its handlers' fibers ran in, half a kilobyte, is made anew when one has to
     extra.handling = undefined
     const message = extra.idleMessage
-    const ticket: Ticket = { incarnation: extra.incarnation, timer: undefined, valid: true }
+    const ticket: Ticket = { incarnation: extra.incarnation, timer: undefined, piped: false, valid: true }
     if (message !== undefined) cell.deliver(message[0] + RESERVED, message[1], ticket)
   })
   cell.program.runtime.timers.arm(extra.idle, cell.program.plan.idleMillis)
@@ -160,6 +160,7 @@ const signal = (cell: Cell, tag: number, payload: unknown, origin: unknown): boo
       cell.bury(tag, payload, "stale")
       return true
     }
+    if (ticket.piped) cell.record().piped--
     weight = tag - RESERVED
     go = () => handlers[tag - RESERVED]!(cell.state, payload, self)
   } else if (tag === TERMINATED) {

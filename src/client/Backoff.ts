@@ -5,7 +5,7 @@
  * clients of one host do not come back as one.
  *
  *   1001 agent stopped, 1012 host restarts   again: from the first bound (50 ms), since somebody is there to come back to;
- *                                            after 1012 not before the time that its reason names
+ *                                            after 1012 not before the time that its reason names, `maxDelayMillis` at most
  *   1013 try again later                     later: from the sixth bound (1.6 s)
  *   1006 and what else networks do           again: the bound goes on doubling, up to 30 s
  *   1000, 1003, 1007, 1008, 1009, 1010       stop: a farewell, or this client's fault: coming back would repeat it

@@ -51,7 +51,7 @@ export interface ClientOptions {
   readonly heartbeatMillis?: number
   /** The first delay before a reconnection is a random part of this. Default 50. */
   readonly minDelayMillis?: number
-  /** It doubles up to this. Default 30,000. */
+  /** It doubles up to this, and no server's hint is heeded beyond it. Default 30,000. */
   readonly maxDelayMillis?: number
   /** Delays begin anew after a connection that was open so long. Default 10,000. */
   readonly stableMillis?: number

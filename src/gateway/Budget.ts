@@ -3,8 +3,9 @@
  *
  * Floor 3; one a gateway; what all gateways of the process hold is one sum, for they share its memory.
  * Law 3: from 80 % of `maxHeldBytes` on nobody new comes in; beyond it each connection has a window of one message; what
- * sessions keep may be half of it, frames and keys a quarter each, so that neither takes the other's room. Where a quarter
- * is used up, who keeps more than an even part of it lets its oldest go: one that keeps much takes nobody's little.
+ * sessions keep has a quarter for frames and a quarter for keys, so that neither takes the other's room; keys of requests
+ * under way stay beside it. Where a quarter is used up, who keeps more than an even part of it lets its oldest go, who made it
+ * too much before others: one that keeps much takes nobody's little, and who goes on asking pays for it.
  * Cost: a few additions where bytes come or go; a look at the holders when one that kept too much no longer does.
  */
 interface Sum {
@@ -18,8 +19,11 @@ const keysOfAll: Sum = { bytes: 0 }
 /** New connections are refused when so much of the budget is used. */
 const closedShare = 0.8
 
-/** What sessions keep of a kind is at most this share: half for both. */
+/** What sessions keep of a kind is at most this share, but for what is under way. */
 const keptShare = 0.25
+
+/** Why a kept frame went before its time: more than its ring may have of them, or of bytes; or all rings have too much. */
+export type Evicted = "count" | "bytes" | "budget"
 
 /** What keeps something for clients, and can let go of it. */
 export interface Holder {
@@ -66,12 +70,16 @@ export class Room {
     return this.#ofAll.bytes > this.#max
   }
 
-  /** Has holders let go until what is kept fits, or none may let go of more: what is under way stays. */
-  fit(): void {
+  /**
+   * Has holders let go until what is kept fits, or none may let go of more: what is under way stays. First `adder`, who made
+   * it too much, for as long as it keeps an even part.
+   */
+  fit(adder: Holder): void {
+    while (this.full && adder.keptBytes >= this.#even && adder.shed()) continue
     for (let looks = 0; this.full && looks < 2 * this.#holders.size;) {
       const holder = (this.#holder ??= this.#next())
       // once round who keeps more than an even part, then whoever keeps something
-      const even = looks < this.#holders.size ? this.bytes / this.#holders.size : 0
+      const even = looks < this.#holders.size ? this.#even : 0
       if (holder !== undefined && holder.keptBytes >= even && holder.shed()) {
         looks = 0
         continue
@@ -79,6 +87,11 @@ export class Room {
       looks++
       this.#holder = undefined
     }
+  }
+
+  /** Of what is kept, what falls to each who keeps something. */
+  get #even(): number {
+    return this.bytes / this.#holders.size
   }
 
   #next(): Holder | undefined {

@@ -18,7 +18,7 @@ import type { Duplex } from "node:stream"
 import type { RawData, WebSocket } from "ws"
 import type { EventOverflow } from "../actor/EventOverflow.ts"
 import type { Pass, Renewal } from "./Admission.ts"
-import type { Budget } from "./Budget.ts"
+import type { Budget, Evicted } from "./Budget.ts"
 import {
   ABNORMAL,
   GOING_AWAY,
@@ -43,6 +43,9 @@ import * as Sips from "./Sips.ts"
 /** What clients close with that mean no more than that. A stranger may send any other, ours too, and as many as it likes. */
 const usual: ReadonlySet<number> = new Set([NORMAL, GOING_AWAY, NO_STATUS, ABNORMAL])
 
+/** Something meant for it is not kept any more; its session is not known here. */
+export type Gap = "missed" | "fresh"
+
 /** What the gateway counts over all its connections. */
 export interface Tally {
   framesIn: number
@@ -52,6 +55,10 @@ export interface Tally {
   /** Events that gave way to newer ones for a client that was too slow: any, and those of the same key. */
   droppedEvents: number
   coalescedEvents: number
+  /** Frames kept for sessions that went before their time. */
+  readonly evicted: Record<Evicted, number>
+  /** Clients that came back and were told `gap: true`. */
+  readonly gaps: Record<Gap, number>
   /** By close code: ours; of those heard from clients the ones in `usual`, and all others together. */
   readonly closed: Record<string, number>
 }

@@ -70,8 +70,9 @@ export class Expiry {
     let next = Number.POSITIVE_INFINITY
     const due: Array<Mortal> = []
     for (const [second, mortals] of this.#seconds) {
-      if (second * stepMillis <= now) due.push(...mortals)
-      else if (second < next) next = second
+      if (second * stepMillis > now) next = Math.min(next, second)
+      // not spread: an argument each, and so many are no call
+      else for (const mortal of mortals) due.push(mortal)
     }
     this.#arm(next)
     for (const mortal of due) {

@@ -25,10 +25,10 @@ import * as Options from "../kernel/Options.ts"
 import { ActorSystem, type Host } from "../supervision/ActorSystem.ts"
 import * as Edge from "../supervision/Edge.ts"
 import { Admission, type AdmissionOptions, type Pass, Refusal, rules } from "./Admission.ts"
-import { Budget } from "./Budget.ts"
+import { Budget, type Evicted } from "./Budget.ts"
 import { TRY_LATER } from "./CloseCode.ts"
 import * as Codec from "./Codec.ts"
-import { Connection, type House, type Tally } from "./Connection.ts"
+import { Connection, type Gap, type House, type Tally } from "./Connection.ts"
 import { Conversation } from "./Conversation.ts"
 import * as Dialect from "./Dialect.ts"
 import * as Drain from "./Drain.ts"
@@ -80,6 +80,16 @@ export interface GatewayStats {
   /** Events that gave way to newer ones, for clients that were too slow: any, and those of the same key. */
   readonly droppedEvents: number
   readonly coalescedEvents: number
+  /**
+   * Frames kept for sessions that went before the grace had passed, so far: for more than `maxReplay`, for more than
+   * `maxReplayBytes`, and because all sessions together keep too much. Most had arrived: what was lost in earnest is in `gaps`.
+   */
+  readonly evicted: Readonly<Record<Evicted, number>>
+  /**
+   * Clients that came back and were told `gap: true`, so far: something `missed` is not kept any more, or the session is not
+   * known here and a `fresh` one was begun.
+   */
+  readonly gaps: Readonly<Record<Gap, number>>
   /** POSTs under way. */
   readonly posts: number
   /** Requests that were not let in so far, by HTTP status; `door`: sockets that were cut before they asked for anything. */
@@ -178,6 +188,8 @@ class Listener {
     refused: 0,
     droppedEvents: 0,
     coalescedEvents: 0,
+    evicted: { count: 0, bytes: 0, budget: 0 },
+    gaps: { missed: 0, fresh: 0 },
     closed: {}
   }
   readonly #house: House
@@ -470,6 +482,8 @@ class Listener {
       posts: this.#http.posts.size,
       notAdmitted: this.#http.notAdmitted,
       ...this.#tally,
+      evicted: { ...this.#tally.evicted },
+      gaps: { ...this.#tally.gaps },
       closed: { ...this.#tally.closed }
     }
   }

@@ -137,7 +137,14 @@ export class Http {
     const path = (request.url ?? "").split("?", 1)[0]!
     const found = admin ? this.#pages.get(path) : undefined
     if (found !== undefined) {
-      if (request.method === "GET" || request.method === "HEAD") return found(request, response, agents)
+      if (request.method === "GET" || request.method === "HEAD") {
+        try {
+          return found(request, response, agents)
+        } catch (error) {
+          // a metric of the program's own that throws must not cost it the process
+          return this.#refuse(response, 500, `incident ${this.#desk.house.fault(`${path}: ${String(error)}`)}`)
+        }
+      }
       return this.#refuse(response, 405, "this page is read by GET", { allow: "GET, HEAD" })
     }
     const [type] = routed(request)

@@ -28,7 +28,7 @@ export interface LimitOptions {
   readonly maxAgentsPerAddress?: number
   /** Proxies of your own before this host: so many of the last entries in X-Forwarded-For are true. 0-16, default 0. */
   readonly trustProxy?: number
-  /** A request that is not let in after this gets HTTP 503 or 408, or is cut; TLS included. Default 10 seconds. */
+  /** A request that is not let in after this gets HTTP 503 or 408, or is cut; TLS included. Up to 24 days, default 10 seconds. */
   readonly handshakeTimeout?: Duration.Input
   /** Living agents that connections may make; with that many, a connection to a new key gets 503. Default 262,144. */
   readonly maxAgents?: number
@@ -65,15 +65,18 @@ export interface LimitOptions {
   readonly maxOutboxFrames?: number
   /**
    * Bytes of wire that all connections of all gateways of the process hold: unfinished, in backlogs, not taken by sockets, kept
-   * for sessions (half of it at most). From 80 % on new connections get HTTP 503; beyond it each connection may have one
+   * for sessions (frames in a quarter of it at most, keys and outcomes of requests that have ended in another). From 80 % on new connections get HTTP 503; beyond it each connection may have one
    * message unfinished. 65,536-1,099,511,627,776, default 268,435,456.
    */
   readonly maxHeldBytes?: number
   /** How long a session waits for its client without a socket. Default 60 seconds. */
   readonly sessionGrace?: Duration.Input
-  /** Frames kept for the sessions of an agent, no longer than the grace. 1-65,536, default 256. */
+  /**
+   * Broadcasts kept for the sessions of an agent, and frames for each session of what it alone was sent; no longer than the
+   * grace, once they have surely arrived. 1-65,536, default 256.
+   */
   readonly maxReplay?: number
-  /** The same in bytes; and for each session, bytes of the outcomes kept by `requestKey`. Default 65,536. */
+  /** The same in bytes, of each; and for each session, bytes of the outcomes kept by `requestKey`. Default 65,536. */
   readonly maxReplayBytes?: number
   /** A request is answered with a timeout after this. Default 30 seconds. */
   readonly requestTimeout?: Duration.Input
@@ -175,6 +178,13 @@ const names: ReadonlyArray<keyof LimitOptions> = [
 const thousands = (field: string, value: unknown, fallback: number): number =>
   Options.integer(field, value, fallback, 1, 1_000_000)
 
+/** The longest that a timer of Node's can wait; a longer one fires at once. */
+const maxTimerMillis = 2 ** 31 - 1
+
+/** A time that Node's own timers are given: whole milliseconds. */
+const nodeMillis = (field: string, value: Duration.Input | undefined, fallback: number): number =>
+  Options.atMost(field, Math.ceil(Options.millis(field, value, fallback)), maxTimerMillis, "a timer of Node's")
+
 const optional = (field: string, value: unknown): number | undefined =>
   value === undefined ? undefined : thousands(field, value, 1)
 
@@ -190,7 +200,7 @@ export const check = (o: LimitOptions): Limits => {
     maxAgentsPerPrincipal: thousands("gateway.maxAgentsPerPrincipal", o.maxAgentsPerPrincipal, 1024),
     maxAgentsPerAddress: optional("gateway.maxAgentsPerAddress", o.maxAgentsPerAddress),
     trustProxy: Options.integer("gateway.trustProxy", o.trustProxy, 0, 0, 16),
-    handshakeMillis: Options.millis("gateway.handshakeTimeout", o.handshakeTimeout, 10_000),
+    handshakeMillis: nodeMillis("gateway.handshakeTimeout", o.handshakeTimeout, 10_000),
     maxAgents: Options.integer("gateway.maxAgents", o.maxAgents, 262_144, 1, 1_000_000_000),
     maxFrameBytes,
     maxBatch: Options.integer("gateway.maxBatch", o.maxBatch, 32, 1, 1000),

@@ -40,7 +40,7 @@ const gauges: ReadonlyArray<Row> = [
   row("troupe_gateway_queued_bytes", "Bytes not yet taken by sockets", ({ gateway }) => gateway.queuedBytes),
   row("troupe_actors", "Living actors", ({ system }) => system.actors),
   row("troupe_messages_queued", "Messages in mailboxes and stashes", ({ system }) => system.queued),
-  row("troupe_messages_running", "Handlers on the stack or suspended", ({ system }) => system.running),
+  row("troupe_messages_running", "Handlers that run or are suspended", ({ system }) => system.running),
   row("troupe_timers", "Timers armed", ({ system }) => system.timers),
   row("troupe_zombies", "What would not end", ({ system }) => system.zombies.length),
   row("troupe_loop_lag_milliseconds", "How late the scheduler was last", ({ system }) => system.scheduler.lagMillis),
@@ -85,6 +85,20 @@ const families: ReadonlyArray<
     ),
     label: "status",
     of: ({ gateway }) => gateway.notAdmitted
+  },
+  {
+    ...row(
+      "troupe_gateway_evicted_frames_total",
+      "Frames kept for sessions that went before their time, by what had no room",
+      () => 0
+    ),
+    label: "by",
+    of: ({ gateway }) => gateway.evicted
+  },
+  {
+    ...row("troupe_gateway_gaps_total", "Clients that came back to a gap, or to a session not known here", () => 0),
+    label: "kind",
+    of: ({ gateway }) => gateway.gaps
   },
   {
     ...row("troupe_dead_letters_total", "Messages that nobody handled, by reason", () => 0),

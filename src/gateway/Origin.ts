@@ -26,8 +26,7 @@ export const check = (origins: unknown): Origins => {
   }
   if (!Array.isArray(origins)) return refuse(origins)
   for (const origin of origins) {
-    if (typeof origin !== "string") refuse(origin)
-    else if (origin !== "null" && (originOf(origin) !== origin || origin === "null")) refuse(origin)
+    if (typeof origin !== "string" || (origin !== "null" && originOf(origin) !== origin)) refuse(origin)
   }
   return origins as ReadonlyArray<string>
 }

@@ -106,7 +106,7 @@ export class RequestKeys implements Holder {
       bytes
     })
     this.#keep(bytes)
-    this.#house.budget.keys.fit()
+    this.#house.budget.keys.fit(this)
   }
 
   /** The request has ended so, and is answered by the frame `seq`, or with `batch`. Answers with the repeats that wait for it. */
@@ -121,7 +121,7 @@ export class RequestKeys implements Holder {
     if (outcome.length > letGo.length) this.#long.add(keyed)
     const repeats = this.#release(keyed)
     if (this.#bytes > this.#house.limits.maxReplayBytes) this.#lighten()
-    this.#house.budget.keys.fit()
+    this.#house.budget.keys.fit(this)
     return repeats
   }
 

@@ -9,7 +9,7 @@
  * `$/session { token, seq, gap, behind }`: the token to come back with, the number of the last frame before those that follow, whether
  * something meant for it is gone for good, and how many frames of the replay follow. Then every answer, chunk and event
  * bears a top-level `seq`, rising, not consecutive.
- * Law 2: one order of frames, replayed as it was. Law 3: the ring's bounds; requests begun on earlier connections count
+ * Law 2: one order of frames, replayed as it was. Law 3: the feed's bounds; requests begun on earlier connections count
  * against the window. Law 4: requests go on while it is away; `requestKey` makes one sent again harmless. Law 8: they are
  * cancelled when the session ends. A second socket with the token takes it over, and its place: the first is closed 4001, and
  * cut when a third comes before it has closed.
@@ -19,9 +19,10 @@ import type { Pass } from "./Admission.ts"
 import { NORMAL, RESTART, TAKEN_OVER } from "./CloseCode.ts"
 import type { Connection, House, Pending } from "./Connection.ts"
 import { Conversation } from "./Conversation.ts"
+import type { Broadcast, Feed, Reader } from "./Feed.ts"
 import * as JsonRpc from "./JsonRpc.ts"
 import { RequestKeys } from "./RequestKeys.ts"
-import type { Kept, Reader, Ring } from "./Ring.ts"
+import type { Kept, Ring } from "./Ring.ts"
 
 /** Who keeps the sessions of a gateway. */
 export interface Keeper {
@@ -40,7 +41,8 @@ let ids = 0
 export class Session extends Conversation implements Reader {
   override readonly session = `s${++ids}`
   readonly token: string
-  readonly ring: Ring
+  readonly feed: Feed
+  own: Ring | undefined = undefined
   joined: number | undefined = undefined
   missed = 0
   /** The system clock's time when its socket was lost. */
@@ -60,14 +62,14 @@ export class Session extends Conversation implements Reader {
   #closing = false
   #ended = false
 
-  constructor(pass: Pass, house: House, token: string, ring: Ring, keeper: Keeper) {
+  constructor(pass: Pass, house: House, token: string, feed: Feed, keeper: Keeper) {
     super(pass, house)
     this.token = token
-    this.ring = ring
+    this.feed = feed
     this.#keys = new RequestKeys(house)
     this.#keeper = keeper
     this.receivedBefore = house.now()
-    ring.readers.add(this)
+    feed.readers.add(this)
   }
 
   override get away(): boolean {
@@ -91,23 +93,26 @@ export class Session extends Conversation implements Reader {
   // ---- sockets
 
   override attach(connection: Connection): void {
-    this.#attach(connection, this.ring.seq, false)
+    this.#attach(connection, this.feed.seq, false)
   }
 
   /** Its client is back, and has seen frames up to `cursor`. */
   resume(connection: Connection, cursor: number): void {
-    this.#attach(connection, cursor, this.ring.lacks(this, cursor))
+    const gap = this.feed.lacks(this, cursor)
+    if (gap) this.house.tally.gaps.missed++
+    this.#attach(connection, cursor, gap)
   }
 
   /** The first connection, of a client whose former session is not known here. */
   replace(connection: Connection): void {
-    this.#attach(connection, this.ring.seq, true)
+    this.house.tally.gaps.fresh++
+    this.#attach(connection, this.feed.seq, true)
   }
 
   #attach(connection: Connection, seq: number, gap: boolean): void {
     const former = this.connection
     const seat = this.pass
-    const replay = this.ring.after(this, seq)
+    const replay = this.feed.after(this, seq)
     this.connection = connection
     this.#sentAfter = Math.max(seq, this.missed)
     this.pass = connection.pass
@@ -167,14 +172,14 @@ export class Session extends Conversation implements Reader {
     this.#ended = true
     this.over(why)
     for (const { pending } of this.#keys.clear()) this.finish(pending, undefined)
-    this.ring.readers.delete(this)
+    this.feed.leave(this)
     this.#keeper.ended(this)
   }
 
   /** It was not begun. */
   abandon(): void {
     this.#keys.clear()
-    this.ring.readers.delete(this)
+    this.feed.leave(this)
   }
 
   /** The agent ends it. */
@@ -190,7 +195,13 @@ export class Session extends Conversation implements Reader {
   override expire(receivedBefore: number): void {
     const { limits, now } = this.house
     this.receivedBefore = Math.max(this.receivedBefore, receivedBefore)
-    this.#keys.expire(this.receivedBefore, now() - limits.graceMillis)
+    const old = now() - limits.graceMillis
+    this.#keys.expire(this.receivedBefore, old)
+    this.feed.expireOwn(this, old)
+  }
+
+  dropped({ seq }: Kept): void {
+    this.missed = seq
   }
 
   // ---- in
@@ -217,7 +228,7 @@ export class Session extends Conversation implements Reader {
   protected override answer(call: JsonRpc.Call, pending: Pending, outcome: string | undefined): void {
     if (call.requestKey === undefined || outcome === undefined) return super.answer(call, pending, outcome)
     // of a batch it goes with the others, later
-    const seq = pending.answers === undefined ? this.ring.seq + 1 : 0
+    const seq = pending.answers === undefined ? this.feed.seq + 1 : 0
     const repeats = this.#keys.finish(call.requestKey, outcome, seq, pending.answers)
     super.answer(call, pending, outcome)
     for (const repeat of repeats) {
@@ -251,13 +262,13 @@ export class Session extends Conversation implements Reader {
   }
 
   protected override deliver(frame: string): void {
-    if (!this.#ended) this.#send(this.ring.keep(frame, this))
+    if (!this.#ended) this.#send(this.feed.keep(frame, this))
   }
 
   protected override deliverBatch(answers: ReadonlyArray<string>): void {
     if (this.#ended) return
     this.#keys.sent(answers)
-    this.#send(this.ring.keepBatch(answers, this))
+    this.#send(this.feed.keepBatch(answers, this))
   }
 
   #send(kept: Kept): void {
@@ -274,16 +285,16 @@ export class Session extends Conversation implements Reader {
   }
 
   #kept(event: string, payload: unknown, shared: Encoded): Kept {
-    // an agent may be served by several gateways: each has its ring
-    const { kept: rings } = shared as { readonly kept: Kept | Map<Ring, Kept> | undefined }
-    const known = rings instanceof Map ? rings.get(this.ring) : rings
-    if (known?.ring === this.ring) return this.#join(known)
+    // an agent may be served by several gateways: each has its feed
+    const { kept: feeds } = shared as { readonly kept: Broadcast | Map<Feed, Broadcast> | undefined }
+    const known = feeds instanceof Map ? feeds.get(this.feed) : feeds
+    if (known?.feed === this.feed) return this.#join(known)
     const text = this.encode(event, payload)
-    if (shared.except === undefined) return this.ring.keep(text, this)
-    const kept = this.ring.share(text, shared.except)
-    if (rings === undefined) shared.kept = kept
-    else if (rings instanceof Map) rings.set(this.ring, kept)
-    else shared.kept = new Map([rings, kept].map((one) => [one.ring, one]))
+    if (shared.except === undefined) return this.feed.keep(text, this)
+    const kept = this.feed.share(text, shared.except)
+    if (feeds === undefined) shared.kept = kept
+    else if (feeds instanceof Map) feeds.set(this.feed, kept)
+    else shared.kept = new Map([feeds, kept].map((one) => [one.feed, one]))
     return this.#join(kept)
   }
 

@@ -10,7 +10,7 @@
 import { randomBytes } from "node:crypto"
 import type { Pass } from "./Admission.ts"
 import type { Connection, House } from "./Connection.ts"
-import { Ring } from "./Ring.ts"
+import { Feed } from "./Feed.ts"
 import { type Keeper, Session } from "./Session.ts"
 import type { Wish } from "./Wish.ts"
 
@@ -25,7 +25,7 @@ export class Sessions {
   /** In the order in which they were left. */
   readonly #away = new Set<Session>()
   /** By agent: type and key. */
-  readonly #rings = new Map<string, Ring>()
+  readonly #feeds = new Map<string, Feed>()
   readonly #keeper: Keeper
 
   /** `leave`: a place that a session kept is free. */
@@ -75,10 +75,10 @@ export class Sessions {
   /** A new one. */
   make(pass: Pass): Session {
     const { agent } = pass
-    let ring = this.#rings.get(agent)
-    if (ring === undefined) this.#rings.set(agent, (ring = new Ring(this.#house)))
+    let feed = this.#feeds.get(agent)
+    if (feed === undefined) this.#feeds.set(agent, (feed = new Feed(this.#house)))
     const token = randomBytes(tokenBytes).toString("base64url")
-    const session = new Session(pass, this.#house, token, ring, this.#keeper)
+    const session = new Session(pass, this.#house, token, feed, this.#keeper)
     this.#sessions.set(token, session)
     return session
   }
@@ -96,10 +96,10 @@ export class Sessions {
 
   /** Forgets what was sent before, and ends those that have been away since before. */
   expire(before: number): void {
-    for (const ring of this.#rings.values()) ring.expire(before)
+    for (const feed of this.#feeds.values()) feed.expire(before)
     for (const session of this.#away) {
-      if (session.awaySince >= before) return
-      session.end()
+      if (session.awaySince >= before) session.feed.expireOwn(session, before)
+      else session.end()
     }
   }
 
@@ -118,8 +118,6 @@ export class Sessions {
     this.#sessions.delete(session.token)
     this.#away.delete(session)
     if (session.kept !== undefined) this.#leave(session.kept)
-    if (session.ring.readers.size > 0) return
-    session.ring.clear()
-    this.#rings.delete(session.agent)
+    if (session.feed.readers.size === 0) this.#feeds.delete(session.agent)
   }
 }

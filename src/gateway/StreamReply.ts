@@ -4,7 +4,7 @@
  *   agent's Stream -> 16 elements ahead -> chunk -> Outbox; while the outbox is full, or in a dialect that acknowledges
  *   chunks the last one is not, nothing is taken, so the producer waits
  *
- * Floor 3; made by Connection. Law 3: one message of the window until it ends, 16 elements that wait, the outbox's bounds.
+ * Floor 3; made by Conversation. Law 3: one message of the window until it ends, 16 elements that wait, the outbox's bounds.
  * Law 8: `cancel` (`$/cancel`, the socket's end) ends it and interrupts the producer, before the first element and after.
  * The request's timeout counts until the first element. Law 12: an element that its Schema refuses ends the stream with an
  * incident. Cost: one fiber a stream, one frame a chunk.
@@ -17,7 +17,7 @@ import type { Codec } from "./Codec.ts"
 import type { Dialect } from "./Dialect.ts"
 import type * as JsonRpc from "./JsonRpc.ts"
 
-/** What a stream needs of its connection. */
+/** What a stream needs of its conversation. */
 export interface Sink {
   readonly dialect: Dialect
   /** Whether the client can be heard now. */

@@ -43,7 +43,7 @@ export class NoSuchActor extends Schema.TaggedError<NoSuchActor>()("NoSuchActor"
   }
 }
 
-/** The actor used up its restarts and rests until `untilMillis` (the system clock's time). */
+/** The actor used up its restarts and rests for `remainingMillis` more. */
 export class Quarantined extends Schema.TaggedError<Quarantined>()("Quarantined", {
   address: Schema.String,
   remainingMillis: Schema.Finite

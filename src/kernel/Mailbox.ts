@@ -8,7 +8,7 @@
  * fit, because their number is bounded where they are reserved. A gate of 0 makes newcomers queue behind suspended senders.
  * Law 7: an idle actor owns no mailbox; `acquire` and `release` are a pool's pop and push.
  * Order: first in, first out; `unshift` puts stashed mail back at the head in arrival order.
- * Cost: push, shift O(1); remove, takeBack, unshift O(n). Growth by size class 2, 16, 128, 1024, ... with pooled arrays:
+ * Cost: push, unshift, shift O(1); remove, removeAll, takeBack O(n). Growth by size class 2, 16, 128, 1024, ... with pooled arrays:
  * a first size of 8 cost 250 B an actor when a million woke at once, and without pools a burst regrows from 2 each time
  * (half the throughput).
  */
@@ -102,6 +102,18 @@ export class Mailbox {
       if (test(slots[at] as number, slots[at + 1], slots[at + 2])) return this.#cut(i)
     }
     return undefined
+  }
+
+  /** Takes out all messages for which `test` holds, in order: O(n) for all of them together. `test` must touch nothing. */
+  removeAll(test: (tag: number, payload: unknown, origin: unknown) => boolean): ReadonlyArray<Entry> {
+    const taken: Array<Entry> = []
+    for (let left = this.size; left > 0; left--) {
+      const { tag, payload, origin } = this
+      this.shift()
+      if (test(tag, payload, origin)) taken.push([tag, payload, origin])
+      else this.push(tag, payload, origin)
+    }
+    return taken
   }
 
   /** Takes out the last message of that origin. */

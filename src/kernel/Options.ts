@@ -55,12 +55,6 @@ export const atMost = (field: string, millis: number, most: number, of: string):
   millis <= most ? millis : refuse(field, millis, `at most ${of}, ${most} ms`)
 
 /** True or false; `fallback` when absent. */
-export const boolean = (field: string, value: unknown, fallback: boolean): boolean => {
-  if (value === undefined) return fallback
-  return typeof value === "boolean" ? value : refuse(field, value, "true or false")
-}
-
-/** True or false; `fallback` when absent. */
 export const flag = (field: string, value: unknown, fallback: boolean): boolean => {
   if (value === undefined || typeof value === "boolean") return value ?? fallback
   return refuse(field, value, "true or false")

@@ -10,6 +10,8 @@
  *
  * A lane holds the nodes of one duration, so it is sorted by construction: arm and cancel are O(1) however many are
  * pending (101,000 asks: one sleep). A lane's place in the heap may be too early after a cancel; it is mended when it comes up.
+ * One whose nodes were all cancelled stays for the next of its duration; when most are so, they go: an hour's time-out with
+ * jitter, set anew a million times, would else leave a million lanes for an hour.
  */
 
 /** A thing with a due time. Arming it again moves it. */
@@ -54,6 +56,9 @@ export type Sleep = (millis: number, wake: () => void) => () => void
  */
 export const TOLERANCE = 0.001
 
+/** So many lanes may be empty before it is looked whether most are. */
+const SLACK = 64
+
 /** How many nodes expire before the sleep is started anew, so that a million due at once do not hold the loop. */
 const BATCH = 1024
 
@@ -65,6 +70,8 @@ export class Timers {
   readonly #onDefect: (defect: unknown) => void
   readonly #lanes = new Map<number, Lane>()
   readonly #heap: Array<Lane> = []
+  /** Lanes without a node. */
+  #empty = 0
   #wakeAt = Number.POSITIVE_INFINITY
   #stop: (() => void) | undefined = undefined
   #closed = false
@@ -94,7 +101,7 @@ export class Timers {
       lane.key = node.due
       this.#heap.push(lane)
       this.#up(this.#heap.length - 1)
-    }
+    } else if (lane.head === undefined) this.#empty--
     node.lane = lane
     node.before = lane.tail
     if (lane.tail === undefined) lane.head = node
@@ -115,6 +122,27 @@ export class Timers {
     node.before = undefined
     node.after = undefined
     this.size--
+    if (lane.head === undefined && ++this.#empty > SLACK && 2 * this.#empty > this.#heap.length) this.#prune()
+  }
+
+  /** Takes out the lanes without a node: O(lanes), after as many have become empty. */
+  #prune(): void {
+    // the batch is at the first of them
+    if (this.#waking) return
+    const heap = this.#heap
+    let kept = 0
+    for (const lane of heap) {
+      if (lane.head === undefined) this.#lanes.delete(lane.millis)
+      else heap[kept++] = lane
+    }
+    heap.length = kept
+    this.#empty = 0
+    for (let at = (kept >> 1) - 1; at >= 0; at--) this.#down(at)
+  }
+
+  /** Durations that there are lanes for. */
+  get lanes(): number {
+    return this.#heap.length
   }
 
   /** What is armed, lane by lane; O(armed). For the report of what was left behind. */
@@ -140,6 +168,7 @@ export class Timers {
       if (lane.key > now) break
       const node = lane.head
       if (node === undefined) {
+        this.#empty--
         this.#lanes.delete(lane.millis)
         this.#removeFirst()
       } else if (node.due > now) {

@@ -38,7 +38,10 @@ export const unwatch = (watcher: Cell, ref: ActorRef<never>, target: Cell | unde
   const entry = watcher.mailbox?.remove(
     (tag, payload) => tag === TERMINATED && (payload as ExitReason.Terminated).ref.address === address
   )
-  if (entry !== undefined) watcher.bury(TERMINATED, entry[1], "unwatched")
+  if (entry === undefined) return
+  // the life that has ended: a new one may stand under its address
+  watcher.extra?.watching?.delete((entry[2] as { readonly cell: Cell }).cell)
+  watcher.bury(TERMINATED, entry[1], "unwatched")
 }
 
 /** A life has ended: its watchers hear of it, and it watches no more. */

@@ -3,7 +3,8 @@
  *
  * Floor 2; used by the gateway (floor 3), which knows frames and sockets but no cells.
  * Law 2: `onConnect` and `onDisconnect` keep their place behind what the connection sent before, in slots reserved when it
- * connected, so they are never refused. Law 4: a request is an ask and gets one outcome; a refused notification is the
+ * connected, so they are never refused. Law 3: what lies in them is bounded by who is connected: of a client that goes before
+ * it was greeted, and has said nothing that counts, the agent hears neither that it came nor that it went. Law 4: a request is an ask and gets one outcome; a refused notification is the
  * gateway's to count (`refuse`). Law 8: `cancel` withdraws a request that is queued and interrupts its handler.
  * Cost: a request is one `Ask` object and its deadline; no fiber.
  */
@@ -32,6 +33,8 @@ export class Line {
   readonly #cell: Cell
   readonly #client: Client
   #presence: Presence | undefined = undefined
+  /** Notifications that were taken and are not handled. */
+  #notices = 0
 
   constructor(system: System, cell: Cell, client: Client) {
     this.#system = system
@@ -96,11 +99,15 @@ export class Line {
     const cell = this.#cell
     if (!cell.alive) return Refusal.closed(cell.ref, this.#system)
     const ask = new Ask(cell.ref, cell, position, Number.POSITIVE_INFINITY, undefined, this.#client)
+    this.#notices++
     ask.onExit = (exit) => {
+      this.#notices--
       if (Exit.isFailure(exit)) this.#system.counts.unheardErrors++
       onDone()
     }
-    return ask.send(payload)
+    const refused = ask.send(payload)
+    if (refused !== undefined) this.#notices--
+    return refused
   }
 
   /** A notification that was not accepted, for good: a dead letter. */
@@ -117,7 +124,17 @@ export class Line {
 
   /** The client is gone. */
   disconnect(why: Disconnected): void {
-    this.#tell(DISCONNECTED, why)
+    if (!this.#withdrawn()) this.#tell(DISCONNECTED, why)
+  }
+
+  /** Whether nobody needs to hear that it went: it had not been greeted. */
+  #withdrawn(): boolean {
+    const cell = this.#cell
+    if (this.#notices > 0 || cell.extra?.clients?.has(this.#client) === true) return false
+    const entry = cell.mailbox?.remove((tag, payload) => tag === CONNECTED && payload === this.#client)
+    if (entry === undefined) return false
+    cell.bury(CONNECTED, this.#client, "disconnected")
+    return true
   }
 
   /** `client.away` may have changed: the agent hears of it once, however often it changes until then. */

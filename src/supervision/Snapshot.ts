@@ -33,6 +33,7 @@ export interface Snapshot extends Books {
   readonly deadLetters: Readonly<Partial<Record<DeadReason, number>>>
   readonly failed: number
   readonly cancelled: number
+  /** Incarnations that followed another one of the same life, whoever's failure it was. */
   readonly restarts: number
   readonly unheardErrors: number
   readonly revokedCalls: number

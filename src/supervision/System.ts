@@ -366,7 +366,6 @@ export class System implements Runtime.Runtime {
   }
 
   #report(cell: Cell, failure: Runtime.Failure, decision: string): void {
-    if (decision.startsWith("restarts")) this.restarts++
     const logged = this.flood.admit(cell.program.plan.protocol.type, failure.tag, failure.incident, decision)
     this.#tell(cell, failure, decision, logged)
   }
@@ -394,6 +393,7 @@ export class System implements Runtime.Runtime {
 
   changed(cell: Cell, from: number, to: number, why: string): void {
     const { extra } = cell
+    if (to === Lifecycle.CONNECTING) this.restarts++
     const kept = extra !== undefined && CrashReport.isWorthKeeping(from, to, extra.incarnation)
     const heard = this.onChange.size > 0 || this.#debug
     if (!kept && !heard) return

@@ -22,7 +22,8 @@ const overfull = (cell: Cell): string | undefined => {
   const streams = extra.streams?.size ?? 0
   if (streams > held) return `streams ${streams} of ${held}`
   if (extra.timers !== undefined && extra.timers.size > held) return `timers ${extra.timers.size} of ${held}`
-  if (extra.forks !== undefined && extra.forks.size - streams > held) return `forks ${extra.forks.size} of ${held}`
+  const forks = (extra.forks?.size ?? 0) - streams + extra.piped
+  if (forks > held || extra.piped < 0) return `forks ${forks} of ${held}, ${extra.piped} of them ends of pipes`
   if (extra.deferred !== undefined && extra.deferred.size > held) return `deferred ${extra.deferred.size} of ${held}`
   if (extra.watching !== undefined && extra.watching.size > held) return `watches ${extra.watching.size} of ${held}`
   if (extra.sending > held) return `waiting sends ${extra.sending} of ${held}`

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
-import { Deferred, Effect, Fiber } from "effect"
+import { Deferred, Effect, Fiber, Schema } from "effect"
+import { Rpc } from "effect/rpc"
 import { TestClock } from "effect/testing"
 import { Actor, ActorSystem } from "troupe"
 import { TestSystem, waitUntil } from "troupe/testkit"
@@ -146,6 +147,90 @@ describe("self", () => {
       yield* ref.tell("Note", "meanwhile")
       yield* TestClock.adjust(5)
       expect(log).toEqual(["meanwhile", "done"])
+    }).pipe(Effect.provide(TestSystem.layer))
+  )
+
+  it.effect("pipes whose ends wait to be handled count as forks, so they are bounded like them", () =>
+    Effect.gen(function* () {
+      const { behavior, log } = scripted({ held: 2 })
+      const ref = yield* ActorSystem.spawn(behavior, "a")
+      const pipe = (self: Me) => self.pipe(Effect.void, () => note("end"))
+      const third = yield* Effect.forkChild(
+        Effect.flip(
+          run(ref, (self) => {
+            pipe(self)
+            pipe(self)
+            return Effect.andThen(
+              Effect.sleep(5),
+              Effect.sync(() => pipe(self))
+            )
+          })
+        ),
+        { startImmediately: true }
+      )
+      yield* TestClock.adjust(5)
+      expect(yield* Fiber.join(third)).toMatchObject({ _tag: "LimitReached", limit: 2 })
+      yield* waitUntil(() => log.length === 2, "the first two were handled")
+      yield* run(ref, pipe)
+      yield* waitUntil(() => log.length === 3, "there is room again")
+    }).pipe(Effect.provide(TestSystem.layer))
+  )
+
+  it.effect("defer holds nothing for an ask that has gone, nor for one that is forwarded", () =>
+    Effect.gen(function* () {
+      const a = yield* ActorSystem.spawn(scripted({ held: 1 }).behavior, "a")
+      const b = yield* ActorSystem.spawn(scripted({ type: "B" }).behavior, "b")
+      for (let n = 0; n < 3; n++) {
+        let waits = true
+        const late = (self: Me) =>
+          Effect.map(Effect.sleep(10), () => {
+            waits = self.defer().waiting
+            return Actor.noReply()
+          })
+        const gone = yield* Effect.forkChild(Effect.flip(a.ask("Sure", late, { timeout: 5 })), {
+          startImmediately: true
+        })
+        yield* TestClock.adjust(10)
+        expect(yield* Fiber.join(gone)).toMatchObject({ _tag: "AskTimeout" })
+        expect(waits).toBe(false)
+        const forwarded = run(a, (self) => {
+          self.defer()
+          self.forward(b, "Run", () => Actor.reply(n))
+          return Actor.noReply()
+        })
+        expect(yield* forwarded).toBe(n)
+      }
+    }).pipe(Effect.provide(TestSystem.layer))
+  )
+
+  it.effect("send, timers and pipe fill in the defaults of a payload's Schema alike", () =>
+    Effect.gen(function* () {
+      const heard: Array<unknown> = []
+      const unit = Schema.String.pipe(Schema.withConstructorDefault(Effect.succeed("ms")))
+      const Gauge = Actor.make("Gauge", {
+        state: Schema.Null,
+        protocol: [Rpc.make("Begin"), Rpc.make("Measured", { payload: { n: Schema.Int, unit } })]
+      })
+      const gauge = Gauge.behavior({
+        initial: null,
+        on: {
+          Begin: (_, _payload, self) => {
+            self.send(self.ref, "Measured", { n: 1 })
+            self.timers.once("t", 1, "Measured", { n: 2 })
+            self.pipe(Effect.sleep(2), () => ["Measured", { n: 3 }])
+            return null
+          },
+          Measured: (_, payload) => {
+            heard.push(payload)
+            return null
+          }
+        }
+      })
+      const ref = yield* ActorSystem.spawn(gauge, "g")
+      yield* ref.tell("Begin")
+      yield* TestClock.adjust(2)
+      yield* waitUntil(() => heard.length === 3, "all three came")
+      expect(heard).toEqual([1, 2, 3].map((n) => ({ n, unit: "ms" })))
     }).pipe(Effect.provide(TestSystem.layer))
   )
 

@@ -18,6 +18,22 @@ describe("State, outside production", () => {
     expect(own.n).toBe(1)
   })
 
+  it("is not asked what its getters say: one that throws costs nobody its answer", () => {
+    let calls = 0
+    const state = freeze({
+      get dear() {
+        calls++
+        return {}
+      },
+      get broken(): never {
+        throw new Error("getter")
+      },
+      list: [{ c: 1 }]
+    }) as { list: Array<{ c: number }> }
+    expect(() => (state.list[0]!.c = 2)).toThrow(TypeError)
+    expect(calls).toBe(0)
+  })
+
   it.effect("a handler that mutates what it was given fails, in its own turn", () =>
     Effect.gen(function* () {
       const host = yield* ActorSystem

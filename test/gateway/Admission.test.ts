@@ -207,6 +207,14 @@ describe("Expiry", () => {
     expect([timers.size, expiry.size]).toEqual([0, 0])
   })
 
+  it("calls all of one second, also where that is very many", () => {
+    const { expiry, timers, until } = world()
+    let expired = 0
+    for (let n = 0; n < 200_000; n++) expiry.set({ expired: () => void expired++ }, 5_001_000)
+    until(5_001_000)
+    expect([expired, expiry.size, timers.size]).toEqual([200_000, 0, 0])
+  })
+
   it("forgets who is gone, and moves who is renewed", () => {
     const { expiry, timers, called, mortal, until } = world()
     const [gone, renewed] = [mortal("gone"), mortal("renewed")]

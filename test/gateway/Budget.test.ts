@@ -28,7 +28,7 @@ class Pieces implements Holder {
   add(pieces: number): void {
     for (let n = 0; n < pieces; n++) {
       this.#keep(10)
-      this.#room.fit()
+      this.#room.fit(this)
     }
   }
   shed(): boolean {
@@ -85,6 +85,18 @@ describe("a Room that is full", () => {
     all[0]!.add(60)
     expect(keys.bytes).toBe(1000)
     expect(all.slice(1).filter(({ keptBytes }) => keptBytes === 50)).toHaveLength(8)
+  })
+
+  it("takes from who made it too much, as long as it keeps an even part", () => {
+    const { keys } = made(4000)
+    const all = Array.from({ length: 10 }, () => new Pieces(keys))
+    for (const [i, one] of all.entries()) one.add(i < 2 ? 30 : 5)
+    const kept = () => all.map(({ keptBytes }) => keptBytes)
+    all[0]!.add(100)
+    expect(kept()).toEqual([300, 300, 50, 50, 50, 50, 50, 50, 50, 50])
+    all[2]!.add(60)
+    expect(kept().slice(2)).toEqual([100, 50, 50, 50, 50, 50, 50, 50])
+    expect(keys.bytes).toBe(1000)
   })
 
   it("takes from others where who keeps most may let nothing go, and ends where nobody may", () => {

@@ -48,6 +48,8 @@ describe("Gateway.layer", () => {
     ["gateway.maxDepth", { maxDepth: 1 }],
     ["gateway.trustProxy", { trustProxy: -1 }],
     ["gateway.handshakeTimeout", { handshakeTimeout: 0 }],
+    ["gateway.handshakeTimeout", { handshakeTimeout: "Infinity" }],
+    ["gateway.handshakeTimeout", { handshakeTimeout: "25 days" }],
     ["gateway.origins", { origins: ["*"] }],
     ["gateway.authenticate", { authenticate: "me" as unknown as () => Effect.Effect<{ id: string }> }],
     ["gateway.authorize", { authorize: () => Effect.succeed(true) }],

@@ -3,17 +3,18 @@ import { describe, expect, it } from "vitest"
 import { RESERVED, SIGNAL } from "../../src/kernel/Envelope.ts"
 import * as Mailbox from "../../src/kernel/Mailbox.ts"
 
-type Op = readonly ["push" | "unshift", number] | readonly ["shift"] | readonly ["remove", number]
+type Op = readonly ["push" | "unshift", number] | readonly ["shift"] | readonly ["remove" | "removeAll", number]
 const tag = fc.constantFrom(0, 1, 5, RESERVED, RESERVED + 3, SIGNAL)
 const op: fc.Arbitrary<Op> = fc.oneof(
   { weight: 4, arbitrary: fc.tuple(fc.constant("push" as const), tag) },
   { weight: 1, arbitrary: fc.tuple(fc.constant("unshift" as const), tag) },
   { weight: 3, arbitrary: fc.tuple(fc.constant("shift" as const)) },
-  { weight: 1, arbitrary: fc.tuple(fc.constant("remove" as const), fc.nat(30)) }
+  { weight: 1, arbitrary: fc.tuple(fc.constant("remove" as const), fc.nat(30)) },
+  { weight: 1, arbitrary: fc.tuple(fc.constant("removeAll" as const), fc.integer({ min: 2, max: 5 })) }
 )
 
 describe("Mailbox", () => {
-  it("is a list: any program of push, unshift, shift and remove leaves what an array would hold", () => {
+  it("is a list: any program of push, unshift, shift, remove and removeAll leaves what an array would hold", () => {
     fc.assert(
       fc.property(fc.array(op, { maxLength: 300 }), fc.integer({ min: 1, max: 20 }), (program, gate) => {
         const box = Mailbox.acquire(gate)
@@ -28,6 +29,11 @@ describe("Mailbox", () => {
           } else if (what === "shift") {
             if (model.length > 0) box.shift()
             model.shift()
+          } else if (what === "removeAll") {
+            const is = (payload: unknown): boolean => (payload as number) % arg === 0
+            const taken = model.filter(([, payload]) => is(payload))
+            expect(box.removeAll((_, payload) => is(payload))).toEqual(taken.map(([t, m]) => [t, m, -m]))
+            model.splice(0, model.length, ...model.filter(([, payload]) => !is(payload)))
           } else {
             const wanted = model[arg]?.[1]
             box.remove((_, payload) => payload === wanted)

@@ -35,9 +35,9 @@ describe("Options", () => {
     expect(outcome(() => Options.millis("f", value as never, 9))).toBe(expected)
   })
 
-  it("boolean takes true, false, and the fallback when absent", () => {
+  it("flag takes true, false, and the fallback when absent", () => {
     const answers = [true, false, undefined, 0, "true", null].map((value) =>
-      outcome(() => Options.boolean("f", value, true))
+      outcome(() => Options.flag("f", value, true))
     )
     expect(answers).toEqual([true, false, true, "InvalidOption", "InvalidOption", "InvalidOption"])
   })

@@ -80,6 +80,37 @@ describe("Timers", () => {
     expect({ fired, size: timers.size }).toEqual({ fired: 100_000, size: 0 })
   })
 
+  it("one node set anew a million times, to a million durations, leaves no lanes behind", () => {
+    const { advance, timers } = world()
+    let fired = 0
+    const node = new Deadline(() => void fired++)
+    for (let i = 0; i < 1_000_000; i++) timers.arm(node, 3_600_000 + i / 1000)
+    expect(timers.lanes).toBeLessThan(200)
+    advance(3_600_000 + 1000)
+    expect({ fired, size: timers.size }).toEqual({ fired: 1, size: 0 })
+  })
+
+  it("what is left of many durations expires in order, whichever were cancelled", () => {
+    const durations = fc.uniqueArray(fc.integer({ min: 1, max: 5000 }), { minLength: 100, maxLength: 400 })
+    fc.assert(
+      fc.property(durations, fc.infiniteStream(fc.nat(9)), (millis, chance) => {
+        const { advance, timers } = world()
+        const fired: Array<number> = []
+        const nodes = millis.map((ms) => new Deadline(() => void fired.push(ms)))
+        nodes.forEach((node, i) => timers.arm(node, millis[i]!))
+        const left = millis.filter((_, i) => {
+          const stays = chance.next().value! === 0
+          if (!stays) timers.cancel(nodes[i]!)
+          return stays
+        })
+        expect(timers.lanes - left.length).toBeLessThanOrEqual(Math.max(64, left.length))
+        advance(5000)
+        expect(fired).toEqual(left.toSorted((a, b) => a - b))
+      }),
+      { numRuns: 50 }
+    )
+  })
+
   it("a node that throws does not keep the others", () => {
     const { advance, timers } = world()
     const fired: Array<string> = []

@@ -96,6 +96,22 @@ describe("GET /metrics", () => {
     registry().clear()
   })
 
+  it("is an incident when a metric of the program's own throws, and the host goes on", async () => {
+    await lab()
+    const throws = (): never => {
+      throw new Error("no gauge today")
+    }
+    const nothing = (): void => {}
+    const hooks = { get: throws, update: nothing, modify: nothing }
+    const broken = Metric.registerUnsafe(Metric.gauge("broken"), Context.empty(), hooks)
+    const answer = await get("/metrics")
+    expect([answer.status, await answer.text()]).toEqual([500, expect.stringMatching(/^incident \S+\n$/)])
+    expect(gate.logs.join()).toContain("no gauge today")
+    broken.remove()
+    expect((await get("/metrics")).status).toBe(200)
+    registry().clear()
+  })
+
   it("tells gateways apart by the port that each has taken", async () => {
     await lab()
     const { port } = live!.gateway

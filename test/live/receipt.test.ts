@@ -143,6 +143,20 @@ describe("what has arrived", () => {
     one.raw.socket.terminate()
   })
 
+  it("is let go after the grace also while its client is away", async () => {
+    await lab({ sessionGrace: 120_000 })
+    const one = await begin()
+    one.raw.send(call(1, "Kept"))
+    await one.raw.answer(1)
+    // two heartbeats: it has answered a ping behind it, and that was seen
+    await seconds(62, one.raw)
+    expect(live!.gateway.stats().keptBytes).toBeGreaterThan(0)
+    one.raw.socket.terminate()
+    await until("it is away", () => live!.gateway.stats().away === 1)
+    await seconds(62)
+    expect(live!.gateway.stats()).toMatchObject({ away: 1, keptBytes: 0 })
+  })
+
   it("is forgotten after the grace", async () => {
     await lab()
     const one = await begin()

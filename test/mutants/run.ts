@@ -17,6 +17,7 @@ import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync, wri
 import { tmpdir } from "node:os"
 import { fileURLToPath } from "node:url"
 import { parseArgs } from "node:util"
+import { end, watched } from "../bench/Children.ts"
 import type { Fault } from "./Fault.ts"
 import { clients } from "./clients.ts"
 import { effectRpc } from "./effectRpc.ts"
@@ -98,10 +99,13 @@ const test = (copy: string, ...file: ReadonlyArray<string>): Promise<Verdict> =>
   new Promise((resolve) => {
     const vitest = `${copy}/node_modules/vitest/vitest.mjs`
     const args = [vitest, "run", "--config", "test/vitest.config.ts", "--bail", "1", "--reporter", "verbose", ...file]
-    const child = spawn(process.execPath, args, {
-      cwd: copy,
-      env: { ...process.env, NO_COLOR: "1", TROUPE_MUTANT: "1" }
-    })
+    const child = watched(
+      spawn(process.execPath, args, {
+        cwd: copy,
+        detached: true,
+        env: { ...process.env, NO_COLOR: "1", TROUPE_MUTANT: "1" }
+      })
+    )
     let output = ""
     const hear = (chunk: Buffer): void => {
       output = (output + chunk.toString()).slice(-200_000)
@@ -111,7 +115,8 @@ const test = (copy: string, ...file: ReadonlyArray<string>): Promise<Verdict> =>
     let late = false
     const limit = setTimeout(() => {
       late = true
-      child.kill("SIGKILL")
+      // its workers, too: one that hangs would take a core from all that follow
+      end(child)
     }, limitMillis)
     child.once("close", (status) => {
       clearTimeout(limit)

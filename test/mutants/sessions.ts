@@ -16,72 +16,135 @@ export const sessions: ReadonlyArray<Fault> = [
     "session-answer-not-kept",
     "an answer while the client is away is lost",
     "Session.ts",
-    "if (!this.#ended) this.#send(this.ring.keep(frame, this))",
-    "if (!this.away && !this.#ended) this.#send(this.ring.keep(frame, this))"
+    "if (!this.#ended) this.#send(this.feed.keep(frame, this))",
+    "if (!this.away && !this.#ended) this.#send(this.feed.keep(frame, this))"
   ),
   one(
     "session-replays-all",
     "frames that were seen are replayed",
     "Ring.ts",
-    "if (kept.seq <= cursor) continue",
-    "if (kept.seq < 0) continue"
+    "if (kept.seq > cursor) found.push(kept)",
+    "found.push(kept)"
   ),
   one(
     "session-replays-others",
-    "a session is replayed what went to another one",
-    "Ring.ts",
-    "if (kept.reader === reader) found.push(kept)",
-    "if (kept.reader !== undefined) found.push(kept)"
+    "what one session asks for is kept apart from another's",
+    "Feed.ts",
+    "reader.own ??= new Ring(reader, this.#house)",
+    "reader.own ??= [...this.readers].find(({ own }) => own)?.own ?? new Ring(reader, this.#house)"
   ),
   one(
     "session-replays-excepted",
     "a session is replayed a broadcast that left it out",
-    "Ring.ts",
-    " && !kept.except!.includes(reader)",
-    ""
+    "Feed.ts",
+    "broadcasts.filter(({ except }) => !except.includes(reader))",
+    "broadcasts"
   ),
   one(
     "session-replays-before",
     "a session is replayed what was broadcast before it joined",
-    "Ring.ts",
-    " && kept.seq > joined",
-    ""
+    "Feed.ts",
+    "after(Math.max(cursor, reader.joined))",
+    "after(cursor)"
   ),
   one(
     "session-gap-unsaid",
     "a gap of broadcasts is not said",
-    "Ring.ts",
-    "return reader.joined !== undefined && this.#dropped > Math.max(cursor, reader.joined)",
+    "Feed.ts",
+    "return reader.joined !== undefined && this.#droppedOf(reader) > Math.max(cursor, reader.joined)",
     "return false"
   ),
   one(
     "session-gap-always",
     "what another session has lost is called a gap",
-    "Ring.ts",
-    "else reader.missed = seq",
-    "else this.#dropped = reader.missed = seq"
+    "Session.ts",
+    "    this.missed = seq\n",
+    "    for (const reader of this.feed.readers) (reader as Session).missed = seq\n"
   ),
   one(
     "session-ring-unbounded",
     "3: a ring is bounded by count",
     "Ring.ts",
-    "while (this.size > maxReplay ||",
-    "while ("
+    '    while (this.size > limits.maxReplay) this.#evict("count")\n',
+    ""
   ),
-  one("session-ring-bytes", "3: a ring is bounded by bytes", "Ring.ts", " || this.keptBytes > maxReplayBytes", ""),
+  one(
+    "session-ring-bytes",
+    "3: a ring is bounded by bytes",
+    "Ring.ts",
+    '    while (this.keptBytes > limits.maxReplayBytes) this.#evict("bytes")\n',
+    ""
+  ),
   one(
     "session-ring-ages",
     "3: what is older than the grace is kept",
     "Ring.ts",
-    "this.#kept[this.#head]!.at < before",
-    "this.#kept[this.#head]!.at < 0"
+    "while (this.oldestAt < before) this.#drop()",
+    "while (this.oldestAt < 0) this.#drop()"
   ),
   one(
     "session-unread-ages",
     "what may not have arrived is kept past the grace",
-    "Ring.ts",
+    "Feed.ts",
     "before = Math.min(before, receivedBefore)",
     "void receivedBefore"
+  ),
+  one(
+    "session-gap-for-spared",
+    "a broadcast that left a session out makes no gap for it",
+    "Feed.ts",
+    "return this.#spared?.get(reader) ?? this.#dropped",
+    "return this.#dropped"
+  ),
+  one(
+    "session-gap-forgotten",
+    "one that was left out has lost what went before",
+    "Feed.ts",
+    "[reader, this.#droppedOf(reader)]",
+    "[reader, 0]"
+  ),
+  one(
+    "session-replays-by-kind",
+    "a replay is in the order in which it was sent",
+    "Feed.ts",
+    ".toSorted((one, other) => one.seq - other.seq)",
+    ""
+  ),
+  one(
+    "session-own-unread-ages",
+    "what may not have arrived of a session's own is kept past the grace",
+    "Feed.ts",
+    "Math.min(old, reader.receivedBefore)",
+    "old"
+  ),
+  one("session-leaves-frames", "what was kept for a session goes with it", "Feed.ts", "    reader.own?.clear()\n", ""),
+  one(
+    "session-idle-ring",
+    "a session with nothing kept has no ring",
+    "Feed.ts",
+    ") === true) reader.own = undefined",
+    ") === true) return"
+  ),
+  one(
+    "session-others-pay",
+    "who goes on asking pays for it",
+    "Budget.ts",
+    "    while (this.full && adder.keptBytes >= this.#even && adder.shed()) continue\n",
+    ""
+  ),
+  one(
+    "session-evicts-silently",
+    "frames that go before their time are counted",
+    "Ring.ts",
+    "    this.#house.tally.evicted[why]++\n",
+    ""
+  ),
+  one(
+    "session-gap-uncounted",
+    "clients that come back to a gap are counted",
+    "Session.ts",
+    "if (gap) this.house.tally.gaps.missed++",
+    "if (gap) void gap"
   ),
   one(
     "session-outcome-unread-ages",
@@ -176,10 +239,10 @@ export const sessions: ReadonlyArray<Fault> = [
   ),
   one(
     "session-shared-once",
-    "a broadcast lies once in the ring of each gateway",
+    "a broadcast lies once in the feed of each gateway",
     "Session.ts",
-    "else if (rings instanceof Map) rings.set(this.ring, kept)",
-    "else if (rings instanceof Map) rings.clear()"
+    "else if (feeds instanceof Map) feeds.set(this.feed, kept)",
+    "else if (feeds instanceof Map) feeds.clear()"
   ),
   one(
     "session-two-sockets",
@@ -206,8 +269,15 @@ export const sessions: ReadonlyArray<Fault> = [
     "session-for-ever",
     "a session waits for ever",
     "Sessions.ts",
-    "if (session.awaySince >= before) return",
-    "if (session.awaySince >= 0) return"
+    "if (session.awaySince >= before) session.feed.expireOwn(session, before)",
+    "if (session.awaySince >= 0) session.feed.expireOwn(session, before)"
+  ),
+  one(
+    "session-away-ages-not",
+    "3: what is older than the grace is kept while its client is away",
+    "Sessions.ts",
+    "if (session.awaySince >= before) session.feed.expireOwn(session, before)",
+    "if (session.awaySince >= before) continue"
   ),
   one(
     "session-normal-close-stays",

@@ -4,6 +4,7 @@ import { Rpc } from "effect/rpc"
 import { TestClock } from "effect/testing"
 import { Actor, type ActorRef, ActorSystem, Agent, type Client, NameTaken, Quarantined } from "troupe"
 import { TestSystem, waitUntil } from "troupe/testkit"
+import type { Encoded } from "../../src/actor/Client.ts"
 import * as Edge from "../../src/supervision/Edge.ts"
 
 const Counter = Actor.make("Counter", {
@@ -253,7 +254,7 @@ describe("Edge", () => {
       this.events.push([event, payload])
       return true
     }
-    sendShared(event: string, payload: unknown): boolean {
+    sendShared(event: string, payload: unknown, _shared: Encoded): boolean {
       return this.sendNow(event, payload)
     }
     close(code: number): void {
@@ -286,6 +287,29 @@ describe("Edge", () => {
       yield* Room.at("r").stop()
       expect(ann.closed).toEqual([1001])
       expect(bob.closed).toEqual([])
+    }).pipe(Effect.provide(TestSystem.layer))
+  )
+
+  it.effect("an event that one client cannot be sent reaches the others, and is reported once", () =>
+    Effect.gen(function* () {
+      class Broken extends FakeClient {
+        override sendShared(_event: string, _payload: unknown, shared: Encoded): boolean {
+          shared.frame = "encoded"
+          throw new Error("its coalesce threw")
+        }
+      }
+      const host = yield* ActorSystem
+      yield* ActorSystem.host(room)
+      const reports: Array<string> = []
+      host.system.onFailure.add(({ error, decision }) => reports.push(`${error.tag} ${decision}`))
+      const clients = [new FakeClient("ann"), new Broken("bob"), new Broken("cid"), new FakeClient("dan")]
+      const [line] = clients.map(
+        (client) => Edge.connect(host.system, Room.at("r") as ActorRef<never>, client) as Edge.Line
+      )
+      line!.notify(0, undefined, () => {})
+      yield* TestClock.adjust(1)
+      expect(clients.map(({ events }) => events.length)).toEqual([0, 0, 0, 1])
+      expect(reports).toEqual(["Said reported"])
     }).pipe(Effect.provide(TestSystem.layer))
   )
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@effect/vitest"
-import { Effect, Fiber } from "effect"
+import { Effect, Fiber, Scheduler } from "effect"
 import { TestClock } from "effect/testing"
 import { type ActorRef, ActorSystem } from "troupe"
 import { TestSystem, waitUntil } from "troupe/testkit"
@@ -34,9 +34,12 @@ describe("Law 10, death watch", () => {
   it.effect("unwatch removes one that waits in the mailbox: a dead letter, unwatched", () =>
     Effect.gen(function* () {
       const host = yield* ActorSystem
-      const watcher = scripted({ type: "W" })
+      const watcher = scripted({ type: "W", held: 1 })
       const w = yield* ActorSystem.spawn(watcher.behavior, "w")
-      const a = yield* ActorSystem.spawn(scripted().behavior, "a")
+      const [a, b] = [
+        yield* ActorSystem.spawn(scripted().behavior, "a"),
+        yield* ActorSystem.spawn(scripted().behavior, "b")
+      ]
       yield* run(w, (self) => self.watch(a))
       send(w, (self) =>
         Effect.andThen(
@@ -50,6 +53,22 @@ describe("Law 10, death watch", () => {
       yield* TestClock.adjust(10)
       expect(watcher.log).toEqual([])
       expect(host.snapshot().deadLetters).toEqual({ unwatched: 1 })
+      // and leaves room for another
+      yield* run(w, (self) => self.watch(b))
+    }).pipe(Effect.provide(TestSystem.layer))
+  )
+
+  it.effect.each(["stop", "watch"] as const)("%s hears of an end that comes between two steps of its fiber", (how) =>
+    Effect.gen(function* () {
+      // so many steps, then others run: at one of them the actor has been found, and is not waited for yet
+      for (let steps = 3; steps < 8; steps++) {
+        const ref = yield* ActorSystem.spawn(scripted().behavior, "a")
+        const ends: Effect.Effect<unknown> = how === "stop" ? ref.stop() : ref.watch()
+        const outside = Effect.provideService(ends, Scheduler.MaxOpsBeforeYield, steps)
+        const fiber = yield* Effect.forkChild(outside, { startImmediately: true })
+        yield* ref.stop({ mode: "kill" })
+        yield* waitUntil(() => fiber.pollUnsafe() !== undefined, `it was told, making room every ${steps} steps`)
+      }
     }).pipe(Effect.provide(TestSystem.layer))
   )
 

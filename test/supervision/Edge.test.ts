@@ -1,8 +1,9 @@
 import { describe, expect, it } from "@effect/vitest"
-import { Effect } from "effect"
+import { Effect, Schema } from "effect"
+import { Rpc } from "effect/rpc"
 import { TestClock } from "effect/testing"
-import { Actor, type ActorRef, ActorSystem } from "troupe"
-import { TestSystem } from "troupe/testkit"
+import { Actor, type ActorRef, ActorSystem, Agent } from "troupe"
+import { TestSystem, waitUntil } from "troupe/testkit"
 import type { Client } from "../../src/actor/Client.ts"
 import * as Edge from "../../src/supervision/Edge.ts"
 import { type Me, type P, scripted, send } from "../actor/Scripted.ts"
@@ -66,6 +67,61 @@ describe("A request", () => {
       yield* TestClock.adjust(1000)
       expect(ends).toEqual([untaken])
       yield* Effect.all([ref.stop({ mode: "kill" }), other.stop({ mode: "kill" })])
+    }).pipe(Effect.provide(TestSystem.layer))
+  )
+})
+
+describe("a client that goes before it was greeted", () => {
+  const Door = Agent.make("Door", { state: Schema.Null, clients: [Rpc.make("Wait"), Rpc.make("Say")] })
+  const opened = (heard: Array<string>) =>
+    Effect.gen(function* () {
+      const host = yield* ActorSystem
+      const door = Door.behavior({
+        initial: null,
+        on: {
+          Wait: () => Effect.as(Effect.sleep(10), null),
+          Say: (_, __, self) => {
+            heard.push(`${self.client?.id} says`)
+            return null
+          }
+        },
+        onConnect: (_, { id }) => void heard.push(`${id} came`),
+        onDisconnect: (_, { id }) => void heard.push(`${id} went`)
+      })
+      const ref = yield* ActorSystem.spawn(door, "d")
+      const enter = (id: string) => Edge.connect(host.system, ref as ActorRef<never>, { ...client, id }) as Edge.Line
+      yield* ref.tell("Wait")
+      yield* waitUntil(() => host.snapshot().running === 1, "it is busy")
+      return { host, enter }
+    })
+  const why = { code: 1006, reason: "" }
+
+  it.effect(
+    "leaves nothing in a mailbox that nobody empties: the agent hears neither that it came nor that it went",
+    () =>
+      Effect.gen(function* () {
+        const heard: Array<string> = []
+        const { host, enter } = yield* opened(heard)
+        const stays = enter("ann")
+        for (let n = 0; n < 5000; n++) enter("bob").disconnect(why)
+        expect(host.snapshot()).toMatchObject({ queued: 1, deadLetters: { disconnected: 5000 } })
+        yield* TestClock.adjust(10)
+        expect(heard).toEqual(["ann came"])
+        stays.disconnect(why)
+        yield* TestClock.adjust(1)
+        expect(heard).toEqual(["ann came", "ann went"])
+      }).pipe(Effect.provide(TestSystem.layer))
+  )
+
+  it.effect("is heard of, before and after, where it has said something that counts", () =>
+    Effect.gen(function* () {
+      const heard: Array<string> = []
+      const { enter } = yield* opened(heard)
+      const line = enter("ann")
+      line.notify(1, undefined, () => {})
+      line.disconnect(why)
+      yield* TestClock.adjust(10)
+      expect(heard).toEqual(["ann came", "ann says", "ann went"])
     }).pipe(Effect.provide(TestSystem.layer))
   )
 })

@@ -357,6 +357,7 @@ describe("restarts of a group", () => {
         "c active"
       ])
       expect(c.address).toBe("Sup/s/Worker/c")
+      expect(host.snapshot()).toMatchObject({ failed: 1, restarts: 3 })
     }).pipe(Effect.provide(TestSystem.layer))
   )
 
