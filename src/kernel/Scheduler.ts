@@ -14,6 +14,7 @@
  * handler weighs 64 (measured alone), a reading that finds less than 10 us since the last one halves the weight, one that
  * finds more than 100 us sets it back to 64. Measured so: p99 1.2-1.7 ms with a sweep of 1 ms (4 ms sweep: 5 ms).
  *
+ * An ask from outside, when nothing is ready, needs no sweep of its own: `hold` and `release` run its actor's turn where it stands.
  * A sweep is started by a microtask, for latency, unless microtasks have held the loop for a sweep's time already: then by
  * `setImmediate`, so a chain of asks and promises cannot keep sockets and timers waiting.
  * Cost: append, next O(1), no allocation: items are linked through themselves.

@@ -37,6 +37,23 @@ describe("Effect's private fiber methods that Troupe relies on", () => {
     expect(Exit.isFailure(fiber.pollUnsafe()!)).toBe(true)
   })
 
+  it("`_deferredInterrupt` tells that the fiber on the stack was interrupted from there", () => {
+    const seen: Array<boolean> = []
+    const look = Effect.withFiber((fiber) => {
+      seen.push(PrivateFiber.isLeaving(fiber))
+      fiber.interruptUnsafe()
+      seen.push(PrivateFiber.isLeaving(fiber))
+      return Effect.void
+    })
+    const fiber = Effect.runFork(
+      Effect.andThen(
+        look,
+        Effect.sync(() => seen.push(true))
+      )
+    )
+    expect([seen, Exit.hasInterrupts(fiber.pollUnsafe()!)]).toEqual([[false, true], true])
+  })
+
   it("`peek` sees the outcome of exits and syncs, runs a sync once, and nothing of other effects", () => {
     let runs = 0
     expect(PrivateFiber.peek(Effect.succeed(1))).toEqual(Exit.succeed(1))

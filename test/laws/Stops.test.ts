@@ -12,7 +12,7 @@ import { Cause, Clock, Effect, Exit, Fiber, Layer, Logger, Scope } from "effect"
 import { TestClock } from "effect/testing"
 import { Actor, type ActorRef, ActorSystem } from "troupe"
 import { TestSystem } from "troupe/testkit"
-import { type Me, type P, run, scripted } from "../actor/Scripted.ts"
+import { type Me, type P, run, scripted, send } from "../actor/Scripted.ts"
 import { Tally, settled, uncut } from "./Tally.ts"
 
 const modes = ["drain", "now", "kill"] as const
@@ -203,6 +203,8 @@ const check = (row: Row) =>
     }
     const selfish = situation.startsWith("a handler that")
     const committed = situation === "a suspended Committed handler"
+    // so that the handler does not run on its asker's stack, before the stop
+    if (selfish) send(yield* ActorSystem.spawn(scripted({ type: "Bystander" }).behavior), (self) => self.stop())
     const asker = facts.asker === undefined ? undefined : yield* asking(ref, committed ? "Sure" : "Run", script)
     if (!selfish && situation !== "connecting, before `initial` runs") yield* settled(host)
     if (facts.forks && extra !== "nothing" && !selfish) expect(tally.begun).toContain("fork")
