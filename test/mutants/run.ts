@@ -42,6 +42,7 @@ const faults = [
 const root = fileURLToPath(new URL("../..", import.meta.url))
 const parts = ["src", "actors", "test", "examples", "package.json", "tsconfig.json", "README.md"]
 const limitMillis = 240_000
+const nearMillis = 60_000
 
 const { values } = parseArgs({
   options: {
@@ -97,6 +98,7 @@ interface Verdict {
 /** Runs the suite, or one file of it. */
 const test = (copy: string, ...file: ReadonlyArray<string>): Promise<Verdict> =>
   new Promise((resolve) => {
+    const millis = file.length > 0 ? nearMillis : limitMillis
     const vitest = `${copy}/node_modules/vitest/vitest.mjs`
     const args = [vitest, "run", "--config", "test/vitest.config.ts", "--bail", "1", "--reporter", "verbose", ...file]
     const child = watched(
@@ -117,11 +119,11 @@ const test = (copy: string, ...file: ReadonlyArray<string>): Promise<Verdict> =>
       late = true
       // its workers, too: one that hangs would take a core from all that follow
       end(child)
-    }, limitMillis)
+    }, millis)
     child.once("close", (status) => {
       clearTimeout(limit)
       const first = /^\s*(?:×|FAIL)\s+(.*)$/m.exec(output)?.[1] ?? "the run failed"
-      resolve({ caught: status !== 0, how: late ? `hung for ${limitMillis / 1000} s` : first.trim().slice(0, 140) })
+      resolve({ caught: status !== 0, how: late ? `hung for ${millis / 1000} s` : first.trim().slice(0, 140) })
     })
   })
 
