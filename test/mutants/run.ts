@@ -21,6 +21,7 @@ import type { Fault } from "./Fault.ts"
 import { clients } from "./clients.ts"
 import { effectRpc } from "./effectRpc.ts"
 import { clientSessions } from "./clientSessions.ts"
+import { doors } from "./doors.ts"
 import { drains } from "./drains.ts"
 import { lives } from "./lives.ts"
 import { messages } from "./messages.ts"
@@ -35,7 +36,8 @@ const faults = [
   ...sessions,
   ...effectRpc,
   ...clientSessions,
-  ...drains
+  ...drains,
+  ...doors
 ]
 
 const root = fileURLToPath(new URL("../..", import.meta.url))
