@@ -8,7 +8,7 @@ import { Session } from "../../src/gateway/Session.ts"
 
 const house = {
   budget: new Budget(1_000_000),
-  limits: { maxReplay: 100, maxReplayBytes: 100_000 },
+  limits: { maxReplay: 100, maxReplayBytes: 100_000, graceMillis: 1000 },
   now: () => 0
 } as unknown as House
 
@@ -76,6 +76,12 @@ const broadcast = (clients: ReadonlyArray<Client>, payload: unknown): void => {
 }
 
 describe("a session", () => {
+  it("knows what has arrived, whatever its next connection has proven so far", () => {
+    const { session } = visit(ringOf())
+    for (const before of [5, 0, 3]) session.expire(before)
+    expect(session.receivedBefore).toBe(5)
+  })
+
   it("has a broadcast once in its ring, however its agent's gateways take turns", () => {
     const [one, two, three] = [ringOf(), ringOf(), ringOf()]
     const visits = [one, two, one, three, two, one, three].map(visit)

@@ -203,6 +203,16 @@ describe("expiresAt", () => {
     expect(live!.host.snapshot().timers).toBe(1) // the heartbeat's
   })
 
+  it("is waited for no longer than its connection is there", async () => {
+    await lab({ authenticate })
+    const { timers } = live!.host.snapshot()
+    const raw = await client("a", bearer("ann.1"))
+    expect(live!.host.snapshot().timers).toBe(timers + 1)
+    raw.socket.terminate()
+    await until("it is gone", () => live!.gateway.stats().connections === 0)
+    expect(live!.host.snapshot().timers).toBe(timers)
+  })
+
   it("is moved by $/auth of the same principal, which answers with the new one", async () => {
     const first = Date.now() + 200
     const ends = [first, inAnHour()]

@@ -164,6 +164,7 @@ describe("drain", () => {
     await until("it is away", () => live!.gateway.stats().away === 1)
     const report = await drained(live!.run(live!.gateway.drain))
     expect(report).toMatchObject({ closed: 1, cut: 1, left: 0, away: 1, finished: 0, lost: 3, unsentBytes: 0 })
+    expect(gate.logs.join()).toContain(`gateway on 127.0.0.1:${live!.gateway.port}: drained in `)
     expect(await slow.closed).toBe(1006)
     expect(await idle.closed).toBe(1012)
     expect(live!.gateway.stats()).toMatchObject({ connections: 0, sessions: 0, away: 0 })

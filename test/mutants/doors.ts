@@ -3,13 +3,7 @@
  *
  * Read by `run.ts`, which tells how a fault is written.
  */
-import type { Fault } from "./Fault.ts"
-
-const one = (id: string, law: string, file: string, text: string, instead: string): Fault => ({
-  id,
-  law,
-  edits: [[`gateway/${file}`, text, instead]]
-})
+import { type Fault, ofGateway as one } from "./Fault.ts"
 
 export const doors: ReadonlyArray<Fault> = [
   {
@@ -85,13 +79,6 @@ export const doors: ReadonlyArray<Fault> = [
     '(request.method === "POST" ? undefined : this.#made(pass)) ?? this.#crowd(pass)'
   ),
   one(
-    "door-principal-one-more",
-    "3: connections of a principal",
-    "Admission.ts",
-    "others >= limits.maxConnectionsPerPrincipal",
-    "others > limits.maxConnectionsPerPrincipal"
-  ),
-  one(
     "door-principal-for-ever",
     "a principal's place is free when it has gone",
     "Admission.ts",
@@ -118,13 +105,6 @@ export const doors: ReadonlyArray<Fault> = [
     "Admission.ts",
     "      if (give()) this.leave(pass)",
     "      give()"
-  ),
-  one(
-    "door-takeover-counts-twice",
-    "who comes for a session takes the place that it has",
-    "Admission.ts",
-    "this.#beside(pass, pass.former) >= pass.most",
-    "this.#beside(pass, undefined) >= pass.most"
   ),
   one(
     "door-takeover-principal-twice",
@@ -274,25 +254,11 @@ export const doors: ReadonlyArray<Fault> = [
     "Listen"
   ),
   one(
-    "door-sockets-for-ever",
-    "a socket that has gone makes room for another of its address",
-    "Listen.ts",
-    '.once("close", uncount)',
-    ""
-  ),
-  one(
     "door-handshake-endless",
     "who is let in so late is not",
     "Admission.ts",
     "    system.timers.arm(late, limits.handshakeMillis)\n",
     "    void limits\n"
-  ),
-  one(
-    "door-handshake-runs-on",
-    "who is asked too long is interrupted",
-    "Admission.ts",
-    "      if (!close()) return\n      fiber.interruptUnsafe()\n",
-    "      if (!close()) return\n"
   ),
   one(
     "door-handshake-timer-left",
@@ -316,13 +282,6 @@ export const doors: ReadonlyArray<Fault> = [
     "if ((principal.expiresAt ?? Number.POSITIVE_INFINITY) <= 0)"
   ),
   one(
-    "door-expires-from-afar",
-    "longer than a timer is waited for in steps",
-    "Expiry.ts",
-    "Math.min(longestMillis, Math.max(0, second * stepMillis - this.#wall()))",
-    "longestMillis"
-  ),
-  one(
     "door-expiry-not-moved",
     "a renewal moves the end",
     "Gateway.ts",
@@ -330,11 +289,11 @@ export const doors: ReadonlyArray<Fault> = [
     ""
   ),
   one(
-    "door-renewed-by-another",
-    "who is let in again is the same",
-    "Admission.ts",
-    "if (verdict.id !== pass.principal!.id) return done",
-    "if (verdict.id === undefined) return done"
+    "door-expiry-kept",
+    "who has gone is waited for no more",
+    "Gateway.ts",
+    "        this.#expiry.delete(connection)\n",
+    ""
   ),
   one(
     "door-list-lets-same",
@@ -342,13 +301,6 @@ export const doors: ReadonlyArray<Fault> = [
     "Origin.ts",
     'if (origins !== "same") return origins.includes(origin)\n',
     'if (origins !== "same" && origins.includes(origin)) return true\n'
-  ),
-  one(
-    "door-none-is-foreign",
-    "who sends no origin is no page",
-    "Origin.ts",
-    'if (origin === undefined || origins === "any") return true\n',
-    'if (origins === "any") return true\n  if (origin === undefined) return false\n'
   ),
   one(
     "page-without-token",
@@ -363,12 +315,5 @@ export const doors: ReadonlyArray<Fault> = [
     "Http.ts",
     'response.setHeader("access-control-allow-origin", reader).setHeader("vary", "origin")\n      if (request.method',
     'if (request.method !== "POST") response.setHeader("access-control-allow-origin", reader)\n      if (request.method'
-  ),
-  one(
-    "page-posts-form",
-    "what a page may send unasked is refused",
-    "Http.ts",
-    'if (!isJson(request.headers["content-type"])) {',
-    'if (request.headers["content-type"] === undefined) {'
   )
 ]

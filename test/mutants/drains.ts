@@ -3,13 +3,7 @@
  *
  * Read by `run.ts`, which tells how a fault is written.
  */
-import type { Fault } from "./Fault.ts"
-
-const at = (id: string, law: string, file: string, text: string, instead: string): Fault => ({
-  id,
-  law,
-  edits: [[`gateway/${file}`, text, instead]]
-})
+import { type Fault, ofGateway as at } from "./Fault.ts"
 
 const one = (id: string, law: string, text: string, instead: string): Fault => at(id, law, "Drain.ts", text, instead)
 
@@ -103,12 +97,6 @@ export const drains: ReadonlyArray<Fault> = [
     '    for (let n = 0; n < looksAtCut && connections.size > 0; n++) yield* Effect.sleep(1)\n    sessions.endAll(RESTART, "service restart")\n    const { away } = sessions\n'
   ),
   one(
-    "drain-retry-at-once",
-    "who comes to a host that drains comes again in a second at the earliest",
-    "String(Math.max(1, Math.ceil((backAt - now) / 1000)))",
-    "String(Math.ceil((backAt - now) / 1000))"
-  ),
-  one(
     "drain-retry-too-early",
     "and not before its clients may",
     "String(Math.max(1, Math.ceil((backAt - now) / 1000)))",
@@ -129,20 +117,6 @@ export const drains: ReadonlyArray<Fault> = [
     "Listen.refuse(socket, verdict, verdict.headers)"
   ),
   at(
-    "drain-retry-untold-posts",
-    "so is a POST",
-    "Http.ts",
-    "verdict.why, desk.headers(verdict))",
-    "verdict.why, verdict.headers)"
-  ),
-  at(
-    "drain-retry-instead",
-    "what else an answer says stays: a challenge",
-    "Gateway.ts",
-    "if (!this.#draining || status !== 503) return headers\n",
-    "if (!this.#draining || status !== 503) return {}\n"
-  ),
-  at(
     "drain-lets-in",
     "nobody comes in while it drains",
     "Gateway.ts",
@@ -155,13 +129,6 @@ export const drains: ReadonlyArray<Fault> = [
     "Gateway.ts",
     "      this.#heartbeat.stop()\n",
     "      this.#heartbeat.stop()\n      this.#server.close()\n"
-  ),
-  at(
-    "drain-listens-on",
-    "and no longer",
-    "Gateway.ts",
-    "        server?.close()\n",
-    "        server?.closeIdleConnections()\n"
   ),
   at(
     "drain-hangs-when-slowed",
