@@ -2,7 +2,7 @@
  * Who may come in: what stands between a request and an agent, for WebSockets and for POST alike.
  *
  *   path 404 -> key, Host 400 -> origin 403 -> token alone 400 -> room 503 -> address 429 -> authenticate 401 -> authorize 403
- *        -> principal 429 -> room again 503 -> a new agent too many 429, 503 -> Pass
+ *        -> room again 503 -> principal 429 -> a new agent: the host's 503, its maker's 429 -> Pass
  *
  * Floor 3; one a gateway. The cheap questions come first; the user's Effects run in fibers of their own, bounded by
  * `handshakeTimeout` (503), interrupted when the socket goes; without `authenticate` no fiber runs and all is answered at once.

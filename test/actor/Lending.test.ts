@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@effect/vitest"
-import { Effect, Exit } from "effect"
+import { Effect, Exit, Fiber } from "effect"
 import { TestClock } from "effect/testing"
 import { type ActorRef, ActorSystem, type Limits } from "troupe"
 import { TestSystem, waitUntil } from "troupe/testkit"
@@ -52,6 +52,10 @@ describe("a send of a handler counts with its commit", () => {
       yield* waitUntil(() => host.snapshot().running === 1, "it is busy")
       receiver.tellUnsafe("Note", "of a stranger")
       yield* run(sender, (self) => self.send(receiver, "Note", "committed"))
+      send(sender, (self, state) => {
+        self.send(receiver, "Note", "with nothing else")
+        return state
+      })
       yield* failing(sender, (self) => {
         self.send(receiver, "Note", "lost")
         receiver.tellUnsafe("Note", "at once")
@@ -59,7 +63,7 @@ describe("a send of a handler counts with its commit", () => {
         throw new Error("after its sends")
       })
       yield* TestClock.adjust(1000)
-      expect(yield* heard).toEqual(["of a stranger", "committed", "at once"])
+      expect(yield* heard).toEqual(["of a stranger", "committed", "with nothing else", "at once"])
     }).pipe(Effect.provide(TestSystem.layer))
   )
 
@@ -97,6 +101,48 @@ describe("a send of a handler counts with its commit", () => {
       yield* waitUntil(() => host.snapshot().running === 1, "it hangs")
       yield* sender.stop()
       expect(yield* heard).toEqual([])
+    }).pipe(Effect.provide(TestSystem.layer))
+  )
+
+  it.effect("nor has one that was killed in its handler, whatever that returns", () =>
+    Effect.gen(function* () {
+      const { host, receiver, heard } = yield* stage()
+      for (const outcome of ["the same state", "another state"]) {
+        const sender = yield* ActorSystem.spawn(scripted({ type: "Killed" }).behavior, outcome)
+        send(sender, (self, state) => {
+          self.send(receiver, "Note", "lost")
+          Effect.runFork(sender.stop({ mode: "kill" }))
+          return outcome === "the same state" ? state : "another"
+        })
+        yield* waitUntil(() => host.state(sender) === "stopped", "it is dead")
+      }
+      expect(yield* heard).toEqual([])
+    }).pipe(Effect.provide(TestSystem.layer))
+  )
+
+  it.effect("one to an actor that drains is refused", () =>
+    Effect.gen(function* () {
+      const { host, sender, receiver, heard } = yield* stage()
+      yield* busy(receiver)
+      yield* waitUntil(() => host.snapshot().running === 1, "it is busy")
+      const stopping = yield* Effect.forkChild(receiver.stop({ mode: "drain" }))
+      yield* waitUntil(() => host.state(receiver) === "draining", "it drains")
+      yield* run(sender, (self) => self.send(receiver, "Note", "too late"))
+      expect(host.snapshot().deadLetters).toEqual({ draining: 1 })
+      yield* TestClock.adjust(1000)
+      yield* Fiber.join(stopping)
+      expect(yield* heard).toEqual(["stop drained"])
+    }).pipe(Effect.provide(TestSystem.layer))
+  )
+
+  it.effect("has no caller and no client behind it", () =>
+    Effect.gen(function* () {
+      const { sender, receiver, heard } = yield* stage()
+      const callers: Array<unknown> = []
+      const look = (self: Me) => void callers.push(self.caller, self.client)
+      yield* run(sender, (self) => self.send(receiver, "Run", look))
+      yield* heard
+      expect(callers).toEqual([undefined, undefined])
     }).pipe(Effect.provide(TestSystem.layer))
   )
 

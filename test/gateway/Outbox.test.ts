@@ -179,7 +179,7 @@ describe("Outbox", () => {
     box.send("too late")
     owner.writable = false
     await turn()
-    expect([wire.writes, box.bytes, box.frames, owner.held]).toEqual([[], 0, 0, 0])
+    expect([wire.writes, box.bytes, box.frames, owner.held, owner.frames]).toEqual([[], 0, 0, 0, 0])
   })
 
   it("flush writes before the turn's end, and the turn's end not again", async () => {

@@ -18,6 +18,12 @@ afterEach(() => {
 })
 
 describe("a session", () => {
+  it("knows what has arrived, whatever its next connection has proven so far", () => {
+    const { session } = begin(new Feed(house))
+    for (const before of [5, 0, 3]) session.expire(before)
+    expect(session.receivedBefore).toBe(5)
+  })
+
   it("has a broadcast once in its feed, however its agent's gateways take turns", () => {
     const [one, two, three] = [new Feed(house), new Feed(house), new Feed(house)]
     const visits = [one, two, one, three, two, one, three].map(begin)

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@effect/vitest"
-import { Effect, Schema } from "effect"
+import { Effect, Fiber, Schema } from "effect"
 import { Rpc } from "effect/rpc"
 import { Actor, ActorSystem, type ActorRef, type Self } from "troupe"
 import { TestClock } from "effect/testing"
@@ -192,6 +192,22 @@ describe("Law 7, sleep is free", () => {
       expect(host.state(ref)).toBe("idle")
       expect(ref.cell?.extra?.handling).toBeUndefined()
       yield* suspends
+    }).pipe(Effect.provide(TestSystem.layer))
+  )
+
+  it.effect("one that runs does not rest, however long", () =>
+    Effect.gen(function* () {
+      const host = yield* ActorSystem
+      const ref = yield* ActorSystem.spawn(scripted({ idleAfter: 10 }).behavior, "a")
+      yield* run(ref, () => undefined)
+      const running = yield* Effect.forkChild(run(ref, () => Effect.sleep(100)))
+      yield* waitUntil(() => host.snapshot().running === 1, "it runs")
+      yield* TestClock.adjust(50)
+      expect(host.snapshot().byState).toMatchObject({ active: 1, idle: 0 })
+      yield* TestClock.adjust(50)
+      yield* Fiber.join(running)
+      yield* TestClock.adjust(10)
+      expect(host.snapshot().byState).toMatchObject({ active: 0, idle: 1 })
     }).pipe(Effect.provide(TestSystem.layer))
   )
 })

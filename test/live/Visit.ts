@@ -4,6 +4,7 @@
  * Over the bare `Raw`, which keeps all frames; the first of them is the gateway's `$/session`.
  */
 import { expect } from "vitest"
+import type { ClientOptions } from "ws"
 import { call, type Frame, Raw } from "./Raw.ts"
 
 interface Hello {
@@ -28,8 +29,8 @@ export const texts = (raw: Raw): ReadonlyArray<string> =>
   flat(raw).flatMap(({ method, params }) => (method === "Filler" ? (params as { text: string }).text : []))
 
 /** Comes to `url`, whose query says to which session. */
-export const pay = async (url: string): Promise<Visit> => {
-  const raw = await Raw.open(url)
+export const pay = async (url: string, options: ClientOptions = {}): Promise<Visit> => {
+  const raw = await Raw.open(url, options)
   await raw.frame(() => true)
   const first = raw.frames[0] as Frame
   expect(first.method).toBe("$/session")

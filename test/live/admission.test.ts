@@ -203,6 +203,16 @@ describe("expiresAt", () => {
     expect(live!.host.snapshot().timers).toBe(1) // the heartbeat's
   })
 
+  it("is waited for no longer than its connection is there", async () => {
+    await lab({ authenticate })
+    const { timers } = live!.host.snapshot()
+    const raw = await client("a", bearer("ann.1"))
+    expect(live!.host.snapshot().timers).toBe(timers + 1)
+    raw.socket.terminate()
+    await until("it is gone", () => live!.gateway.stats().connections === 0)
+    expect(live!.host.snapshot().timers).toBe(timers)
+  })
+
   it("is moved by $/auth of the same principal, which answers with the new one", async () => {
     const first = Date.now() + 200
     const ends = [first, inAnHour()]
@@ -384,7 +394,7 @@ describe("living agents that an address made, where nobody is known", () => {
     expect(live!.gateway.stats().notAdmitted).toEqual({ 429: 2 })
   })
 
-  it("are counted by the first 64 bits of IPv6; those that this host itself made are not by default", async () => {
+  it("are counted by the first 64 bits of IPv6; those that this host itself made, or made anew, are not by default", async () => {
     await lab({ trustProxy: 1, maxAgentsPerAddress: 1 })
     const behind = (address: string) => ({ headers: { "x-forwarded-for": address } })
     await client("a", behind("2001:db8::1"))
@@ -395,6 +405,12 @@ describe("living agents that an address made, where nobody is known", () => {
     for (let n = 0; n < 1024; n++) (await client(`a${n}`, behind("203.0.113.7"))).socket.terminate()
     await expect(client("b", behind("203.0.113.7"))).rejects.toThrow("429")
     for (let n = 0; n < 3; n++) await client(`b${n}`)
+    const own = await client("a7")
+    own.send(call(1, "Stop"))
+    expect(await own.closed).toBe(1001)
+    await client("a7")
+    await client("b", behind("203.0.113.7"))
+    await expect(client("c", behind("203.0.113.7"))).rejects.toThrow("429")
   })
 
   it("are the principals' where there are principals", async () => {

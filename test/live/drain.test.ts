@@ -3,7 +3,7 @@ import { TestClock } from "effect/testing"
 import { afterEach, describe, expect, it } from "vitest"
 import { WebSocket } from "ws"
 import { Gate, type Live, open, until } from "./Lab.ts"
-import { call, Raw } from "./Raw.ts"
+import { call, notice, Raw } from "./Raw.ts"
 
 let live: Live | undefined
 let gate: Gate
@@ -89,9 +89,10 @@ describe("drain", () => {
 
   it("tells who comes meanwhile when the last may be back: upgrades, sessions that come back, and POSTs", async () => {
     await lab({ drainBatch: 1, drainSpread: 3000 })
-    const raws = [await client("a", "?session=new"), await client("b")]
+    const raws = [await client("a", "?session=new"), await client("a", "?session=new")]
     const closed = watch(raws)
-    const { token } = (await raws[0]!.frame(() => true)).params as { readonly token: string }
+    const tokens: Array<string> = []
+    for (const raw of raws) tokens.push(((await raw.frame(() => true)).params as { readonly token: string }).token)
     const draining = live!.run(live!.gateway.drain)
     await passUntil("the first is closed", () => closed.length === 1)
     const post = fetch(`${live!.url.replace("ws", "http")}/a`, {
@@ -100,11 +101,12 @@ describe("drain", () => {
       body: JSON.stringify(call(1, "Kept"))
     })
     const told: Array<unknown> = [[(await post).status, (await post).headers.get("retry-after")]]
-    for (const query of ["", "?session=new", `?session=${token}&after=0`]) {
+    // the first session has ended, the other one is still served
+    for (const query of ["", "?session=new", ...tokens.map((token) => `?session=${token}&after=0`)]) {
       const { status, again } = await refused(`${live!.url}/a${query}`)
       told.push([status, again])
     }
-    expect(told).toEqual([503, 503, 503, 503].map((status) => [status, "6"]))
+    expect(told).toEqual([503, 503, 503, 503, 503].map((status) => [status, "6"]))
     expect(await drained(draining)).toMatchObject({ closed: 2, lost: 0 })
   })
 
@@ -137,6 +139,20 @@ describe("drain", () => {
     expect(closed).toMatchObject([{ code: 1012 }])
   })
 
+  it("closes one whose last message waited and has no answer", async () => {
+    await lab({ drainTimeout: 3000, maxUnfinished: 1 })
+    const [other, raw] = [await client("a"), await client("a")]
+    other.send(call(1, "Hold", { n: 1 }))
+    await until("its agent is busy", () => gate.held.length === 1)
+    for (const method of ["Note", "NoSuchMethod"]) raw.send(notice(method, { n: 2 }))
+    await until("both were read", () => live!.gateway.stats().framesIn === 3)
+    const draining = live!.run(live!.gateway.drain)
+    await pass(1)
+    gate.stayOpen()
+    expect(await drained(draining)).toMatchObject({ closed: 2, cut: 0, lost: 0 })
+    expect(gate.noted).toEqual([2])
+  })
+
   it("cuts after drainTimeout, and reports what was lost: requests, and sessions that were away", async () => {
     await lab({ drainTimeout: 50 })
     const [slow, away, idle] = [await client("a"), await client("b", "?session=new"), await client("c")]
@@ -148,6 +164,7 @@ describe("drain", () => {
     await until("it is away", () => live!.gateway.stats().away === 1)
     const report = await drained(live!.run(live!.gateway.drain))
     expect(report).toMatchObject({ closed: 1, cut: 1, left: 0, away: 1, finished: 0, lost: 3, unsentBytes: 0 })
+    expect(gate.logs.join()).toContain(`gateway on 127.0.0.1:${live!.gateway.port}: drained in `)
     expect(await slow.closed).toBe(1006)
     expect(await idle.closed).toBe(1012)
     expect(live!.gateway.stats()).toMatchObject({ connections: 0, sessions: 0, away: 0 })
@@ -163,11 +180,66 @@ describe("drain", () => {
     away.socket.terminate()
     await until("it is away", () => live!.gateway.stats().away === 1)
     const draining = live!.run(live!.gateway.drain)
-    await passUntil("its stream has ended", () => gate.streamsEnded === 1)
+    // at once: no time has passed
+    await until("its stream has ended", () => gate.streamsEnded === 1)
     expect(gate.interrupted).toEqual([])
     gate.stayOpen()
     expect(await drained(draining)).toMatchObject({ away: 1, finished: 2, lost: 0 })
     expect(gate.interrupted).toEqual([])
+  })
+
+  it("ends the streams of those whose turn has come after half of drainTimeout, be it later; the others stream on", async () => {
+    await lab({ drainTimeout: 3000, drainBatch: 1, drainSpread: 3000 })
+    const raws = [await client("a"), await client("b"), await client("c")]
+    const closed = watch(raws)
+    for (const raw of raws) raw.send(call(1, "Count", { to: 1, end: "never" }))
+    await until("all stream", () => gate.produced === 3)
+    const draining = live!.run(live!.gateway.drain)
+    await pass(1400)
+    expect([gate.streamsEnded, closed.length]).toEqual([0, 0])
+    // of three turns the third comes at two thirds
+    await passUntil("two are closed", () => closed.length === 2)
+    await pass(100)
+    expect(gate.streamsEnded).toBe(2)
+    raws[2]!.send(call(2, "Kept"))
+    expect((await raws[2]!.answer(2)).result).toBe(1)
+    expect(await drained(draining)).toMatchObject({ closed: 3, cut: 0, finished: 3, lost: 0 })
+    for (const raw of raws) expect((await raw.answer(1)).error?.code).toBe(-32002)
+  })
+
+  it("ends the streams of one that leaves before its turn: nobody comes back to hear them", async () => {
+    await lab({ drainBatch: 1 })
+    const raws = [await client("a"), await client("b", "?session=new")]
+    raws[1]!.send(call(1, "Count", { to: 1, end: "never" }))
+    await until("it streams", () => gate.produced === 1)
+    const draining = live!.run(live!.gateway.drain)
+    await pass(1)
+    raws[1]!.socket.terminate()
+    await until("it is away", () => live!.gateway.stats().away === 1)
+    expect(await drained(draining)).toMatchObject({ closed: 1, cut: 0, left: 1, lost: 0 })
+    expect(gate.streamsEnded).toBe(1)
+  })
+
+  it("begins nothing that it had not read when its turn came, though there is room again", async () => {
+    await lab({ maxUnfinished: 2 })
+    const raw = await client("a")
+    for (const n of [1, 2]) raw.send(call(n, "Hold", { n }))
+    // more than is looked through behind a full window: then it is not read
+    raw.send(call(3, "Hold", { n: 3, padding: "x".repeat(2000) }))
+    await until("all were read", () => live!.gateway.stats().framesIn === 3)
+    const draining = live!.run(live!.gateway.drain)
+    await pass(1)
+    raw.send(notice("Note", { n: 4 }))
+    for (const n of [2, 3]) {
+      gate.open()
+      await until(`${n} is begun`, () => gate.held.length === n)
+    }
+    for (let n = 0; n < 50; n++) await new Promise((resolve) => setImmediate(resolve))
+    expect([live!.gateway.stats().framesIn, gate.noted]).toEqual([3, []])
+    gate.stayOpen()
+    expect(await drained(draining)).toMatchObject({ closed: 1, cut: 0, finished: 3, lost: 0 })
+    expect(await raw.closed).toBe(1012)
+    expect(raw.frames).toHaveLength(3)
   })
 
   it("cuts a client that does not read, and reports the bytes that it did not take", async () => {

@@ -67,6 +67,7 @@ const pongs = (bytes: number, payload = 125): Buffer => {
 const ask = (id: number, method = "Kept", params?: unknown): Buffer =>
   frame(TEXT, JSON.stringify(call(id, method, params)))
 const MIB = 1_048_576
+const bye = { code: 4000, reason: "bye" }
 
 describe("who sends without end", () => {
   it.each([
@@ -79,6 +80,7 @@ describe("who sends without end", () => {
     await bare.until("101")
     let slowed = 0
     while (!bare.closed) {
+      expect(live!.gateway.stats().paused).toBe(live!.gateway.stats().slowed)
       // few at a time, or `ws` cuts it for pongs that it does not take
       if (live!.gateway.stats().slowed === 0) for (let n = 0; n < 20; n++) bare.socket.write(frame(opcode))
       else slowed++
@@ -108,6 +110,45 @@ describe("who sends without end", () => {
     expect(answers).toBeGreaterThan(32)
     flooder.socket.destroy()
     polite.socket.terminate()
+  })
+})
+
+describe("who rests after a sip", () => {
+  it("goes on, however many rest with it", async () => {
+    await lab({ maxMessageRate: 1_000_000 })
+    const flooders = [await Flooder.open(), await Flooder.open(), await Flooder.open()]
+    for (const { socket } of flooders) socket.write(Buffer.concat([pongs(2 * MIB), ask(1)]))
+    await until("all are answered", () => flooders.every(({ heard }) => heard.includes("1: 0")))
+    for (const { socket } of flooders) socket.destroy()
+  })
+
+  it("is not read by that while its window is full", async () => {
+    await lab({ maxUnfinished: 4, maxMessageRate: 1_000_000 })
+    const flooder = await Flooder.open()
+    const [held, noted] = [4, 8000]
+    const asks = Array.from({ length: held }, (_, id) => ask(id, "Hold", { n: id }))
+    const notes = Array.from({ length: noted }, (_, n) => ask(held + n, "Kept"))
+    flooder.socket.write(Buffer.concat([...asks, ...notes]))
+    await until("it is not read", () => live!.gateway.stats().paused === 1)
+    const { framesIn } = live!.gateway.stats()
+    for (let n = 0; n < 20; n++) await turn()
+    expect(live!.gateway.stats()).toMatchObject({ connections: 1, paused: 1, framesIn })
+    gate.stayOpen()
+    await until("all are answered", () => live!.gateway.stats().framesOut === held + noted)
+    flooder.socket.destroy()
+  })
+})
+
+describe("a batch", () => {
+  it("counts as its messages against the rate; who has gone is slowed no more", async () => {
+    await lab({ maxMessageRate: 1 })
+    const raw = await Raw.open(`${live!.url}/a`)
+    raw.send([...Array.from({ length: 30 }, (_, id) => call(id, "Hold", { n: id })), call("bye", "HangUp", bye)])
+    await until("it is slowed", () => live!.gateway.stats().slowed === 1)
+    gate.stayOpen()
+    expect(await raw.closed).toBe(bye.code)
+    await until("it is gone", () => live!.gateway.stats().connections === 0)
+    expect(live!.gateway.stats()).toMatchObject({ slowed: 0, framesIn: 1 })
   })
 })
 

@@ -119,6 +119,18 @@ describe("GET /metrics", () => {
     registry().clear()
   })
 
+  it("has a code from when it comes up, be it after the first scrape", async () => {
+    await lab()
+    for (const code of [1001, 1000]) {
+      const raw = await Raw.open(`${live!.url}/a`)
+      raw.socket.close(code)
+      let text = ""
+      const shown = new RegExp(`^troupe_gateway_closed_total\\{[^}]*code="${code}"[^}]*\\} 1$`, "m")
+      while (!shown.test(text)) text = await (await get("/metrics")).text()
+    }
+    registry().clear()
+  })
+
   it("leaves nothing in the registry when the gateway has closed", async () => {
     await lab()
     const ours = () => [...registry().values()].filter(({ id }) => id.startsWith("troupe_"))
@@ -187,6 +199,7 @@ describe("what is not let in is counted", () => {
   it("by its status, whoever refused it", async () => {
     await lab({ maxFrameBytes: 1000 })
     await get("/elsewhere")
+    await expect(Raw.open(`${live!.gateway.url}/elsewhere`)).rejects.toThrow("404")
     await get("/healthz", { method: "POST" })
     await get("/agents/Lab/a", { method: "PUT" })
     await get("/agents/Lab/a")
@@ -198,7 +211,7 @@ describe("what is not let in is counted", () => {
       const asked = httpRequest(`${base()}/healthz`, { headers: { expect: "a miracle" } })
       asked.on("response", (response) => response.resume().on("end", resolve)).end()
     })
-    const counted = { 403: 2, 404: 1, 405: 2, 413: 1, 415: 1, 417: 1, 426: 1 }
+    const counted = { 403: 2, 404: 2, 405: 2, 413: 1, 415: 1, 417: 1, 426: 1 }
     await until("all are counted", () => live!.gateway.stats().notAdmitted[413] === 1)
     expect(live!.gateway.stats().notAdmitted).toEqual(counted)
   })
@@ -209,6 +222,25 @@ describe("what is not let in is counted", () => {
     const sockets = Array.from({ length: 70 }, () => netConnect(gateway.port, "127.0.0.1").on("error", () => {}))
     await until("five are cut", () => gateway.stats().notAdmitted["door"] === 5)
     for (const socket of sockets) socket.destroy()
+  })
+
+  it("be it for all that have not asked yet, of any address", async () => {
+    await lab({ maxConnections: 1 })
+    const { gateway } = live!
+    const sockets = Array.from({ length: 1030 }, () => netConnect(gateway.port, "127.0.0.1").on("error", () => {}))
+    await until("five are cut", () => gateway.stats().notAdmitted["door"] === 5)
+    for (const socket of sockets) socket.destroy()
+  })
+
+  it("in figures that stay what they were when they were read", async () => {
+    await lab()
+    const before = live!.gateway.stats()
+    const raw = await Raw.open(`${live!.url}/a`)
+    raw.socket.close(1000)
+    await get("/elsewhere")
+    await until("it is gone", () => live!.gateway.stats().closed[1000] === 1)
+    expect(before).toMatchObject({ closed: {}, notAdmitted: {}, framesIn: 0 })
+    expect([before.closed, before.notAdmitted]).toEqual([{}, {}])
   })
 })
 

@@ -537,6 +537,22 @@ describe("requestKey", () => {
     raw.socket.terminate()
   })
 
+  it("of a stream that was dropped is free again", async () => {
+    await lab({}, { mailbox: { capacity: 1, overflow: "dropNewest" } })
+    const { raw } = await begin()
+    raw.send(call(1, "Hold", { n: 1 }))
+    await until("the handler waits", () => gate.held.length === 1)
+    raw.send(call(2, "Kept"))
+    raw.send(keyed("k", 3, "Count", { to: 1 }))
+    expect((await raw.answer(3)).error).toMatchObject({ code: -32001, data: { retryable: true } })
+    gate.stayOpen()
+    await raw.answer(2)
+    raw.send(keyed("k", 4, "Count", { to: 1 }))
+    expect((await raw.answer(4)).error).toBeUndefined()
+    expect(gate.produced).toBe(1)
+    raw.socket.terminate()
+  })
+
   it.each(["dropNewest", "dropOldest"] as const)("of a request that %s dropped is free again", async (overflow) => {
     await lab({}, { mailbox: { capacity: 1, overflow } })
     const { raw } = await begin()
@@ -561,9 +577,12 @@ describe("requestKey", () => {
     const { raw } = await begin()
     raw.send(notice("Hold", { n: 0 }))
     raw.send(keyed("queued", 1, "Hold", { n: 1 }))
-    await until("both were read", () => live!.gateway.stats().framesIn === 2)
+    raw.send(keyed("queued", "repeat", "Hold", { n: 1 }))
+    await until("all were read", () => live!.gateway.stats().framesIn === 3)
     await live.run(TestClock.adjust(100))
-    expect((await raw.answer(1)).error).toMatchObject({ code: -32003, data: { started: false } })
+    for (const id of [1, "repeat"]) {
+      expect((await raw.answer(id)).error).toMatchObject({ code: -32003, data: { started: false } })
+    }
     gate.open()
     raw.send(keyed("begun", 2, "Hold", { n: 2 }))
     await until("its handler waits", () => gate.held.length === 2)

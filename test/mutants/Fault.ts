@@ -12,3 +12,7 @@ export const one = (id: string, law: string, file: string, text: string, instead
   law,
   edits: [[file, text, instead]]
 })
+
+/** The same in a file of the gateway. */
+export const ofGateway = (id: string, law: string, file: string, text: string, instead: string): Fault =>
+  one(id, law, `gateway/${file}`, text, instead)

@@ -369,8 +369,8 @@ export const lives: ReadonlyArray<Fault> = [
     "send-before-commit",
     "sends are staged",
     "actor/Context.ts",
-    "if (runtime.handler !== this) return this.#stage(Staging.SEND, ref, at, message)",
-    "return this.#home.act(Staging.SEND, ref, at, message)"
+    "if (!runtime.plain || runtime.scheduler.current !== home || home.self !== this) {\n      return",
+    "{\n      if (home.alive) return home.act(Staging.SEND, ref, at, message)\n      return"
   ),
   one(
     "lent-forgotten",
@@ -571,7 +571,7 @@ export const lives: ReadonlyArray<Fault> = [
     "goodbye-overtakes",
     "4: answers leave before an agent's goodbye",
     "actor/Runtime.ts",
-    "if (runtime.scheduler.current === undefined && runtime.deliveries.length === 0) delivery.deliver()",
+    "if (runtime.scheduler.current === undefined && runtime.deliveries.empty) delivery.deliver()",
     "if (runtime.scheduler.current === undefined) delivery.deliver()"
   ),
   one(

@@ -22,11 +22,15 @@ import type { Fault } from "./Fault.ts"
 import { clients } from "./clients.ts"
 import { effectRpc } from "./effectRpc.ts"
 import { clientSessions } from "./clientSessions.ts"
+import { counters } from "./counters.ts"
+import { doors } from "./doors.ts"
 import { drains } from "./drains.ts"
 import { lives } from "./lives.ts"
 import { messages } from "./messages.ts"
 import { sessions } from "./sessions.ts"
 import { supervisors } from "./supervisors.ts"
+import { turns } from "./turns.ts"
+import { windows } from "./windows.ts"
 
 const faults = [
   ...messages,
@@ -36,7 +40,11 @@ const faults = [
   ...sessions,
   ...effectRpc,
   ...clientSessions,
-  ...drains
+  ...drains,
+  ...doors,
+  ...counters,
+  ...windows,
+  ...turns
 ]
 
 const root = fileURLToPath(new URL("../..", import.meta.url))

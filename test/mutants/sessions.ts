@@ -3,13 +3,7 @@
  *
  * Read by `run.ts`, which tells how a fault is written.
  */
-import type { Fault } from "./Fault.ts"
-
-const one = (id: string, law: string, file: string, text: string, instead: string): Fault => ({
-  id,
-  law,
-  edits: [[`gateway/${file}`, text, instead]]
-})
+import { type Fault, ofGateway as one } from "./Fault.ts"
 
 export const sessions: ReadonlyArray<Fault> = [
   one(

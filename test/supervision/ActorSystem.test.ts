@@ -27,6 +27,21 @@ const counter = Counter.behavior({
 })
 
 describe("ActorSystem", () => {
+  it.effect("tells where the books do not balance: of one actor, and of all", () =>
+    Effect.gen(function* () {
+      const host = yield* ActorSystem
+      const { cell } = yield* ActorSystem.spawn(counter, "a")
+      const { retired } = host.system.registry.kind("Counter")
+      const told = (wrong: { accepted: number }): ReadonlyArray<string> => {
+        wrong.accepted++
+        const found = host.imbalances().map((text) => text.split(":", 1)[0]!)
+        wrong.accepted--
+        return found
+      }
+      expect([told(cell!), told(retired), host.imbalances()]).toEqual([["Counter/a", "system"], ["system"], []])
+    }).pipe(Effect.provide(TestSystem.layer))
+  )
+
   it.effect("spawn refuses a name that lives, and gives it out again after its life", () =>
     Effect.gen(function* () {
       const ref = yield* ActorSystem.spawn(counter, "a")
