@@ -50,7 +50,7 @@ const faults = [
 const root = fileURLToPath(new URL("../..", import.meta.url))
 const parts = ["src", "actors", "test", "examples", "package.json", "tsconfig.json", "README.md"]
 const limitMillis = 240_000
-const nearMillis = 60_000
+const nearMillis = 120_000
 
 const { values } = parseArgs({
   options: {
@@ -103,12 +103,12 @@ interface Verdict {
   readonly how: string
 }
 
-/** Runs the suite, or one file of it. */
-const test = (copy: string, ...file: ReadonlyArray<string>): Promise<Verdict> =>
+/** Runs the suite, or some of it. */
+const test = (copy: string, ...files: ReadonlyArray<string>): Promise<Verdict> =>
   new Promise((resolve) => {
-    const millis = file.length > 0 ? nearMillis : limitMillis
+    const millis = files.length > 0 ? nearMillis : limitMillis
     const vitest = `${copy}/node_modules/vitest/vitest.mjs`
-    const args = [vitest, "run", "--config", "test/vitest.config.ts", "--bail", "1", "--reporter", "verbose", ...file]
+    const args = [vitest, "run", "--config", "test/vitest.config.ts", "--bail", "1", "--reporter", "verbose", ...files]
     const child = watched(
       spawn(process.execPath, args, {
         cwd: copy,
@@ -135,11 +135,23 @@ const test = (copy: string, ...file: ReadonlyArray<string>): Promise<Verdict> =>
     })
   })
 
-/** The file that has caught it before, and then everything. */
+/** Where the laws of a folder of `src/` are tested, the nearest first. */
+const near: Readonly<Record<string, ReadonlyArray<string>>> = {
+  kernel: ["test/kernel", "test/actor", "test/laws"],
+  actor: ["test/actor", "test/laws"],
+  supervision: ["test/supervision"],
+  gateway: ["test/gateway", "test/live"],
+  client: ["test/client"],
+  testkit: ["test/testkit"]
+}
+
+/** The file that has caught it before, or its folder's, and then everything. */
 const judge = async (fault: Fault, copy: string): Promise<Verdict> => {
-  const near = caughtBy[fault.id]
-  if (near !== undefined && existsSync(`${copy}/${near}`)) {
-    const verdict = await test(copy, near)
+  const known = caughtBy[fault.id]
+  const nearest =
+    known !== undefined && existsSync(`${copy}/${known}`) ? [known] : near[fault.edits[0]![0].split("/")[0]!]
+  if (nearest !== undefined) {
+    const verdict = await test(copy, ...nearest)
     if (verdict.caught) return verdict
   }
   return test(copy)
