@@ -174,7 +174,7 @@ export class Mailbox {
 }
 
 const free: Array<Mailbox> = []
-/** The one that was given back last, beside the others: a push and a pop of an array cost a ping-pong 8 %. */
+/** The one that was given back last, beside the others: a push and a pop of an array cost a ping-pong 6 %. */
 let spare: Mailbox | undefined = undefined
 
 /** A mailbox from the pool. */
