@@ -6,7 +6,8 @@ import { Effect } from "effect"
 import { afterEach, describe, expect, it } from "vitest"
 import { Unauthorized } from "troupe/gateway"
 import { Gate, type LabOptions, type Live, open, until } from "./Lab.ts"
-import { call, type Frame, Raw } from "./Raw.ts"
+import { call, Raw } from "./Raw.ts"
+import { pay, type Visit } from "./Visit.ts"
 
 let live: Live | undefined
 let gate: Gate
@@ -22,17 +23,8 @@ afterEach(async () => {
   live = undefined
 })
 
-interface Hello {
-  readonly token: string
-  readonly seq: number
-  readonly gap: boolean
-}
-
-const visit = async (query: string, headers: Record<string, string> = {}): Promise<{ raw: Raw; hello: Hello }> => {
-  const raw = await Raw.open(`${live!.url}/a?${query}`, { headers })
-  await raw.frame(() => true)
-  return { raw, hello: (raw.frames[0] as Frame).params as Hello }
-}
+const visit = (query: string, headers: Record<string, string> = {}): Promise<Visit> =>
+  pay(`${live!.url}/a?${query}`, { headers })
 
 const cut = async (raw: Raw): Promise<void> => {
   const { away } = live!.gateway.stats()
