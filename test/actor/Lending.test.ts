@@ -87,6 +87,25 @@ describe("a send of a handler counts with its commit", () => {
     }).pipe(Effect.provide(TestSystem.layer))
   )
 
+  it.effect("nor has one that sends as its fiber begins", () =>
+    Effect.gen(function* () {
+      const { host, sender, receiver, log, heard } = yield* stage()
+      for (const fails of [false, true]) {
+        send(sender, (self) =>
+          Effect.gen(function* () {
+            self.send(receiver, "Note", `fails: ${fails}`)
+            yield* Effect.sleep(10)
+            if (fails) return yield* Effect.die("in its fiber")
+          })
+        )
+        yield* waitUntil(() => host.snapshot().running === 1, "it sleeps")
+        expect([log, host.snapshot().queued]).toEqual([fails ? ["fails: false"] : [], 0])
+        yield* TestClock.adjust(10)
+        expect(yield* heard).toEqual(["fails: false"])
+      }
+    }).pipe(Effect.provide(TestSystem.layer))
+  )
+
   it.effect("one that fails as a fiber, or is stopped in it, has sent nothing at all", () =>
     Effect.gen(function* () {
       const { host, sender, receiver, heard } = yield* stage()
