@@ -504,7 +504,8 @@ export class Connection implements OutboxOwner, Slowed, Mortal {
 
   #drained(): void {
     if (this.#unfinished > 0 || this.#backlog !== undefined || !this.#conversation.quiet) return
-    this.hangUp(RESTART, Drain.reason(this.#backAt, this.#house.now()))
+    // an agent's close comes right behind its last answer: its code is the one to hear
+    queueMicrotask(() => this.hangUp(RESTART, Drain.reason(this.#backAt, this.#house.now())))
   }
 
   /** A pong has come: its payload says which ping it answers. Internal: called by its listener. */

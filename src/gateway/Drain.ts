@@ -28,7 +28,7 @@ export interface DrainReport {
   readonly closed: number
   /** Connections that were not done within `drainTimeout`: their requests took longer, or their peers did not read. */
   readonly cut: number
-  /** Connections that went by themselves meanwhile. */
+  /** Connections that went by themselves meanwhile, or that their agents closed. */
   readonly left: number
   /** Sessions whose clients were away: what was kept for them is gone. */
   readonly away: number

@@ -139,6 +139,22 @@ describe("drain", () => {
     expect(closed).toMatchObject([{ code: 1012 }])
   })
 
+  it("leaves the last word to an agent: one that it closes meanwhile gets its code, behind the answers", async () => {
+    await lab()
+    const raw = await client("a")
+    const closed = watch([raw])
+    raw.send(call(1, "Hold", { n: 1 }))
+    raw.send(call(2, "HangUp", { code: 4403, reason: "out" }))
+    await until("both were read", () => live!.gateway.stats().framesIn === 2)
+    const draining = live!.run(live!.gateway.drain)
+    await pass(1)
+    gate.stayOpen()
+    expect(await drained(draining)).toMatchObject({ closed: 0, left: 1, cut: 0, finished: 2, lost: 0 })
+    await raw.closed
+    expect(closed).toMatchObject([{ code: 4403, reason: "out" }])
+    expect(raw.frames).toHaveLength(2)
+  })
+
   it("closes one whose last message waited and has no answer", async () => {
     await lab({ drainTimeout: 3000, maxUnfinished: 1 })
     const [other, raw] = [await client("a"), await client("a")]

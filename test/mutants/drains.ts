@@ -219,5 +219,12 @@ export const drains: ReadonlyArray<Fault> = [
     id: "retry-hint-ignored",
     law: "a client comes back no earlier than it was told",
     edits: [["client/Link.ts", "const delayMillis = hint + ", "const delayMillis = "]]
-  }
+  },
+  at(
+    "drain-over-the-agent",
+    "an agent that closes a client in its last answer has the last word",
+    "Connection.ts",
+    "    queueMicrotask(() => this.hangUp(RESTART, Drain.reason(this.#backAt, this.#house.now())))\n",
+    "    this.hangUp(RESTART, Drain.reason(this.#backAt, this.#house.now()))\n"
+  )
 ]

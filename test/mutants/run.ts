@@ -50,7 +50,7 @@ const faults = [
 const root = fileURLToPath(new URL("../..", import.meta.url))
 const parts = ["src", "actors", "test", "examples", "package.json", "tsconfig.json", "README.md"]
 const limitMillis = 240_000
-const nearMillis = 120_000
+const knownMillis = 60_000
 
 const { values } = parseArgs({
   options: {
@@ -106,7 +106,7 @@ interface Verdict {
 /** Runs the suite, or some of it. */
 const test = (copy: string, ...files: ReadonlyArray<string>): Promise<Verdict> =>
   new Promise((resolve) => {
-    const millis = files.length > 0 ? nearMillis : limitMillis
+    const millis = files.length === 1 ? knownMillis : limitMillis
     const vitest = `${copy}/node_modules/vitest/vitest.mjs`
     const args = [vitest, "run", "--config", "test/vitest.config.ts", "--bail", "1", "--reporter", "verbose", ...files]
     const child = watched(
