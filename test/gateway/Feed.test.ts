@@ -205,6 +205,20 @@ describe("a feed", () => {
     expect(room.back(room.sessions[0]!, 0).said).toEqual(["b", "mine"])
   })
 
+  it("keeps what may not have arrived, however old", () => {
+    const room = new Room()
+    room.join(1)
+    room.push(0, "p")
+    room.broadcast("b")
+    room.house.time.now = 10 * grace
+    room.sessions[0]!.expire(0)
+    room.feed.expire(9 * grace)
+    expect(room.back(room.sessions[0]!, 0).said).toEqual(["p", "b"])
+    room.sessions[0]!.expire(1)
+    room.feed.expire(9 * grace)
+    expect(room.house.budget.kept).toBe(0)
+  })
+
   it("has nothing left of what is old and has arrived, of the broadcasts when all have it", () => {
     const room = new Room()
     room.join(2)
