@@ -136,8 +136,8 @@ export class Ask extends TimerNode {
 
   /** Where nobody is ready before it, the target's turn runs here and now. */
   #hand(fiber: Fiber.Fiber<unknown, unknown>, payload: unknown): TellError | AskCycle | undefined {
-    const { scheduler } = this.target.program.runtime
-    if (!scheduler.hold()) return this.#offer(payload)
+    const { deliveries, scheduler } = this.target.program.runtime
+    if (deliveries.held || !scheduler.hold()) return this.#offer(payload)
     this.#below = fiber
     try {
       return this.#offer(payload)

@@ -222,8 +222,12 @@ export class Cell implements Runnable, Owner {
     for (const { tag, payload, origin } of admitted) box.push(tag, payload, origin)
     this.accepted += admitted.length
     if (box.size > 0 && (this.status & (QUEUED | BUSY | HELD)) === 0) this.schedule()
-    // last: a sender that wakes may send here again, or withdraw another
+    // last, and all before anybody goes on: a sender that wakes may send here again, or take back what another has sent
+    const { deliveries, scheduler } = this.program.runtime
+    deliveries.hold()
     for (const waiter of admitted) waiter.admitted()
+    deliveries.release()
+    if (scheduler.current === undefined && deliveries.due) deliveries.flush(scheduler.onDefect)
   }
 
   schedule(): void {

@@ -3,6 +3,8 @@
  *
  * Floor 1; one a system; filled in turns, emptied at their end. Order: first in, first out, also when a delivery brings about a
  * turn on its own stack (Scheduler.hold): the end of that turn goes on with what is left.
+ * While it is held nobody goes on: who is told one after the other (senders whose messages were taken together) must not run
+ * before all have been told, for it may take back what another one has sent.
  * Law 6: what throws is a defect, reported, and costs no other its delivery.
  * Cost: no allocation for few: setting an array's `length` to 0 drops its storage, and each ask paid for a new one (6 % of it).
  * For many a new array, which is young: storing a thousand asks into an old one cost 12 % of them.
@@ -20,6 +22,29 @@ export class Deliveries {
   #list: Array<Delivery | undefined> = []
   #size = 0
   #begun = 0
+  #held = 0
+
+  /** Whether who is to go on may do so at once. */
+  get idle(): boolean {
+    return this.#size === 0 && this.#held === 0
+  }
+
+  /** Whether some wait, and nobody is about to let them go on. */
+  get due(): boolean {
+    return this.#size > 0 && this.#held === 0 && this.#begun === 0
+  }
+
+  get held(): boolean {
+    return this.#held > 0
+  }
+
+  hold(): void {
+    this.#held++
+  }
+
+  release(): void {
+    this.#held--
+  }
 
   get empty(): boolean {
     return this.#size === 0

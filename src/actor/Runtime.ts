@@ -121,7 +121,7 @@ export const of = (fiber: Fiber.Fiber<unknown, unknown>) => (): Runtime | undefi
 
 /** Goes on after the turn at hand, behind what waits for its end already, or at once outside of turns. */
 export const after = (runtime: Runtime, delivery: Delivery): void => {
-  if (runtime.scheduler.current === undefined && runtime.deliveries.empty) delivery.deliver()
+  if (runtime.scheduler.current === undefined && runtime.deliveries.idle) delivery.deliver()
   else runtime.deliveries.add(delivery)
 }
 

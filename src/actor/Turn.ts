@@ -97,10 +97,16 @@ const released = (cell: Cell, staging: Staging): boolean => {
 /** The turn is over: room for senders that wait, the mailbox back to the pool, teardown, and what goes on after it. */
 const end = (cell: Cell): void => {
   const { runtime } = cell.program
+  const { deliveries } = runtime
   runtime.origin = undefined
   runtime.scheduler.endTurn()
-  ease(cell)
-  if (!runtime.deliveries.empty) flush(cell)
+  deliveries.hold()
+  try {
+    ease(cell)
+  } finally {
+    deliveries.release()
+  }
+  if (!deliveries.empty) flush(cell)
 }
 
 /** Nothing of it is on the stack: it rests, or, suspended, hears of a stop that came meanwhile. */

@@ -81,13 +81,14 @@ describe("Scheduler", () => {
         refused.push(scheduler.hold())
         scheduler.endTurn()
       }
+      scheduler.append(item("first", () => refused.push(scheduler.hold())))
       scheduler.append(item("a"))
       expect(scheduler.hold()).toBe(false)
       kicks.shift()!()
       scheduler.hold()
       scheduler.append(item("b", look))
       scheduler.release()
-      expect(refused).toEqual([false, false])
+      expect(refused).toEqual([false, false, false])
     })
 
     it("in a task of the sweep runs at once, ahead of nobody, until the sweep's time is used up", () => {

@@ -113,6 +113,8 @@ export class Family {
   mustEnd: string | undefined = undefined
   /** Counts what was seen of its children. */
   version = 0
+  /** Of whom a command has changed something that may have been of an earlier incarnation. */
+  readonly unsure = new Set<string>()
   #group: Group | undefined = undefined
 
   constructor(cell: Cell, spec: TreeSpec) {
@@ -167,7 +169,7 @@ export class Family {
   // ---- groups
 
   /** It goes down, and whoever goes with it; whether that is a group. */
-  bring(place: Place): boolean {
+  bring(place: Place, at: number): boolean {
     const { strategy } = this.spec
     if (strategy !== "one_for_all" && strategy !== "rest_for_one") return false
     const from = strategy === "one_for_all" ? 0 : this.places.indexOf(place)
@@ -178,6 +180,7 @@ export class Family {
       // all of a group come up, also those that had ended before
       if (each.was !== "resting") continue
       each.was = "returning"
+      each.since = at
       each.times = []
     }
     const takes = members.filter(({ cell }) => cell?.ready === true)
@@ -238,6 +241,7 @@ export class Family {
   /** The answers that a command may have, if nothing is seen of the children until then. */
   wanted({ what, id }: Command): ReadonlyArray<string> | undefined {
     const was = this.find(id)?.was
+    if (this.unsure.has(id)) return undefined
     if (what === "WhichChildren" || what === "CountChildren") return ["ok"]
     // whoever dies or is born under its key is seen, but one of its own kind may have it without being its child
     if (this.spec.strategy === "dynamic") return undefined

@@ -53,6 +53,28 @@ describe("Law 2, order", () => {
     }).pipe(Effect.provide(TestSystem.layer))
   )
 
+  it.effect("those that are let in together are told before any of them goes on: one may take back another's ask", () =>
+    Effect.gen(function* () {
+      const host = yield* ActorSystem
+      const { ref, log } = yield* full(host, 2)
+      const leaving: Array<Fiber.Fiber<unknown, unknown>> = []
+      const interrupt = Effect.sync(() => leaving[0]!.interruptUnsafe())
+      const first = ref.tell("Note", "first").pipe(Effect.andThen(interrupt))
+      const teller = yield* Effect.forkChild(first, { startImmediately: true })
+      const begun: Array<string> = []
+      leaving.push(
+        yield* Effect.forkChild(
+          ref.ask("Run", () => void begun.push("second")),
+          { startImmediately: true }
+        )
+      )
+      yield* TestClock.adjust(200)
+      yield* Fiber.join(teller)
+      expect([log, begun]).toEqual([["in 0", "in 1", "first"], []])
+      expect(host.snapshot().deadLetters).toEqual({ cancelled: 1 })
+    }).pipe(Effect.provide(TestSystem.layer))
+  )
+
   it.effect("they wait offerTimeout at the most, and are dead letters then", () =>
     Effect.gen(function* () {
       const host = yield* ActorSystem

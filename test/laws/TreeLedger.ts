@@ -117,7 +117,10 @@ export class TreeLedger {
     const wanted = family?.wanted(command)
     this.#commands.set(address, { command, finished: cell?.finished ?? 0, target: undefined, obeyed: false })
     return (outcome, value) => {
-      if (cell === undefined || family === undefined || this.#families.get(cell) !== family || family.closing) {
+      const present = cell === undefined ? undefined : this.#families.get(cell)
+      if (cell === undefined || family === undefined || present !== family || family.closing) {
+        // it may have been handled before its supervisor came back, or after
+        if (outcome === "ok") present?.unsure.add(command.id)
         return void this.#commands.delete(address)
       }
       this.#look(cell)
@@ -159,6 +162,7 @@ export class TreeLedger {
   }
 
   #lists(family: Family, infos: ReadonlyArray<Supervisor.ChildInfo>): void {
+    if (family.unsure.size > 0) return
     this.looked.lists++
     const told = infos.map((info) => `${info.id} ${info.restart} ${info.state}`)
     const known = family.states()
@@ -170,6 +174,7 @@ export class TreeLedger {
   }
 
   #counts(family: Family, counts: Supervisor.ChildCounts): void {
+    if (family.unsure.size > 0) return
     this.looked.lists++
     const all = family.states()
     const sure = all.filter((states) => states.every((state) => state.endsWith("running"))).length
@@ -229,6 +234,7 @@ export class TreeLedger {
     const linked = [...this.#linkers.values()].some((addresses) => addresses.has(cell.address))
     this.#lives.set(cell, { family, place, linked, left: 0 })
     if (family.closing) return
+    if (family.unsure.has(id)) return
     this.#check(!place.owed, `${cell.address} begins a life, and nobody said that it would`)
     this.#check(expected, `${cell.address} begins a life, and nobody was to start it (it was ${was ?? "no child"})`)
     if (was === undefined && family.starting) {
@@ -461,7 +467,7 @@ export class TreeLedger {
       this.#check(wait !== null && restart !== "temporary", `${address} is ${restart}: ${decision}`)
       this.#charge(address, family, place, at)
       place.failing = !ended
-      if (family.bring(place)) this.looked.groups++
+      if (family.bring(place, at)) this.looked.groups++
     }
   }
 
@@ -520,6 +526,7 @@ export class TreeLedger {
       this.#check(mustEnd === undefined, `${address} goes on, but ${mustEnd}`)
       for (const one of family.expects) this.#check(false, `${address} goes on, but ${one} was out of its budget`)
       for (const { was, cell: child, since, spec } of family.places) {
+        if (family.unsure.has(spec.id)) continue
         const here = was === "resting" || (child !== undefined && (child.ready || now - since < patience))
         this.#check(here || now - since < patience, `${address}: ${spec.id} (${spec.restart}) has not come back`)
       }

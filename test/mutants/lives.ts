@@ -571,7 +571,7 @@ export const lives: ReadonlyArray<Fault> = [
     "goodbye-overtakes",
     "4: answers leave before an agent's goodbye",
     "actor/Runtime.ts",
-    "if (runtime.scheduler.current === undefined && runtime.deliveries.empty) delivery.deliver()",
+    "if (runtime.scheduler.current === undefined && runtime.deliveries.idle) delivery.deliver()",
     "if (runtime.scheduler.current === undefined) delivery.deliver()"
   ),
   one(

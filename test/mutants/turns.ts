@@ -180,5 +180,12 @@ export const turns: ReadonlyArray<Fault> = [
     "actor/Deliveries.ts",
     "    while (this.#begun < this.#size) {",
     "    for (let left = this.#size; left > 0 && this.#begun < this.#size; left--) {"
+  ),
+  one(
+    "let-in-one-by-one",
+    "8: of senders that are let in together none goes on before all have been told",
+    "actor/Deliveries.ts",
+    "return this.#size === 0 && this.#held === 0",
+    "return this.#size === 0"
   )
 ]
