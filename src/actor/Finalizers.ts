@@ -17,11 +17,7 @@ export const begin = (cell: Cell, teardown: Teardown): void => {
   teardown.finalized = true
   const effect = finalizers(cell, teardown)
   if (effect === undefined) return
-  const begun = Effect.suspend(() => {
-    teardown.finalizing = true
-    return effect
-  })
-  const fiber = Forks.start(cell, Forks.forking(cell), begun)
+  const fiber = Forks.start(cell, Forks.forking(cell), effect)
   teardown.finalizer = fiber
   fiber.addObserver((exit) => {
     teardown.finalizer = undefined
@@ -36,13 +32,13 @@ const finalizers = (cell: Cell, teardown: Teardown): Effect.Effect<unknown, unkn
     const scope = teardown.scope ?? cell.extra?.scope
     return scope === undefined ? Effect.void : Scope.close(scope, Exit.void)
   })
-  const hook =
-    onStop === undefined || teardown.goal === "restart" || state === NO_STATE
-      ? undefined
-      : Effect.suspend(() => {
-          const out = onStop(state, teardown.reason, cell.context())
-          return Effect.isEffect(out) ? (out as Effect.Effect<unknown, unknown>) : Effect.void
-        })
-  if (hook !== undefined) return Effect.ensuring(hook, close)
-  return teardown.scope === undefined && cell.extra?.scope === undefined ? undefined : close
+  const hooked = onStop !== undefined && teardown.goal !== "restart" && state !== NO_STATE
+  if (!hooked && teardown.scope === undefined && cell.extra?.scope === undefined) return undefined
+  const hook = Effect.suspend(() => {
+    // not before what closes the scope is in its place: from here on a kill interrupts it
+    teardown.finalizing = true
+    const out = hooked ? onStop(state, teardown.reason, cell.context()) : undefined
+    return Effect.isEffect(out) ? (out as Effect.Effect<unknown, unknown>) : Effect.void
+  })
+  return Effect.ensuring(hook, close)
 }

@@ -11,6 +11,7 @@ import { Effect, Exit, Fiber, Layer, Logger, Schema, Scope } from "effect"
 import { TestClock } from "effect/testing"
 import { Actor, ActorSystem } from "troupe"
 import { TestSystem } from "troupe/testkit"
+import * as StopOrder from "../../src/actor/StopOrder.ts"
 import { type Me, run, scripted, send } from "../actor/Scripted.ts"
 import { Tally, settled, uncut } from "./Tally.ts"
 
@@ -274,6 +275,35 @@ describe("Law 8: a handler whose asker has gone", () => {
       yield* TestClock.adjust(20)
       expect(Exit.isFailure(yield* Fiber.join(asker))).toBe(true)
       expect(host.snapshot()).toMatchObject({ failed: 0, cancelled: 1, restarts: 0, unheardErrors: 0 })
+    }).pipe(Effect.provide(TestSystem.layerOf(uncut)))
+  )
+})
+
+describe("Law 8: a kill in the moment when the last of a life begins", () => {
+  it.effect("leaves none of it out", () =>
+    Effect.gen(function* () {
+      const host = yield* ActorSystem
+      const told: Array<string> = []
+      const scoped = Effect.acquireRelease(Effect.void, () => Effect.sync(() => told.push("closed")))
+      const ref = yield* ActorSystem.spawn(
+        scripted({ onStop: () => Effect.sync(() => told.push("onStop")) }).behavior,
+        "a"
+      )
+      yield* run(ref, (self) => Effect.as(Effect.provideService(scoped, Scope.Scope, self.scope), undefined))
+      yield* settled(host)
+      const cell = ref.cell!
+      cell.stop(StopOrder.check({ mode: "now" }))
+      // its fiber has been forked, and takes its first step when it is let
+      let finalizing = false
+      Object.defineProperty(cell.extra!.teardown!, "finalizing", {
+        get: () => finalizing,
+        set: (value: boolean) => {
+          finalizing = value
+          cell.stop(StopOrder.check({ mode: "kill" }))
+        }
+      })
+      yield* settled(host)
+      expect([finalizing, told.filter((what) => what === "closed")]).toEqual([true, ["closed"]])
     }).pipe(Effect.provide(TestSystem.layerOf(uncut)))
   )
 })

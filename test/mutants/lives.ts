@@ -43,15 +43,15 @@ export const lives: ReadonlyArray<Fault> = [
     "skip-finalizer",
     "8: finalizers run",
     "actor/Finalizers.ts",
-    "  if (effect === undefined) return\n  const begun",
-    "  if (effect === undefined || effect !== null) return\n  const begun"
+    "  if (effect === undefined) return\n  const fiber",
+    "  if (effect === undefined || effect !== null) return\n  const fiber"
   ),
   one(
     "finalizer-twice",
     "8: finalizers run once",
     "actor/Finalizers.ts",
-    "    return effect\n  })\n  const fiber",
-    "    return Effect.andThen(effect, effect)\n  })\n  const fiber"
+    "Forks.start(cell, Forks.forking(cell), effect)",
+    "Forks.start(cell, Forks.forking(cell), Effect.andThen(effect, effect))"
   ),
   one(
     "daemon-in-outputs",

@@ -187,5 +187,12 @@ export const turns: ReadonlyArray<Fault> = [
     "actor/Deliveries.ts",
     "return this.#size === 0 && this.#held === 0",
     "return this.#size === 0"
+  ),
+  one(
+    "finalizer-cut-at-once",
+    "8: a kill lets begin what has only been forked, up to where its scope is sure to be closed",
+    "actor/Finalizers.ts",
+    "  const fiber = Forks.start(cell, Forks.forking(cell), effect)\n",
+    "  const begun = Effect.suspend(() => ((teardown.finalizing = true), effect))\n  const fiber = Forks.start(cell, Forks.forking(cell), begun)\n"
   )
 ]
