@@ -225,8 +225,11 @@ export class Cell implements Runnable, Owner {
     // last, and all before anybody goes on: a sender that wakes may send here again, or take back what another has sent
     const { deliveries, scheduler } = this.program.runtime
     deliveries.hold()
-    for (const waiter of admitted) waiter.admitted()
-    deliveries.release()
+    try {
+      for (const waiter of admitted) waiter.admitted()
+    } finally {
+      deliveries.release()
+    }
     if (scheduler.current === undefined && deliveries.due) deliveries.flush(scheduler.onDefect)
   }
 

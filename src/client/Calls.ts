@@ -8,8 +8,7 @@
  *
  * Used by Client. Law 2: messages leave in the order they were given, also over a reconnection; but streams, which may never
  * end, have three quarters of the window at most, and one that waits for a place among them is overtaken by what is none.
- * Law 3: past the bounds a
- * message is refused at once, by name. Law 5: nothing is lost in silence: a request ends with its answer, or with an error
+ * Law 3: past the bounds a message is refused at once, by name. Law 5: nothing is lost in silence: a request ends with its answer, or with an error
  * that says whether it was sent; a notification has no answer, so a written one is sent once, at the most, and counted as
  * `uncertain` when its connection goes before an answer to something behind it has shown that it was read.
  * With a session each request bears a key, under which the server handles it once, however often it is sent: what has no

@@ -8,8 +8,9 @@
  * Floor 3; an Effect service with a lifetime: opened with its scope, drained when it closes or when the system shuts down,
  * whichever comes first. Who may come in is Admission's to say, before the upgrade; the plain HTTP beside it is Http's.
  * Drain (`Drain.ts`): it listens on, but lets nobody in (503, and when to come again); batch by batch nothing more is read;
- * what was read is answered; then close 1012, last, with a retry hint. A request without a reply after a clean 1012 was never accepted.
- * One timer for all connections (`Heartbeat`). What `expiresAt` and the rate of messages ask for has one timer each, while anybody waits for it.
+ * what was read is answered; then close 1012, last, with a retry hint. A request without a reply after a clean 1012 was never
+ * accepted. One timer for all connections (`Heartbeat`). What `expiresAt` and the rate of messages ask for has one timer each,
+ * while anybody waits for it.
  * Law 11: in a system whose order comes from a seed it is refused by name, `RealIoInSimulation`.
  * Sources: RFC 6455 (close codes 7.4.1), JSON-RPC 2.0.
  */

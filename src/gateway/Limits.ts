@@ -65,8 +65,8 @@ export interface LimitOptions {
   readonly maxOutboxFrames?: number
   /**
    * Bytes of wire that all connections of all gateways of the process hold: unfinished, in backlogs, not taken by sockets, kept
-   * for sessions (frames in a quarter of it at most, keys and outcomes of requests that have ended in another). From 80 % on new connections get HTTP 503; beyond it each connection may have one
-   * message unfinished. 65,536-1,099,511,627,776, default 268,435,456.
+   * for sessions (frames in a quarter of it at most, keys and outcomes of requests that have ended in another). From 80 % on
+   * new connections get HTTP 503; beyond it each connection may have one message unfinished. 65,536-1,099,511,627,776, default 268,435,456.
    */
   readonly maxHeldBytes?: number
   /** How long a session waits for its client without a socket. Default 60 seconds. */

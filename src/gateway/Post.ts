@@ -7,8 +7,8 @@
  * not run, broadcasts do not reach it, `push` to it goes nowhere; so streams and `$/` methods are refused by name.
  * Law 3: the body is bounded as a frame, the batch as one on a socket; it holds its place until it is answered. Law 8: when the
  * client goes, its requests are cancelled. Its agent is reached, and made where it does not live, by the first message that is
- * a valid call: junk makes none; where the host makes no more, all of it is answered 429 or 503 then. 200 with answers, errors among them; 204 where nothing was to be answered.
- * A notification counts as done when the agent took it: 204 does not wait for its handler.
+ * a valid call: junk makes none; where the host makes no more, all of it is answered 429 or 503 then. 200 with answers, errors
+ * among them; 204 where nothing was to be answered. A notification counts as done when the agent took it: 204 does not wait for its handler.
  */
 import type { IncomingMessage, ServerResponse } from "node:http"
 import { isUtf8 } from "node:buffer"

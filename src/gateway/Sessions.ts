@@ -3,8 +3,8 @@
  *
  * Floor 3; owned by Gateway. Law 3: a session that is away counts as a connection in every limit on connections, so that
  * coming and going makes no more of them; who comes for one that is not takes the place of its socket, which may be half-open:
- * that one closes uncounted, and there is at most one such a session. A token is 32 random bytes, bound to its agent and to the principal that it was
- * given to: with another one it is not known here, which is all that anybody is told.
+ * that one closes uncounted, and there is at most one such a session. A token is 32 random bytes, bound to its agent and to
+ * the principal that it was given to: with another one it is not known here, which is all that anybody is told.
  * Cost: no timer; the gateway's heartbeat looks at the sessions that have been away longest.
  */
 import { randomBytes } from "node:crypto"

@@ -5,7 +5,8 @@
  * Law 2: `onConnect` and `onDisconnect` keep their place behind what the connection sent before, in slots reserved when it
  * connected, so they are never refused. Law 3: what lies in them is bounded by who is connected: of a client that goes before
  * it was greeted, and has said nothing that counts, the agent hears neither that it came nor that it went.
- * Law 4: a request is an ask and gets one outcome; a refused notification is the gateway's to count (`refuse`). Law 8: `cancel` withdraws a request that is queued and interrupts its handler.
+ * Law 4: a request is an ask and gets one outcome; a refused notification is the gateway's to count (`refuse`).
+ * Law 8: `cancel` withdraws a request that is queued and interrupts its handler.
  * Cost: a request is one `Ask` object and its deadline; no fiber.
  */
 import { Effect, Exit, type Fiber } from "effect"

@@ -7,6 +7,7 @@
 import { Effect, Schema } from "effect"
 import { Rpc } from "effect/rpc"
 import { Actor, type ActorRef, type Behavior, type ExitReason, type Limits, type Self } from "troupe"
+import type { Client } from "../../src/actor/Client.ts"
 
 const Run = Rpc.make("Run", { payload: Schema.Any, success: Schema.Any, error: Schema.String })
 const Sure = Rpc.make("Sure", { payload: Schema.Any, success: Schema.Any, error: Schema.String }).annotate(
@@ -64,4 +65,15 @@ export const run = (ref: ActorRef<P>, script: (self: Me, state: unknown) => unkn
 /** The same, without waiting. */
 export const send = (ref: ActorRef<P>, script: (self: Me, state: unknown) => unknown): void => {
   ref.tellUnsafe("Run", script)
+}
+
+/** A client that takes everything and tells nothing. */
+export const client: Client = {
+  id: "c",
+  principal: undefined,
+  session: undefined,
+  away: false,
+  sendNow: () => true,
+  sendShared: () => true,
+  close: () => {}
 }

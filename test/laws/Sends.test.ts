@@ -5,7 +5,7 @@ import { TestClock } from "effect/testing"
 import { Actor, type ActorRef, ActorSystem, type Host } from "troupe"
 import { TestSystem, waitUntil } from "troupe/testkit"
 import * as Edge from "../../src/supervision/Edge.ts"
-import { type Me, type P, run, scripted, send } from "../actor/Scripted.ts"
+import { client, type Me, type P, run, scripted, send } from "../actor/Scripted.ts"
 
 /** A full `suspend` mailbox: capacity 1, its handler waits until `go`. */
 const full = (host: Host, capacity = 1) =>
@@ -117,15 +117,6 @@ describe("Law 2, order", () => {
         onDisconnect: () => void seen.push("gone")
       })
       const ref = host.spawnUnsafe(gate, "g")
-      const client = {
-        id: "c",
-        principal: undefined,
-        session: undefined,
-        away: false,
-        sendNow: () => true,
-        sendShared: () => true,
-        close: () => {}
-      }
       const line = Edge.connect(host.system, ref as ActorRef<never>, client) as Edge.Line
       ref.tellUnsafe("Hold")
       yield* waitUntil(() => host.snapshot().running === 1, "it is busy")
@@ -268,16 +259,7 @@ describe("Rule: a restart", () => {
       })
       const ref = host.spawnUnsafe(door, "d")
       const lines = ["c1", "c2", "c3"].map((id) => {
-        const client = {
-          id,
-          principal: undefined,
-          session: undefined,
-          away: false,
-          sendNow: () => true,
-          sendShared: () => true,
-          close: () => {}
-        }
-        return Edge.connect(host.system, ref as ActorRef<never>, client) as Edge.Line
+        return Edge.connect(host.system, ref as ActorRef<never>, { ...client, id }) as Edge.Line
       })
       yield* TestClock.adjust(1)
       seen.length = 0

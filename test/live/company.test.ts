@@ -1,21 +1,12 @@
-import { afterEach, describe, expect, it } from "vitest"
-import { Gate, type Live, open, until } from "./Lab.ts"
+import { describe, expect, it } from "vitest"
+import { type LabOptions, type Live, until } from "./Lab.ts"
 import { call, notice, Raw } from "./Raw.ts"
+import { stage } from "./Stage.ts"
 
-let live: Live | undefined
-let gate: Gate
+const at = stage()
 
-const lab = async (options: Parameters<typeof open>[1] = {}): Promise<void> => {
-  gate = new Gate()
-  live = await open(gate, options, { mailbox: { capacity: 10_000 } })
-}
-const client = (key: string): Promise<Raw> => Raw.open(`${live!.url}/${key}`)
-
-afterEach(async () => {
-  gate.stayOpen()
-  await live?.close()
-  live = undefined
-})
+const lab = (options: LabOptions = {}): Promise<Live> => at.open(options, { mailbox: { capacity: 10_000 } })
+const client = (key: string): Promise<Raw> => Raw.open(`${at.live.url}/${key}`)
 
 /** Asks for something of a client's own, over and over, and counts the answers. */
 const polite = async (key: string): Promise<{ readonly raw: Raw; readonly ask: () => Promise<void> }> => {
@@ -38,7 +29,7 @@ describe.each([
     const [stalled, loud] = [await client(room), await client(room)]
     stalled.socket.pause()
     let sent = 0
-    const { stats } = live!.gateway
+    const { stats } = at.live.gateway
     const bound = 262_144
     const round = async (): Promise<void> => {
       // 5 frames of 20,000 bytes to each in the room, and 200 messages that want none
@@ -63,7 +54,7 @@ describe.each([
       const heard = raw.frames.flat().filter((frame) => (frame as { method?: string }).method === "Filler")
       expect(heard).toHaveLength(room === "shared" ? 5 * sent + 1 : 0)
     }
-    expect(live!.host.imbalances()).toEqual([])
+    expect(at.live.host.imbalances()).toEqual([])
     for (const { socket } of [stalled, loud, ...others.map(({ raw }) => raw)]) socket.terminate()
   })
 
@@ -72,16 +63,16 @@ describe.each([
     const others = await Promise.all(Array.from({ length: 5 }, () => polite("shared")))
     const loud = await client(room)
     loud.send(call(0, "Hold", { n: 0 }))
-    await until("its handler waits", () => gate.held.length === 1)
+    await until("its handler waits", () => at.gate.held.length === 1)
     for (let n = 1; n <= 1000; n++) loud.send(notice("Note", { n }))
-    await until("it is paused", () => live!.gateway.stats().paused === 1)
-    const { queued, running } = live!.host.snapshot()
+    await until("it is paused", () => at.live.gateway.stats().paused === 1)
+    const { queued, running } = at.live.host.snapshot()
     expect(queued + running).toBeLessThanOrEqual(32)
     const asking = Promise.all(others.map(({ ask }) => ask()))
-    gate.stayOpen()
+    at.gate.stayOpen()
     await asking
-    await until("all of it was handled", () => gate.noted.length === 1000)
-    expect(live!.gateway.stats()).toMatchObject({ refused: 0, droppedEvents: 0, closed: {} })
+    await until("all of it was handled", () => at.gate.noted.length === 1000)
+    expect(at.live.gateway.stats()).toMatchObject({ refused: 0, droppedEvents: 0, closed: {} })
     for (const { socket } of [loud, ...others.map(({ raw }) => raw)]) socket.terminate()
   })
 })

@@ -5,26 +5,17 @@ import { once } from "node:events"
 import { connect, type Socket } from "node:net"
 import { setImmediate as turn } from "node:timers/promises"
 import { connect as connectTls, TLSSocket } from "node:tls"
-import { afterEach, describe, expect, it } from "vitest"
+import { describe, expect, it } from "vitest"
 import { Bare } from "./Bare.ts"
 import { BINARY, closing, CONTINUATION, frame, heard, PING, PONG, TEXT, upgrade } from "./Frames.ts"
-import { Gate, type LabOptions, type Live, open, until } from "./Lab.ts"
+import { type LabOptions, type Live, until } from "./Lab.ts"
 import { call, Raw } from "./Raw.ts"
+import { stage } from "./Stage.ts"
 import { selfSigned } from "./SelfSigned.ts"
 
-let live: Live | undefined
-let gate: Gate
+const at = stage()
 
-const lab = async (options: LabOptions = {}): Promise<Live> => {
-  gate = new Gate()
-  return (live = await open(gate, options))
-}
-
-afterEach(async () => {
-  gate.stayOpen()
-  await live?.close()
-  live = undefined
-})
+const lab = (options: LabOptions = {}): Promise<Live> => at.open(options)
 
 /** One that is let in, and hangs up only when it is told to. */
 class Flooder {
@@ -39,7 +30,7 @@ class Flooder {
   }
 
   static async open(secure = false): Promise<Flooder> {
-    const { port } = live!.gateway
+    const { port } = at.live.gateway
     const to = { port, host: "127.0.0.1", allowHalfOpen: true }
     const flooder = new Flooder(secure ? connectTls({ ...to, rejectUnauthorized: false }) : connect(to))
     flooder.socket.write(upgrade("/agents/Lab/flood"))
@@ -75,21 +66,21 @@ describe("who sends without end", () => {
     ["pongs", PONG]
   ])("%s is slowed, then closed 1008", async (_, opcode) => {
     await lab({ maxMessageRate: 100, floodTimeout: 1 })
-    const bare = await Bare.open(live!.gateway.port)
+    const bare = await Bare.open(at.live.gateway.port)
     await bare.write(upgrade("/agents/Lab/flood"))
     await bare.until("101")
     let slowed = 0
     while (!bare.closed) {
-      expect(live!.gateway.stats().paused).toBe(live!.gateway.stats().slowed)
+      expect(at.live.gateway.stats().paused).toBe(at.live.gateway.stats().slowed)
       // few at a time, or `ws` cuts it for pongs that it does not take
-      if (live!.gateway.stats().slowed === 0) for (let n = 0; n < 20; n++) bare.socket.write(frame(opcode))
+      if (at.live.gateway.stats().slowed === 0) for (let n = 0; n < 20; n++) bare.socket.write(frame(opcode))
       else slowed++
       await turn()
     }
     expect(slowed).toBeGreaterThan(0)
     expect(bare.heard.at(-1)).toBe("close 1008 too many messages")
-    await until("its place is free", () => live!.gateway.stats().connections === 0)
-    expect(live!.gateway.stats()).toMatchObject({ slowed: 0, closed: { 1008: 1 } })
+    await until("its place is free", () => at.live.gateway.stats().connections === 0)
+    expect(at.live.gateway.stats()).toMatchObject({ slowed: 0, closed: { 1008: 1 } })
   })
 
   it.each([
@@ -97,7 +88,7 @@ describe("who sends without end", () => {
     ["wss, in records as small as they may be", true]
   ])("takes turns with the others: %s", async (_, secure) => {
     await lab({ maxMessageRate: 1_000_000, ...(secure && { tls: selfSigned() }) })
-    const polite = await Raw.open(`${live!.url}/polite`, { rejectUnauthorized: false })
+    const polite = await Raw.open(`${at.live.url}/polite`, { rejectUnauthorized: false })
     const flooder = await Flooder.open(secure)
     if (flooder.socket instanceof TLSSocket) flooder.socket.setMaxSendFragment(512)
     flooder.socket.write(Buffer.concat([pongs(16 * MIB), ask(1)]))
@@ -129,12 +120,12 @@ describe("who rests after a sip", () => {
     const asks = Array.from({ length: held }, (_, id) => ask(id, "Hold", { n: id }))
     const notes = Array.from({ length: noted }, (_, n) => ask(held + n, "Kept"))
     flooder.socket.write(Buffer.concat([...asks, ...notes]))
-    await until("it is not read", () => live!.gateway.stats().paused === 1)
-    const { framesIn } = live!.gateway.stats()
+    await until("it is not read", () => at.live.gateway.stats().paused === 1)
+    const { framesIn } = at.live.gateway.stats()
     for (let n = 0; n < 20; n++) await turn()
-    expect(live!.gateway.stats()).toMatchObject({ connections: 1, paused: 1, framesIn })
-    gate.stayOpen()
-    await until("all are answered", () => live!.gateway.stats().framesOut === held + noted)
+    expect(at.live.gateway.stats()).toMatchObject({ connections: 1, paused: 1, framesIn })
+    at.gate.stayOpen()
+    await until("all are answered", () => at.live.gateway.stats().framesOut === held + noted)
     flooder.socket.destroy()
   })
 })
@@ -142,13 +133,13 @@ describe("who rests after a sip", () => {
 describe("a batch", () => {
   it("counts as its messages against the rate; who has gone is slowed no more", async () => {
     await lab({ maxMessageRate: 1 })
-    const raw = await Raw.open(`${live!.url}/a`)
+    const raw = await Raw.open(`${at.live.url}/a`)
     raw.send([...Array.from({ length: 30 }, (_, id) => call(id, "Hold", { n: id })), call("bye", "HangUp", bye)])
-    await until("it is slowed", () => live!.gateway.stats().slowed === 1)
-    gate.stayOpen()
+    await until("it is slowed", () => at.live.gateway.stats().slowed === 1)
+    at.gate.stayOpen()
     expect(await raw.closed).toBe(bye.code)
-    await until("it is gone", () => live!.gateway.stats().connections === 0)
-    expect(live!.gateway.stats()).toMatchObject({ slowed: 0, framesIn: 1 })
+    await until("it is gone", () => at.live.gateway.stats().connections === 0)
+    expect(at.live.gateway.stats()).toMatchObject({ slowed: 0, framesIn: 1 })
   })
 })
 
@@ -167,7 +158,7 @@ describe("a message in fragments", () => {
           ...Array.from({ length: count - 2 }, () => frame(CONTINUATION, "", { fin: false })),
           frame(CONTINUATION, text)
         ])
-      const bare = await Bare.open(live!.gateway.port)
+      const bare = await Bare.open(at.live.gateway.port)
       await bare.write(upgrade("/agents/Lab/a"))
       await bare.until("101")
       await bare.write(inFragments(most))
@@ -186,7 +177,7 @@ describe("what comes in crumbs", () => {
 
   it("is a frame where they are few, and closed 1008 where they cost more than it holds", async () => {
     await lab({ maxFrameBytes: 1024 })
-    const bare = await Bare.open(live!.gateway.port)
+    const bare = await Bare.open(at.live.gateway.port)
     await bare.write(upgrade("/agents/Lab/a"))
     await bare.until("101")
     await bare.write(...crumbsOf(frame(TEXT, text), 20))
@@ -198,17 +189,17 @@ describe("what comes in crumbs", () => {
 
   it("is a body of a POST, and held against the bytes of all while it comes", async () => {
     await lab()
-    const bare = await Bare.open(live!.gateway.port)
+    const bare = await Bare.open(at.live.gateway.port)
     const half = text.length >> 1
     await bare.write(
       `POST /agents/Lab/a HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: ${text.length}\r\n\r\n`,
       ...crumbsOf(Buffer.from(text.slice(0, half)), 1)
     )
-    await until("half of it is held", () => live!.gateway.stats().heldBytes === half)
+    await until("half of it is held", () => at.live.gateway.stats().heldBytes === half)
     await bare.write(...crumbsOf(Buffer.from(text.slice(half)), 1))
     await bare.gone()
     expect(bare.heard).toEqual(["200 1: 0"])
-    await until("nothing is held", () => live!.gateway.stats().heldBytes === 0)
+    await until("nothing is held", () => at.live.gateway.stats().heldBytes === 0)
   })
 })
 
@@ -226,8 +217,8 @@ describe("what follows a close frame", () => {
     flooder.socket.write(first)
     await until("it hears so", () => flooder.heard[1]?.startsWith(`close ${code}`) === true)
     await flooder.pump(pongs(65_536))
-    await until("its place is free", () => live!.gateway.stats().connections === 0)
-    expect(live!.gateway.stats().closed).toEqual({ [code]: 1 })
+    await until("its place is free", () => at.live.gateway.stats().connections === 0)
+    expect(at.live.gateway.stats().closed).toEqual({ [code]: 1 })
   })
 
   it("is read for the client's own: one that was only fast is let go in peace", async () => {
@@ -237,9 +228,9 @@ describe("what follows a close frame", () => {
     flooder.socket.write(Buffer.concat([frame(BINARY, "x"), ...notes, pongs(MIB / 2), closing(1003)]))
     await once(flooder.socket, "end")
     expect(flooder.heard).toEqual(["101", "close 1003 text frames only"])
-    expect(gate.noted).toEqual([])
+    expect(at.gate.noted).toEqual([])
     flooder.socket.end()
-    await until("its place is free", () => live!.gateway.stats().connections === 0)
+    await until("its place is free", () => at.live.gateway.stats().connections === 0)
   })
 
   it("does not keep the socket of one that left with its window full", async () => {
@@ -247,7 +238,7 @@ describe("what follows a close frame", () => {
     const flooder = await Flooder.open()
     const asks = Array.from({ length: 80 }, (_, id) => ask(id, "Hold", { n: 1 }))
     flooder.socket.end(Buffer.concat([...asks, closing(1000), pongs(MIB / 4)]))
-    await until("its place is free", () => live!.gateway.stats().connections === 0)
-    expect(live!.gateway.stats().closed).toEqual({ 1000: 1 })
+    await until("its place is free", () => at.live.gateway.stats().connections === 0)
+    expect(at.live.gateway.stats().closed).toEqual({ 1000: 1 })
   })
 })

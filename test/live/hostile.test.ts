@@ -3,39 +3,30 @@
  */
 import { createConnection } from "node:net"
 import { Effect } from "effect"
-import { afterEach, describe, expect, it } from "vitest"
+import { describe, expect, it } from "vitest"
 import { Unauthorized } from "troupe/gateway"
-import { Gate, type LabOptions, type Live, open, until } from "./Lab.ts"
+import { type LabOptions, type Live, until } from "./Lab.ts"
 import { call, Raw } from "./Raw.ts"
+import { stage } from "./Stage.ts"
 import { pay, type Visit } from "./Visit.ts"
 
-let live: Live | undefined
-let gate: Gate
+const at = stage()
 
-const lab = async (options: LabOptions = {}): Promise<Live> => {
-  gate = new Gate()
-  return (live = await open(gate, options))
-}
-
-afterEach(async () => {
-  gate.stayOpen()
-  await live?.close()
-  live = undefined
-})
+const lab = (options: LabOptions = {}): Promise<Live> => at.open(options)
 
 const visit = (query: string, headers: Record<string, string> = {}): Promise<Visit> =>
-  pay(`${live!.url}/a?${query}`, { headers })
+  pay(`${at.live.url}/a?${query}`, { headers })
 
 const cut = async (raw: Raw): Promise<void> => {
-  const { away } = live!.gateway.stats()
+  const { away } = at.live.gateway.stats()
   raw.socket.terminate()
-  await until("its session is away", () => live!.gateway.stats().away === away + 1)
+  await until("its session is away", () => at.live.gateway.stats().away === away + 1)
 }
 
 /** The status that an upgrade is refused with; 101 when it is not. */
 const knock = async (query: string, headers: Record<string, string> = {}): Promise<number> => {
   try {
-    const raw = await Raw.open(`${live!.url}/a?${query}`, { headers })
+    const raw = await Raw.open(`${at.live.url}/a?${query}`, { headers })
     raw.socket.terminate()
     return 101
   } catch (error) {
@@ -50,7 +41,7 @@ describe("a session that its agent closes", () => {
     // a peer that never answers the close frame
     first.raw.socket.pause()
     first.raw.send(call(1, "HangUp", { code: 4403, reason: "out" }))
-    await until("the agent has answered, and closed it", () => live!.gateway.stats().framesOut === 2)
+    await until("the agent has answered, and closed it", () => at.live.gateway.stats().framesOut === 2)
     const second = await visit(`session=${first.hello.token}&after=0`)
     expect(second.hello.gap).toBe(true)
     expect(second.hello.token).not.toBe(first.hello.token)
@@ -86,7 +77,7 @@ describe("a token", () => {
     await lab({
       authenticate: ({ token }) => (token === undefined ? Effect.succeed({ id: "ann" }) : Effect.die("no jwt"))
     })
-    const raw = await Raw.open(`${live!.url}/a`)
+    const raw = await Raw.open(`${at.live.url}/a`)
     raw.send(String.raw`{"jsonrpc":"2.0","id":1,"method":"$/auth","params":{"token":"\ud800"}}`)
     expect((await raw.answer(1)).error).toMatchObject({ code: -32603 })
     raw.socket.terminate()
@@ -96,7 +87,7 @@ describe("a token", () => {
 describe("a POST", () => {
   it("has its socket for itself: an upgrade behind it cuts both", async () => {
     await lab()
-    const { port } = live!.gateway
+    const { port } = at.live.gateway
     const socket = createConnection(port, "127.0.0.1")
     const body = JSON.stringify(call(1, "Hold", { n: 1 }))
     socket.write(
@@ -107,9 +98,9 @@ describe("a POST", () => {
     socket.on("error", () => {})
     socket.resume()
     await until("it is cut", () => socket.destroyed)
-    await until("its place is free", () => live!.gateway.stats().posts === 0)
-    expect(live!.gateway.stats()).toMatchObject({ connections: 0, heldBytes: 0, closed: {} })
-    expect(gate.interrupted).toEqual(gate.held)
+    await until("its place is free", () => at.live.gateway.stats().posts === 0)
+    expect(at.live.gateway.stats()).toMatchObject({ connections: 0, heldBytes: 0, closed: {} })
+    expect(at.gate.interrupted).toEqual(at.gate.held)
   })
 })
 
@@ -127,10 +118,10 @@ describe("repeats of a request", () => {
     raw.send(keyed("last", 299))
     raw.send(keyed("first", 0))
     for (const id of ["last", "first"]) expect((await raw.answer(id)).result).toBe(value)
-    const { keptBytes } = live!.gateway.stats()
+    const { keptBytes } = at.live.gateway.stats()
     expect(keptBytes).toBeGreaterThan(300 * 2 * 128)
     raw.socket.close(1000)
-    await until("nothing is kept", () => live!.gateway.stats().keptBytes === 0)
+    await until("nothing is kept", () => at.live.gateway.stats().keptBytes === 0)
   })
 
   it("count against the window of their session, on however many sockets they came", async () => {
@@ -139,15 +130,15 @@ describe("repeats of a request", () => {
     const first = await visit("session=new")
     first.raw.send(keyed(1))
     for (let id = 2; id <= 4; id++) first.raw.send(keyed(id))
-    await until("all are begun", () => live!.gateway.stats().paused === 1)
+    await until("all are begun", () => at.live.gateway.stats().paused === 1)
     const second = await visit(`session=${first.hello.token}&after=0`)
     expect(await first.raw.closed).toBe(4001)
-    await until("one is left", () => live!.gateway.stats().connections === 1)
-    const { framesIn } = live!.gateway.stats()
+    await until("one is left", () => at.live.gateway.stats().connections === 1)
+    const { framesIn } = at.live.gateway.stats()
     second.raw.send(keyed(5))
-    await until("it is read", () => live!.gateway.stats().framesIn === framesIn + 1)
-    expect(live!.gateway.stats().paused).toBe(1)
-    gate.open()
+    await until("it is read", () => at.live.gateway.stats().framesIn === framesIn + 1)
+    expect(at.live.gateway.stats().paused).toBe(1)
+    at.gate.open()
     for (const id of [1, 2, 3, 4, 5]) expect((await second.raw.answer(id)).result).toBe(1)
     second.raw.socket.terminate()
   })

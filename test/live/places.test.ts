@@ -7,33 +7,24 @@ import { connect as netConnect } from "node:net"
 import { setImmediate as turn } from "node:timers/promises"
 import { Actor, ActorSystem, Agent } from "troupe"
 import { Gateway, type Principal, Unauthorized } from "troupe/gateway"
-import { afterEach, describe, expect, it } from "vitest"
+import { describe, expect, it } from "vitest"
 import { Bare } from "./Bare.ts"
 import { type Headers, upgrade } from "./Frames.ts"
-import { Gate, type LabOptions, type Live, open, until } from "./Lab.ts"
+import { type LabOptions, type Live, until } from "./Lab.ts"
 import { call, Raw } from "./Raw.ts"
+import { stage } from "./Stage.ts"
 import { pay, type Visit } from "./Visit.ts"
 
-let live: Live | undefined
-let gate: Gate
+const at = stage()
 
-const lab = async (options: LabOptions = {}): Promise<Live> => {
-  gate = new Gate()
-  return (live = await open(gate, options))
-}
+const lab = (options: LabOptions = {}): Promise<Live> => at.open(options)
 
-afterEach(async () => {
-  gate.stayOpen()
-  await live?.close()
-  live = undefined
-})
-
-const stats = () => live!.gateway.stats()
+const stats = () => at.live.gateway.stats()
 const bearer = (token: string) => ({ authorization: `Bearer ${token}` })
-const client = (key: string, options = {}): Promise<Raw> => Raw.open(`${live!.url}/${key}`, options)
-const begin = (options = {}): Promise<Visit> => pay(`${live!.url}/a?session=new`, options)
+const client = (key: string, options = {}): Promise<Raw> => Raw.open(`${at.live.url}/${key}`, options)
+const begin = (options = {}): Promise<Visit> => pay(`${at.live.url}/a?session=new`, options)
 const back = ({ hello }: Visit, options = {}): Promise<Visit> =>
-  pay(`${live!.url}/a?session=${hello.token}&after=0`, options)
+  pay(`${at.live.url}/a?session=${hello.token}&after=0`, options)
 
 /** Cuts the socket, and waits until its session is away. */
 const cut = async ({ raw }: Visit): Promise<void> => {
@@ -42,7 +33,7 @@ const cut = async ({ raw }: Visit): Promise<void> => {
 }
 
 const post = (path: string, message: unknown): Promise<Response> =>
-  fetch(`${live!.url.replace("ws", "http")}/${path}`, {
+  fetch(`${at.live.url.replace("ws", "http")}/${path}`, {
     method: "POST",
     headers: { "content-type": "application/json" },
     body: JSON.stringify(message)
@@ -54,7 +45,7 @@ const there = "127.0.0.9"
 describe("the door asks", () => {
   /** What an upgrade is answered with. */
   const knock = async (from: string, path: string, headers: Headers = {}): Promise<string | undefined> => {
-    const bare = await Bare.open(live!.gateway.port, from)
+    const bare = await Bare.open(at.live.gateway.port, from)
     await bare.write(upgrade(path, headers))
     await bare.gone()
     return bare.heard[0]
@@ -203,7 +194,7 @@ describe("sockets that have asked for nothing", () => {
     await lab({ maxConnectionsPerAddress: 1, trustProxy: 1 })
     let cuts = 0
     const sockets = Array.from({ length: 70 }, () => {
-      const socket = netConnect(live!.gateway.port, here)
+      const socket = netConnect(at.live.gateway.port, here)
       socket.on("error", () => {}).on("close", () => cuts++)
       return socket
     })
@@ -217,7 +208,6 @@ describe("sockets that have asked for nothing", () => {
 
 describe("maxAgents", () => {
   it("are those of all types together", async () => {
-    gate = new Gate()
     const kinds = ["One", "Two"].map((type) =>
       Agent.make(type, { state: Schema.Struct({}), clients: [Rpc.make("Hi", { success: Schema.String })] }).behavior({
         initial: {},

@@ -1,38 +1,29 @@
 /**
  * What is kept for one session of an agent is apart from what is kept for another, and what is lost is said and counted.
  */
-import { afterEach, describe, expect, it } from "vitest"
-import { Gate, type LabOptions, type Live, open, until } from "./Lab.ts"
+import { describe, expect, it } from "vitest"
+import { type LabOptions, type Live, until } from "./Lab.ts"
 import { call, notice } from "./Raw.ts"
+import { stage } from "./Stage.ts"
 import { flat, pay, seqs, texts, type Visit } from "./Visit.ts"
 
-let live: Live | undefined
-let gate: Gate
+const at = stage()
 
-const lab = async (options: LabOptions = {}): Promise<void> => {
-  gate = new Gate()
-  live = await open(gate, options)
-}
+const lab = (options: LabOptions = {}): Promise<Live> => at.open(options)
 
-afterEach(async () => {
-  gate.stayOpen()
-  await live?.close()
-  live = undefined
-})
-
-const begin = (): Promise<Visit> => pay(`${live!.url}/a?session=new`)
+const begin = (): Promise<Visit> => pay(`${at.live.url}/a?session=new`)
 
 /** Comes back to what it has seen `after`, and waits for all that is behind. */
 const back = async ({ hello, cursor }: Visit, after = cursor()): Promise<Visit> => {
-  const again = await pay(`${live!.url}/a?session=${hello.token}&after=${after}`)
+  const again = await pay(`${at.live.url}/a?session=${hello.token}&after=${after}`)
   await until("all that it missed has come", () => again.raw.frames.length > again.hello.behind)
   return again
 }
 
 const cut = async ({ raw }: Visit): Promise<void> => {
-  const { away } = live!.gateway.stats()
+  const { away } = at.live.gateway.stats()
   raw.socket.terminate()
-  await until("its session is away", () => live!.gateway.stats().away === away + 1)
+  await until("its session is away", () => at.live.gateway.stats().away === away + 1)
 }
 
 /** Two in a room, who both have heard a broadcast; the first is away, and has missed two more. */
@@ -69,7 +60,7 @@ describe("what one session asks for", () => {
     const again = await back(quiet)
     expect(again.hello).toMatchObject({ token: quiet.hello.token, gap: false, behind: 2 })
     expect(texts(again.raw)).toEqual(["xx", "xx"])
-    expect(live!.gateway.stats().gaps).toEqual({ missed: 0, fresh: 0 })
+    expect(at.live.gateway.stats().gaps).toEqual({ missed: 0, fresh: 0 })
     leave(busy, again)
   })
 
@@ -86,7 +77,7 @@ describe("what one session asks for", () => {
     expect(seqs(again.raw)).toEqual([...seqs(again.raw)].toSorted((a, b) => a - b))
     const other = await back(quiet)
     expect(other.hello).toMatchObject({ gap: false, behind: 2 })
-    expect(live!.gateway.stats().gaps).toEqual({ missed: 1, fresh: 0 })
+    expect(at.live.gateway.stats().gaps).toEqual({ missed: 1, fresh: 0 })
     leave(again, other)
   })
 
@@ -94,9 +85,9 @@ describe("what one session asks for", () => {
     await lab({ maxReplay: 4 })
     const [one, other] = [await begin(), await begin()]
     one.raw.send(call(1, "Hold", { n: 7 }))
-    await until("the handler waits", () => gate.held.length === 1)
+    await until("the handler waits", () => at.gate.held.length === 1)
     await cut(one)
-    gate.stayOpen()
+    at.gate.stayOpen()
     for (const n of [1, 2]) other.raw.send(call(n, "Flood", { frames: 10, bytes: n }))
     await other.raw.answer(2)
     const again = await back(one)
@@ -126,7 +117,7 @@ describe("a broadcast that left a session out", () => {
 
 describe("what goes before its time", () => {
   const metrics = async (): Promise<string> => {
-    const url = live!.gateway.url.replace("ws:", "http:")
+    const url = at.live.gateway.url.replace("ws:", "http:")
     return (await fetch(`${url}/metrics`)).text()
   }
 
@@ -139,13 +130,13 @@ describe("what goes before its time", () => {
     const one = await begin()
     one.raw.send(call("all", "Flood", { frames: 10, bytes: 13 }))
     await one.raw.answer("all")
-    expect(live!.gateway.stats().evicted).toEqual({ count: 0, bytes: 0, budget: 0, [by]: evicted })
+    expect(at.live.gateway.stats().evicted).toEqual({ count: 0, bytes: 0, budget: 0, [by]: evicted })
     expect(await metrics()).toMatch(
       new RegExp(`^troupe_gateway_evicted_frames_total\\{[^}]*by="${by}"\\} ${evicted}$`, "m")
     )
     one.raw.socket.close(1000)
-    await until("nothing is kept", () => live!.gateway.stats().keptBytes === 0)
-    expect(live!.gateway.stats().evicted).toEqual({ count: 0, bytes: 0, budget: 0, [by]: evicted })
+    await until("nothing is kept", () => at.live.gateway.stats().keptBytes === 0)
+    expect(at.live.gateway.stats().evicted).toEqual({ count: 0, bytes: 0, budget: 0, [by]: evicted })
   })
 
   it("is counted: by the bytes that all sessions may keep", async () => {
@@ -155,7 +146,7 @@ describe("what goes before its time", () => {
       one.raw.send(call(n, "Deep", { value: "x".repeat(2000) }))
       await one.raw.answer(n)
     }
-    const { evicted, keptBytes } = live!.gateway.stats()
+    const { evicted, keptBytes } = at.live.gateway.stats()
     expect(evicted).toEqual({ count: 0, bytes: 0, budget: 13 })
     expect(keptBytes).toBeLessThanOrEqual(65_536 / 4)
     leave(one)
@@ -166,8 +157,8 @@ describe("what goes before its time", () => {
     const one = await begin()
     one.raw.send(call(1, "Flood", { frames: 10, bytes: 100 }))
     await one.raw.answer(1)
-    await until("nothing is kept", () => live!.gateway.stats().keptBytes === 0)
-    expect(live!.gateway.stats().evicted).toEqual({ count: 0, bytes: 0, budget: 0 })
+    await until("nothing is kept", () => at.live.gateway.stats().keptBytes === 0)
+    expect(at.live.gateway.stats().evicted).toEqual({ count: 0, bytes: 0, budget: 0 })
     leave(one)
   })
 
@@ -180,13 +171,13 @@ describe("what goes before its time", () => {
     busy.raw.send(call(2, "Flood", { frames: 9, bytes: 1 }))
     await busy.raw.answer(2)
     const again = await back(one)
-    expect(live!.gateway.stats().gaps).toEqual({ missed: 1, fresh: 0 })
+    expect(at.live.gateway.stats().gaps).toEqual({ missed: 1, fresh: 0 })
     await cut(again)
     const whole = await back(again)
     expect(whole.hello.gap).toBe(false)
-    const stranger = await pay(`${live!.url}/a?session=${"x".repeat(43)}&after=3`)
+    const stranger = await pay(`${at.live.url}/a?session=${"x".repeat(43)}&after=3`)
     expect(stranger.hello.gap).toBe(true)
-    expect(live!.gateway.stats().gaps).toEqual({ missed: 1, fresh: 1 })
+    expect(at.live.gateway.stats().gaps).toEqual({ missed: 1, fresh: 1 })
     const text = await metrics()
     expect(text).toMatch(/^troupe_gateway_gaps_total\{[^}]*kind="missed"\} 1$/m)
     expect(text).toMatch(/^troupe_gateway_gaps_total\{[^}]*kind="fresh"\} 1$/m)

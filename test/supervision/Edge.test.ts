@@ -4,19 +4,8 @@ import { Rpc } from "effect/rpc"
 import { TestClock } from "effect/testing"
 import { Actor, type ActorRef, ActorSystem, Agent } from "troupe"
 import { TestSystem, waitUntil } from "troupe/testkit"
-import type { Client } from "../../src/actor/Client.ts"
 import * as Edge from "../../src/supervision/Edge.ts"
-import { type Me, type P, scripted, send } from "../actor/Scripted.ts"
-
-const client: Client = {
-  id: "c",
-  principal: undefined,
-  session: undefined,
-  away: false,
-  sendNow: () => true,
-  sendShared: () => true,
-  close: () => {}
-}
+import { client, type Me, type P, scripted, send } from "../actor/Scripted.ts"
 
 type Script = (self: Me, other: ActorRef<P>) => unknown
 
