@@ -40,9 +40,6 @@ export class Room {
   readonly #ofAll: Sum
   readonly #max: number
   readonly #holders = new Set<Holder>()
-  #round: Iterator<Holder, undefined> = new Set<Holder>().values()
-  /** The last that let go. */
-  #holder: Holder | undefined = undefined
 
   constructor(budget: Budget, ofAll: Sum, max: number) {
     this.#budget = budget
@@ -56,7 +53,6 @@ export class Room {
 
   leave(holder: Holder): void {
     this.#holders.delete(holder)
-    if (this.#holder === holder) this.#holder = undefined
   }
 
   /** So many bytes more are kept, or fewer. */
@@ -76,29 +72,19 @@ export class Room {
    */
   fit(adder: Holder): void {
     while (this.full && adder.keptBytes >= this.#even && adder.shed()) continue
-    for (let looks = 0; this.full && looks < 2 * this.#holders.size;) {
-      const holder = (this.#holder ??= this.#next())
+    let looks = 0
+    for (const holder of this.#holders) {
       // once round who keeps more than an even part, then whoever keeps something
-      const even = looks < this.#holders.size ? this.#even : 0
-      if (holder !== undefined && holder.keptBytes >= even && holder.shed()) {
-        looks = 0
-        continue
-      }
-      looks++
-      this.#holder = undefined
+      while (this.full && holder.keptBytes >= (looks < this.#holders.size ? this.#even : 0) && holder.shed()) looks = 0
+      if (!this.full || ++looks > 2 * this.#holders.size) return
+      this.#holders.delete(holder)
+      this.#holders.add(holder)
     }
   }
 
   /** Of what is kept, what falls to each who keeps something. */
   get #even(): number {
     return this.bytes / this.#holders.size
-  }
-
-  #next(): Holder | undefined {
-    const next = this.#round.next().value
-    if (next !== undefined) return next
-    this.#round = this.#holders.values()
-    return this.#round.next().value
   }
 }
 

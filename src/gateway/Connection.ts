@@ -131,6 +131,8 @@ const onClose = function (this: WebSocket, code: number, reason: Buffer): void {
 export class Connection implements OutboxOwner, Slowed, Mortal {
   /** Pings not answered since the last pong. */
   missed = 0
+  /** Of the heartbeat: in which it was last looked at. */
+  round = 0
   /**
    * The system clock's time when it began nothing more or, later, something began to wait for that, with nothing finished
    * since; undefined when it goes on.

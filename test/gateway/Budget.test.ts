@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, it } from "vitest"
 import { Budget, type Holder, type Room } from "../../src/gateway/Budget.ts"
+import { reachable } from "./Reachable.ts"
 
 const budgets: Array<Budget> = []
 const made = (max: number): Budget => {
@@ -77,6 +78,20 @@ describe("Budget", () => {
 })
 
 describe("a Room that is full", () => {
+  it("keeps nobody who has left", async () => {
+    const { frames } = made(1000)
+    const stays = new Pieces(frames, 1000)
+    const left = await reachable(() => {
+      const come = Array.from({ length: 1000 }, () => new Pieces(frames))
+      for (const each of come) each.add(1)
+      // lets nothing go: the others are asked
+      stays.add(100)
+      for (const each of come) frames.leave(each)
+      return come
+    })
+    expect([left, stays.keptBytes]).toEqual([0, 1000])
+  })
+
   it("takes from who keeps more than an even part, whoever came last", () => {
     const { keys } = made(4000)
     const all = Array.from({ length: 10 }, () => new Pieces(keys))

@@ -2,12 +2,14 @@ import { describe, expect, it } from "vitest"
 import type { Connection } from "../../src/gateway/Connection.ts"
 import { Heartbeat, stretch, type Watched } from "../../src/gateway/Heartbeat.ts"
 import type { TimerNode } from "../../src/kernel/Timers.ts"
+import { reachable } from "./Reachable.ts"
 
 /** A heartbeat whose timer the test fires, and connections that count how often they are looked at. */
 const watch = (connections: number, random: number) => {
   const beats = Array.from({ length: connections }, () => 0)
   const stalledBefore = new Set<number>()
   const all = beats.map((_, i) => ({
+    round: 0,
     beat: (before: number) => {
       beats[i]!++
       stalledBefore.add(before)
@@ -39,7 +41,7 @@ const watch = (connections: number, random: number) => {
       node?.expired()
     }
   }
-  return { heartbeat, beats, stalledBefore, expired, armed, tick, now: () => now, stopped: () => node === undefined }
+  return { heartbeat, connections: watched.connections, beats, stalledBefore, expired, armed, tick, now: () => now, stopped: () => node === undefined }
 }
 
 describe("Heartbeat", () => {
@@ -49,6 +51,34 @@ describe("Heartbeat", () => {
     expect(beats.every((count) => count === 1)).toBe(true)
     tick(50)
     expect(beats.every((count) => count === 3)).toBe(true)
+  })
+
+  it("looks at who came in a round from the next on, once a round", () => {
+    const { beats, connections, tick } = watch(100, 0.5)
+    const late = [...connections].slice(40)
+    for (const each of late) connections.delete(each)
+    tick(10)
+    for (const each of late) connections.add(each)
+    tick(15)
+    const [early, joined] = [beats.slice(0, 40), beats.slice(40)]
+    expect([early, joined].map((some) => some.every((count) => count <= 1))).toEqual([true, true])
+    tick(25)
+    expect(early.concat(joined).every((_, i) => beats[i]! >= 1 && beats[i]! <= 2)).toBe(true)
+    const before = [...beats]
+    tick(25)
+    expect(beats.map((count, i) => count - before[i]!)).toEqual(beats.map(() => 1))
+  })
+
+  it("keeps nobody who has gone in the round", async () => {
+    const { connections, tick } = watch(1, 0.5)
+    tick(1)
+    const left = await reachable(() => {
+      const come = Array.from({ length: 1000 }, () => ({ round: 0, beat: () => {} }) as unknown as Connection)
+      for (const each of come) connections.add(each)
+      for (const each of come) connections.delete(each)
+      return come
+    })
+    expect([left, connections.size]).toEqual([0, 1])
   })
 
   it("holds the loop for a slice at a time", () => {

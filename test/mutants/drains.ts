@@ -211,6 +211,19 @@ export const drains: ReadonlyArray<Fault> = [
     edits: [["gateway/Heartbeat.ts", "0.8 + 0.4 * random", "1 + 0 * random"]]
   },
   {
+    id: "heartbeat-twice",
+    law: "no connection is looked at twice in a round",
+    edits: [["gateway/Heartbeat.ts", "connection.round === this.#round || ", ""]]
+  },
+  {
+    id: "heartbeat-keeps-the-gone",
+    law: "a connection that is gone leaves nothing",
+    edits: [
+      ["gateway/Heartbeat.ts", "  #round = 0\n", "  #round = 0\n  #kept: unknown\n"],
+      ["gateway/Heartbeat.ts", "    this.#round++\n", "    this.#round++\n    this.#kept = connections.values()\n"]
+    ]
+  },
+  {
     id: "heartbeat-skips",
     law: "each connection is looked at once a round",
     edits: [["gateway/Heartbeat.ts", "Math.ceil(connections.size / slices)", "Math.floor(connections.size / slices)"]]

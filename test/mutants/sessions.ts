@@ -221,8 +221,8 @@ export const sessions: ReadonlyArray<Fault> = [
     "session-shed-from-anybody",
     "one that keeps much takes nobody's little",
     "Budget.ts",
-    "holder.keptBytes >= even && ",
-    "even >= 0 && "
+    "holder.keptBytes >= (looks < this.#holders.size ? this.#even : 0) && ",
+    ""
   ),
   one(
     "session-outcome-held",

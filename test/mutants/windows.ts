@@ -179,15 +179,15 @@ export const windows: ReadonlyArray<Fault> = [
     "room-first-comer-pays",
     "who keeps most may let nothing go: then others do",
     "gateway/Budget.ts",
-    "const even = looks < this.#holders.size ? this.#even : 0",
-    "const even = this.#even"
+    "(looks < this.#holders.size ? this.#even : 0)",
+    "this.#even"
   ),
   one(
     "room-of-the-gone",
     "who has left keeps nothing that could be let go",
     "gateway/Budget.ts",
-    "    if (this.#holder === holder) this.#holder = undefined\n",
-    ""
+    "  leave(holder: Holder): void {\n    this.#holders.delete(holder)\n",
+    "  leave(_: Holder): void {\n"
   ),
   one(
     "room-frames-unfitted",
