@@ -41,7 +41,17 @@ const watch = (connections: number, random: number) => {
       node?.expired()
     }
   }
-  return { heartbeat, connections: watched.connections, beats, stalledBefore, expired, armed, tick, now: () => now, stopped: () => node === undefined }
+  return {
+    heartbeat,
+    connections: watched.connections,
+    beats,
+    stalledBefore,
+    expired,
+    armed,
+    tick,
+    now: () => now,
+    stopped: () => node === undefined
+  }
 }
 
 describe("Heartbeat", () => {
