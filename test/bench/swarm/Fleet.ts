@@ -64,7 +64,7 @@ export class Ship {
     })
   }
 
-  tell(order: Order): void {
+  #tell(order: Order): void {
     this.#child.send(order)
   }
 

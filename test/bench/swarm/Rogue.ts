@@ -6,7 +6,8 @@
  *   flooder       2,000 messages a second and more                    reconnector   comes, and goes at once
  *   lurker        connects and never shakes hands, or a letter at a time
  *
- * Bounded: a fixed number of them, each with one socket at a time. What each kind got is counted in words.
+ * Bounded: a fixed number of them, each with one socket at a time. What each kind got is counted in words. They are strangers
+ * to each other: each comes at a time of its own within ten seconds, for those that came together would stall in step for ever.
  */
 import { connect, type Socket } from "node:net"
 import { setTimeout as sleep } from "node:timers/promises"
@@ -26,6 +27,8 @@ const floodFrames = 200
 const floodMillis = 100
 /** Of what it says in a room. */
 const floodText = "spam ".repeat(200)
+/** Within this time all have come; those told by name do so at once. */
+const comeMillis = 10_000
 /** How long one waits for the host to do something about it. */
 const patienceMillis = 5000
 
@@ -51,10 +54,11 @@ export class Rogues {
     this.#options = options
   }
 
-  start(): void {
+  /** Until all have come. */
+  async start(): Promise<void> {
     const { clients, only, run } = this.#options
     if (only !== undefined) {
-      this.#running = only.map(([kind, path, millis], i) => this.#loop(kind, i, path, millis))
+      this.#running = only.map(([kind, path, millis], i) => this.#loop(kind, i, path, 0, millis))
       return
     }
     const hall = (i: number): string => `Room/${run}-hall-${i % halls}`
@@ -65,8 +69,9 @@ export class Rogues {
       for (let i = 0; i < n; i++) kinds.push(kind)
     }
     this.#running = kinds.map((kind, i) =>
-      this.#loop(kind, i, kind === "flooder" && i % 2 === 0 ? `Echo/${this.#key(i)}` : hall(i))
+      this.#loop(kind, i, kind === "flooder" && i % 2 === 0 ? `Echo/${this.#key(i)}` : hall(i), comeMillis)
     )
+    await this.#pause(comeMillis)
   }
 
   async stop(): Promise<void> {
@@ -85,8 +90,8 @@ export class Rogues {
     got[what] = (got[what] ?? 0) + 1
   }
 
-  async #loop(kind: Kind, i: number, path: string, millis = floodMillis): Promise<void> {
-    await this.#pause(Math.random() * 1000)
+  async #loop(kind: Kind, i: number, path: string, within: number, millis = floodMillis): Promise<void> {
+    await this.#pause(Math.random() * within)
     for (let n = 0; !this.#stopped; n++) {
       this.#note(kind, "times")
       await this[kind](i, n, path, millis)

@@ -162,7 +162,9 @@ export const swarm = async (options: SwarmOptions): Promise<Outcome> => {
       const rogues = rampage === undefined ? undefined : new Ship()
       if (rogues !== undefined) {
         ships.push(rogues)
-        rogues.tell({ _tag: "Rampage", clients: Math.max(7, Math.round(agents * rogueShare)), ...rampage!, ...place })
+        const clients = Math.max(7, Math.round(agents * rogueShare))
+        progress(`${of}the rogues come`)
+        await rogues.order({ _tag: "Rampage", clients, ...rampage!, ...place }, "Rampaging", patienceMillis)
       }
       const shown = parts.map(() => ({ answered: 0, connected: 0 }))
       const peaks = new Peaks(host)

@@ -2,7 +2,7 @@
  * A process of the swarm's: well-behaved clients, or rogues. Started by `Fleet.ts`, which tells it what to do.
  *
  *   Open -> Opened ... Opened -> Load -> Progress ... Loaded (the report) -> Last | Leave -> Closed
- *   Rampage -> Stop -> Stopped (what they got)
+ *   Rampage -> Rampaging (all have come) -> Stop -> Stopped (what they got)
  */
 import { setPriority } from "node:os"
 import { monitorEventLoopDelay } from "node:perf_hooks"
@@ -46,6 +46,7 @@ export type Report =
   | { readonly _tag: "Opened"; readonly clients: number; readonly all: boolean }
   | { readonly _tag: "Progress"; readonly answered: number; readonly connected: number }
   | Loaded
+  | { readonly _tag: "Rampaging" }
   | { readonly _tag: "Closed"; readonly codes: Readonly<Record<number, number>> }
   | { readonly _tag: "Stopped"; readonly got: Got }
 
@@ -140,7 +141,8 @@ const obey = async (order: Order): Promise<void> => {
       // on few cores: the work of being bad is not the host's, nor the others'
       setPriority(10)
       rogues = new Rogues({ url, run, clients, only, localAddress: address(network, 2 + addresses) })
-      return rogues.start()
+      await rogues.start()
+      return send({ _tag: "Rampaging" })
     }
     case "Stop":
       await rogues!.stop()
