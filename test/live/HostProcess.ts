@@ -1,13 +1,19 @@
 /**
  * The demo host as a child process on a free port, for live tests and the swarm.
  *
- * Starts `examples/host.ts` on the Node that runs this, waits for its line with the URL, reads its `/healthz`, ends it by its
- * id. Used only where real sockets are the point.
+ * Starts `examples/host.ts` on the Node that runs this, with the flags of `npm start`, waits for its line with the URL, reads
+ * its `/healthz`, ends it by its id. Used only where real sockets are the point.
  */
 import { type ChildProcess, spawn } from "node:child_process"
+import { readFileSync } from "node:fs"
 import { fileURLToPath } from "node:url"
 
 const root = fileURLToPath(new URL("../..", import.meta.url))
+const { scripts } = JSON.parse(readFileSync(`${root}package.json`, "utf8")) as {
+  readonly scripts: { readonly start: string }
+}
+/** Of Node, in `npm start`. */
+const flags = scripts.start.match(/--\S+/g) ?? []
 
 export interface Health {
   readonly status: string
@@ -94,7 +100,7 @@ export class HostProcess {
 export const start = (environment: Record<string, string> = {}, measured = false): Promise<HostProcess> =>
   new Promise((resolve, reject) => {
     const measuring = measured ? ["--expose-gc", "--import", `${root}test/bench/swarm/Measured.ts`] : []
-    const args = ["--no-warnings", "--min-semi-space-size=16", ...measuring, `${root}examples/host.ts`]
+    const args = ["--no-warnings", ...flags, ...measuring, `${root}examples/host.ts`]
     const child = spawn(process.execPath, args, {
       cwd: root,
       env: { ...process.env, PORT: "0", HOST: "127.0.0.1", NO_COLOR: "1", ...environment },
