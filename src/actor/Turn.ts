@@ -138,18 +138,21 @@ const flush = (cell: Cell): void => {
 
 /** No mail: idle in `idleAfter`, unless mail comes. */
 const touch = (cell: Cell): void => {
-  const extra = cell.record()
-  extra.idle ??= new Deadline(() => {
+  const { runtime, plan } = cell.program
+  runtime.timers.arm((cell.record().idle ??= rests(cell)), plan.idleMillis)
+}
+
+const rests = (cell: Cell): Deadline =>
+  new Deadline(() => {
     if (cell.mailbox !== undefined || (cell.status & (BUSY | HELD)) !== 0) return
     if (!cell.change(Lifecycle.REST, "no mail")) return
+    const extra = cell.record()
     // what its handlers' fibers ran in, half a kilobyte, is made anew when one has to
     extra.handling = undefined
     const message = extra.idleMessage
     const ticket: Ticket = { incarnation: extra.incarnation, timer: undefined, piped: false, valid: true }
     if (message !== undefined) cell.deliver(message[0] + RESERVED, message[1], ticket)
   })
-  cell.program.runtime.timers.arm(extra.idle, cell.program.plan.idleMillis)
-}
 
 /** Mail from a reserved slot. False ends the turn. */
 const signal = (cell: Cell, tag: number, payload: unknown, origin: unknown): boolean => {

@@ -15,7 +15,7 @@
 import { Effect, type Exit } from "effect"
 import { checkClose, type Client, type Disconnected, type Encoded, type Principal } from "../actor/Client.ts"
 import { MailboxFull } from "../kernel/Errors.ts"
-import type { Line, Request } from "../supervision/Edge.ts"
+import type { Line } from "../supervision/Edge.ts"
 import type { Pass } from "./Admission.ts"
 import * as Answer from "./Answer.ts"
 import { GOING_AWAY } from "./CloseCode.ts"
@@ -24,6 +24,7 @@ import type { Connection, House, Pending } from "./Connection.ts"
 import * as Dialect from "./Dialect.ts"
 import * as JsonRpc from "./JsonRpc.ts"
 import { StreamReply, unfitOf } from "./StreamReply.ts"
+import { UnderWay } from "./UnderWay.ts"
 
 let ids = 0
 
@@ -39,7 +40,7 @@ export class Conversation implements Client {
   /** How it is written down. */
   readonly dialect: Dialect.Dialect
   #line: Line | undefined = undefined
-  readonly #requests = new Map<JsonRpc.Id, Request>()
+  readonly #requests = new UnderWay()
   /** Streams that wait until the socket has taken what was sent. */
   #thirsty: Array<() => void> | undefined = undefined
 
@@ -96,7 +97,7 @@ export class Conversation implements Client {
 
   /** No more will be said. */
   protected over(why: Disconnected): void {
-    for (const request of this.#requests.values()) request.cancel()
+    for (const request of this.#requests.all()) request.cancel()
     this.#requests.clear()
     this.flow()
     this.#line?.disconnect(why)
@@ -128,7 +129,8 @@ export class Conversation implements Client {
         : this.answer(call, pending, this.dialect.errorOf(failure))
     }
     if (id === undefined) this.#notify(position, params.value, pending)
-    else if (this.#requests.has(id)) this.refuse(call, JsonRpc.invalidRequest("an id that is in use"), pending)
+    else if (this.#requests.get(id) !== undefined)
+      this.refuse(call, JsonRpc.invalidRequest("an id that is in use"), pending)
     else if (call.discard === true) this.#discard(id, position, params.value, call, pending)
     else if (this.codec.protocol.streams[position]) this.#stream(id, position, params.value, call, pending)
     else this.#request(id, position, params.value, call, pending)
@@ -197,7 +199,7 @@ export class Conversation implements Client {
 
   /** Ends the streams that have not ended by themselves. */
   endStreams(): void {
-    for (const request of this.#requests.values()) if (request instanceof StreamReply) request.stop(this.line.address)
+    for (const request of this.#requests.all()) if (request instanceof StreamReply) request.stop(this.line.address)
   }
 
   /** The agent did not take it. One whose life has ended takes nothing any more: the client may connect to its next. */
@@ -211,7 +213,7 @@ export class Conversation implements Client {
   /** The connection is not read any more: acknowledgements will not be heard. */
   unheard(): void {
     if (!this.dialect.acknowledges) return
-    for (const request of this.#requests.values()) if (request instanceof StreamReply) request.unheard()
+    for (const request of this.#requests.all()) if (request instanceof StreamReply) request.unheard()
   }
 
   #control(call: JsonRpc.Call, pending: Pending): void {
@@ -236,7 +238,7 @@ export class Conversation implements Client {
     const control = this.dialect.control(call)
     if (JsonRpc.isFailure(control)) return false
     const about = control.cancels ?? control.acknowledges
-    return about === undefined ? control.answer !== undefined && this.flowing : this.#requests.has(about)
+    return about === undefined ? control.answer !== undefined && this.flowing : this.#requests.get(about) !== undefined
   }
 
   /** How a request ended, as a member of its answer. */

@@ -15,13 +15,13 @@ class Wire extends Duplex {
 
   override _write(chunk: Buffer, _: string, done: () => void): void {
     this.chunks.push(chunk)
-    this.writes.push(1)
+    if (chunk.length > 0) this.writes.push(1)
     this.#done.push(done)
   }
 
   override _writev(chunks: ReadonlyArray<{ readonly chunk: Buffer }>, done: () => void): void {
     this.chunks.push(...chunks.map(({ chunk }) => chunk))
-    this.writes.push(chunks.length)
+    this.writes.push(chunks.filter(({ chunk }) => chunk.length > 0).length)
     this.#done.push(done)
   }
 
@@ -29,8 +29,10 @@ class Wire extends Duplex {
 
   /** The peer takes all that was written so far. */
   async accept(): Promise<void> {
-    for (const done of this.#done.splice(0)) done()
-    await new Promise((resolve) => setImmediate(resolve))
+    while (this.#done.length > 0) {
+      for (const done of this.#done.splice(0)) done()
+      await new Promise((resolve) => setImmediate(resolve))
+    }
   }
 
   /** The text frames on it, as `ws` reads them. */

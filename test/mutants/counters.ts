@@ -31,9 +31,17 @@ export const counters: ReadonlyArray<Fault> = [
     "count-frames-unsent",
     "frames are counted as sent when they are",
     "Outbox.ts",
-    "    if (this.#owner.writable) {\n      this.#owner.sent(count)\n",
-    "    this.#owner.sent(count)\n    if (this.#owner.writable) {\n"
+    "    if (!this.#owner.writable) return this.#took(bytes, frames.length)\n    this.#owner.sent(frames.length)\n",
+    "    this.#owner.sent(frames.length)\n    if (!this.#owner.writable) return this.#took(bytes, frames.length)\n"
   ),
+  one(
+    "count-taken-unasked",
+    "3: what a socket keeps back counts until it has taken it",
+    "Outbox.ts",
+    "    if (raw.writableLength === 0) return this.#took(bytes, frames.length)\n",
+    "    if (raw.writableLength >= 0) return this.#took(bytes, frames.length)\n"
+  ),
+  one("count-taken-twice", "3: what a socket has taken is counted off once", "Outbox.ts", "      counted = true\n", ""),
   one(
     "count-refused-twice",
     "a POST that may make no agent is counted once",

@@ -190,6 +190,27 @@ export const windows: ReadonlyArray<Fault> = [
     "  leave(_: Holder): void {\n"
   ),
   one(
+    "underway-first-only",
+    "8: every request of a client that goes is cancelled",
+    "gateway/UnderWay.ts",
+    "return this.#request === undefined ? others : [this.#request, ...others]",
+    "return this.#request === undefined ? others : [this.#request]"
+  ),
+  one(
+    "underway-id-lasts",
+    "the id of a request that has ended is free again",
+    "gateway/UnderWay.ts",
+    "    if (this.#request !== undefined && this.#id === id) this.#request = undefined\n",
+    "    if (this.#request !== undefined && this.#id === id) this.#id = null\n"
+  ),
+  one(
+    "underway-others-last",
+    "the id of a request that has ended is free again",
+    "gateway/UnderWay.ts",
+    "    else this.#others?.delete(id)\n",
+    ""
+  ),
+  one(
     "room-frames-unfitted",
     "3: frames of all sessions are bounded",
     "gateway/Ring.ts",

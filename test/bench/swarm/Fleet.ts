@@ -64,10 +64,6 @@ export class Ship {
     })
   }
 
-  #tell(order: Order): void {
-    this.#child.send(order)
-  }
-
   end(): void {
     this.#child.removeAllListeners("exit")
     if (this.#child.connected) this.#child.disconnect()
