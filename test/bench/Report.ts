@@ -7,7 +7,7 @@
 import { execFileSync } from "node:child_process"
 import { availableParallelism, cpus, release, totalmem } from "node:os"
 import type { Row } from "./Peer.ts"
-import { flags, type Median, type Round } from "./Round.ts"
+import { flags, type Median, type Round, serverFlags } from "./Round.ts"
 import { behind, judge, type Results } from "./Targets.ts"
 
 /** Why a peer has no row in a scenario. */
@@ -94,7 +94,7 @@ const machine = (): ReadonlyArray<string> => {
   const otp = version("erl", ["-noshell", "-eval", "io:put_chars(erlang:system_info(otp_release)),halt()."])
   return [
     `${availableParallelism()} cores, ${cpus()[0]?.model.trim() ?? "?"}; ${Math.round(totalmem() / 2 ** 30)} GiB; ${process.platform} ${release()}`,
-    `Node ${process.version}, NODE_ENV=production, ${flags.join(" ")}; ${version("python3", ["--version"])}; Erlang/OTP ${otp}`
+    `Node ${process.version}, NODE_ENV=production, ${flags.join(" ")} (servers: ${serverFlags.join(" ")}); ${version("python3", ["--version"])}; Erlang/OTP ${otp}`
   ]
 }
 

@@ -6,6 +6,7 @@
  */
 import { spawn } from "node:child_process"
 import { fileURLToPath } from "node:url"
+import { startFlags } from "../live/HostProcess.ts"
 import { watched } from "./Children.ts"
 import type { Row } from "./Peer.ts"
 import { type PeerKind, peers } from "./Peers.ts"
@@ -13,8 +14,10 @@ import { socketRow, socketScenarios } from "./Sockets.ts"
 
 const root = fileURLToPath(new URL("../..", import.meta.url))
 
-/** The flags of `npm start`, and of every round on Node; the heap's limit is for peers that need kilobytes an actor. */
+/** Of every round on Node: the young generation of `npm start`, and a heap's limit for peers that need kilobytes an actor. */
 export const flags = ["--expose-gc", "--min-semi-space-size=16", "--max-old-space-size=12288"]
+/** Of servers: those of `npm start`. */
+export const serverFlags = ["--expose-gc", ...startFlags]
 
 export interface Round {
   readonly row: Row
@@ -87,9 +90,11 @@ export const round = async (peer: string, scenario: string, settings: Settings):
   const kind = peers[peer]
   if (kind === undefined) throw new RoundError("failed", `no peer ${peer}`)
   const row = (socketScenarios as ReadonlyArray<string>).includes(scenario)
-    ? await socketRow(peer, scenario, flags, settings.limitSeconds * 1000, settings.scale).catch((error: Error) => {
-        throw new RoundError("failed", error.message)
-      })
+    ? await socketRow(peer, scenario, serverFlags, settings.limitSeconds * 1000, settings.scale).catch(
+        (error: Error) => {
+          throw new RoundError("failed", error.message)
+        }
+      )
     : await processRow(kind, scenario, settings)
   return counted(scenario, row)
 }

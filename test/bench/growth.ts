@@ -10,7 +10,7 @@ import { writeFileSync } from "node:fs"
 import { parseArgs } from "node:util"
 import { unfit } from "./Peers.ts"
 import { type Panel, svg } from "./Plot.ts"
-import { counted, flags, type Median, median, type Round, round } from "./Round.ts"
+import { counted, type Median, median, type Round, round, serverFlags } from "./Round.ts"
 import { echo } from "./Sockets.ts"
 
 const sizes = { actors: "1000,10000,100000,1000000", connections: "100,1000,10000,18000" }
@@ -116,7 +116,7 @@ const hindered = unfit("troupe", "ws-echo")
 if (connections.length > 0 && hindered !== undefined) console.log(`no connections: ${hindered}`)
 else if (connections.length > 0) {
   const grown = await measure(connections, async (peer, size) => {
-    const row = await echo(peer, flags, limitSeconds * 1000, size, Math.min(size, inFlight), {
+    const row = await echo(peer, serverFlags, limitSeconds * 1000, size, Math.min(size, inFlight), {
       seconds: echoSeconds,
       touch: true
     })

@@ -13,7 +13,7 @@ const { scripts } = JSON.parse(readFileSync(`${root}package.json`, "utf8")) as {
   readonly scripts: { readonly start: string }
 }
 /** Of Node, in `npm start`. */
-const flags = scripts.start.match(/--\S+/g) ?? []
+export const startFlags = scripts.start.match(/--\S+/g) ?? []
 
 export interface Health {
   readonly status: string
@@ -100,7 +100,7 @@ export class HostProcess {
 export const start = (environment: Record<string, string> = {}, measured = false): Promise<HostProcess> =>
   new Promise((resolve, reject) => {
     const measuring = measured ? ["--expose-gc", "--import", `${root}test/bench/swarm/Measured.ts`] : []
-    const args = ["--no-warnings", ...flags, ...measuring, `${root}examples/host.ts`]
+    const args = ["--no-warnings", ...startFlags, ...measuring, `${root}examples/host.ts`]
     const child = spawn(process.execPath, args, {
       cwd: root,
       env: { ...process.env, PORT: "0", HOST: "127.0.0.1", NO_COLOR: "1", ...environment },
