@@ -20,7 +20,13 @@ const floors = [
   ["observe", "testkit"],
   ["cli"]
 ]
-const barrels = ["src/index.ts", "src/client/index.ts", "src/gateway/index.ts", "src/testkit/index.ts"]
+const barrels = [
+  "src/index.ts",
+  "src/client/index.ts",
+  "src/compute/index.ts",
+  "src/gateway/index.ts",
+  "src/testkit/index.ts"
+]
 const maxLinesOfCode = 400
 const maxExampleLines = 80
 const maxActorLines = 150

@@ -27,6 +27,7 @@ import { doors } from "./doors.ts"
 import { drains } from "./drains.ts"
 import { lives } from "./lives.ts"
 import { messages } from "./messages.ts"
+import { offloads } from "./offloads.ts"
 import { sessions } from "./sessions.ts"
 import { supervisors } from "./supervisors.ts"
 import { turns } from "./turns.ts"
@@ -44,6 +45,7 @@ const faults = [
   ...doors,
   ...counters,
   ...windows,
+  ...offloads,
   ...turns
 ]
 
