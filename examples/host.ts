@@ -1,7 +1,7 @@
 /**
  * The demo host: Echo, Counter and Room agents over WebSockets.
  *
- * Run: npm start            PORT (default 4000) and HOST (default 127.0.0.1) from the environment
+ * Run: npm start            PORT (default 4000), HOST (default 127.0.0.1), MAX_CONNECTIONS (default 16,384) from the environment
  *
  * Prints one line with its URL when it listens. SIGTERM and SIGINT drain it: what was read is answered, then the
  * connections are closed with 1012, then the agents stop.
@@ -17,7 +17,8 @@ const gateway = Layer.unwrap(
   Effect.gen(function* () {
     const port = yield* Config.withDefault(Config.Int("PORT"), 4000)
     const host = yield* Config.withDefault(Config.String("HOST"), "127.0.0.1")
-    return Gateway.layer({ port, host, agents: [echo, counter, room] })
+    const maxConnections = yield* Config.withDefault(Config.Int("MAX_CONNECTIONS"), 16_384)
+    return Gateway.layer({ port, host, agents: [echo, counter, room], maxConnections })
   })
 )
 

@@ -72,6 +72,7 @@ const serve = (script: string, flags: ReadonlyArray<string>, touch: boolean) =>
           NO_COLOR: "1",
           PORT: "0",
           LOG_LEVEL: "Info",
+          MAX_CONNECTIONS: "20000",
           TOUCH: touch ? "1" : "0"
         },
         stdio: ["ignore", "pipe", "inherit"]
