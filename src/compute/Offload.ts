@@ -22,7 +22,7 @@ import { CurrentRuntime } from "../actor/Runtime.ts"
 import { RealIoInSimulation } from "../kernel/Errors.ts"
 import * as Options from "../kernel/Options.ts"
 import { type OffloadError, OffloadFailed, OffloadTimeout, OffloadUnfit } from "./Errors.ts"
-import { Guest, type LineOverflow, lineOverflows, Places } from "./Places.ts"
+import { Permit, type LineOverflow, lineOverflows, Permits } from "./Permits.ts"
 import { type Call, type Ended, perform } from "./Thread.ts"
 import { Threads } from "./Threads.ts"
 
@@ -153,7 +153,7 @@ export const make = Effect.fnUntraced(function* (options: OffloadOptions, entry?
   else threads = new Threads({ count, entry, maxHeapMb, lost: lose, instead: inline })
   yield* Effect.addFinalizer(() => Effect.promise(async () => threads?.close()))
 
-  const places = new Places("Offload", Math.max(1, count), maxQueued, overflow)
+  const permits = new Permits("Offload", Math.max(1, count), maxQueued, overflow)
   const run = (call: Call, millis: number): Effect.Effect<unknown, OffloadError> => {
     const ended = Effect.suspend(() => threads?.run(call) ?? inline(call))
     const outcomeOf = Effect.flatMap(ended, (how) => outcome(call, how))
@@ -167,23 +167,23 @@ export const make = Effect.fnUntraced(function* (options: OffloadOptions, entry?
   const call: Service["call"] = (each, own) =>
     Effect.suspend(() => {
       const millis = Options.millis("offload.call.timeout", own?.timeout, timeoutMillis)
-      const guest = new Guest()
-      return guest
-        .take(places)
-        .pipe(Effect.andThen(run(each, millis)), Effect.ensuring(Effect.sync(() => guest.leave())))
+      const permit = new Permit()
+      return permit
+        .acquire(permits)
+        .pipe(Effect.andThen(run(each, millis)), Effect.ensuring(Effect.sync(() => permit.release())))
     })
-  const refuse = (each: Call, own: CallOptions | undefined): ReturnType<Service["call"]> =>
+  const checked = (each: Call, own: CallOptions | undefined): ReturnType<Service["call"]> =>
     Effect.flatMap(CurrentRuntime, (runtime) =>
       runtime?.scheduler.seeded === true
         ? Effect.die(new RealIoInSimulation({ what: `Offload.call "${each.fn}"` }))
         : call(each, own)
     )
   return Offload.of({
-    call: refuse,
+    call: checked,
     stats: () => ({
       threads: threads?.size ?? 0,
-      running: places.taken,
-      queued: places.queued,
+      running: permits.taken,
+      queued: permits.queued,
       inline: threads === undefined
     })
   })

@@ -21,7 +21,9 @@ export type Ended =
   | { readonly _tag: "Threw"; readonly error: unknown }
   | { readonly _tag: "Unfit"; readonly why: string }
 
-const said = (error: unknown): string => (error instanceof Error ? error.message : String(error))
+/** An error in words. Of one that was sent by a thread name and message may stand in its stack only. */
+export const said = (error: unknown): string =>
+  error instanceof Error ? error.message || (error.stack ?? "").split("\n", 1)[0]! : String(error)
 
 /** Whether another thread can be sent it. */
 const isSendable = (value: unknown): boolean => {

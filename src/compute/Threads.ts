@@ -8,14 +8,10 @@
 import { Effect, Exit } from "effect"
 import { Piscina } from "piscina"
 import { OffloadCrashed, OffloadUnfit } from "./Errors.ts"
-import type { Call, Ended } from "./Thread.ts"
+import { type Call, type Ended, said } from "./Thread.ts"
 
 /** A thread without work goes after so long. */
 const idleMillis = 10_000
-
-/** Of one that comes from a thread name and message may stand in its stack only. */
-const said = (error: unknown): string =>
-  error instanceof Error ? error.message || (error.stack ?? "").split("\n", 1)[0]! : String(error)
 
 export interface ThreadsOptions {
   readonly count: number

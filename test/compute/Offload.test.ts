@@ -28,9 +28,10 @@ const counts = (of: Int32Array): Effect.Effect<void> =>
     while (Atomics.load(of, 0) === 0) yield* Effect.sleep(1)
   })
 
+/** Whether it counts no more while another thread begins and works. */
 const stopped = async (of: Int32Array): Promise<boolean> => {
   const before = Atomics.load(of, 0)
-  await new Promise((resolve) => setTimeout(resolve, 20))
+  await run(Offload.call(work, "add", [1, 1]))
   return Atomics.load(of, 0) === before
 }
 

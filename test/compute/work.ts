@@ -1,4 +1,5 @@
 /** What the tests of Offload call on threads. */
+import { setImmediate } from "node:timers/promises"
 import { threadId } from "node:worker_threads"
 
 export const notAFunction = 42
@@ -8,7 +9,7 @@ export const add = (a: number, b: number): number => a + b
 export const where = (): number => threadId
 
 export const later = async (value: string): Promise<string> => {
-  await new Promise((resolve) => setTimeout(resolve, 1))
+  await setImmediate()
   return value
 }
 
@@ -56,6 +57,6 @@ export const uncopyable = (): (() => void) => () => {}
 export const together = async (counts: Int32Array): Promise<void> => {
   const now = Atomics.add(counts, 0, 1) + 1
   if (now > Atomics.load(counts, 1)) Atomics.store(counts, 1, now)
-  await new Promise((resolve) => setTimeout(resolve, 1))
+  await setImmediate()
   Atomics.sub(counts, 0, 1)
 }

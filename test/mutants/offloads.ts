@@ -9,44 +9,51 @@ export const offloads: ReadonlyArray<Fault> = [
   one(
     "offload-place-lost",
     "a place that is left is had by the first in line",
-    "compute/Places.ts",
+    "compute/Permits.ts",
     "    next.tell(Exit.void)\n",
     ""
   ),
   one(
     "offload-place-too-many",
     "3: no more calls than threads",
-    "compute/Places.ts",
+    "compute/Permits.ts",
     "if (this.taken < this.#count)",
     "if (this.taken <= this.#count)"
   ),
   one(
     "offload-line-endless",
     "3: calls that wait are bounded",
-    "compute/Places.ts",
-    'this.#line.size >= this.#maxQueued && this.#overflow !== "suspend"',
-    "this.#line.size > this.#maxQueued + 1e6"
+    "compute/Permits.ts",
+    "this.#line.size < this.#maxQueued ||",
+    "this.#line.size < this.#maxQueued + 1e6 ||"
   ),
   one(
     "offload-newest-dropped",
     "5: dropOldest drops the oldest",
-    "compute/Places.ts",
+    "compute/Permits.ts",
     'if (this.#overflow === "dropNewest" || oldest === undefined) return dropped',
     "return dropped"
   ),
   one(
     "offload-dropped-in-silence",
     "5: who is hit by a policy hears it at once",
-    "compute/Places.ts",
-    "      oldest.tell(Exit.fail(dropped))\n",
+    "compute/Permits.ts",
+    "    oldest.tell(Exit.fail(dropped))\n",
     ""
   ),
   one(
     "offload-never-leaves",
     "a call that has ended leaves its place",
     "compute/Offload.ts",
-    "Effect.ensuring(Effect.sync(() => guest.leave()))",
-    "Effect.tap(() => Effect.sync(() => guest.leave()))"
+    "Effect.ensuring(Effect.sync(() => permit.release()))",
+    "Effect.tap(() => Effect.sync(() => permit.release()))"
+  ),
+  one(
+    "offload-dropped-overtakes",
+    "3: who is dropped and asks again finds the line full",
+    "compute/Permits.ts",
+    "    this.#line.add(permit)\n    oldest.tell(Exit.fail(dropped))\n",
+    "    oldest.tell(Exit.fail(dropped))\n    this.#line.add(permit)\n"
   ),
   one("offload-works-on", "8: interrupted work ends", "compute/Threads.ts", "    abort.abort()\n", ""),
   one(
