@@ -155,15 +155,15 @@ export class ActorRef<in P extends Rpc.Any = never> implements Equal.Equal {
 
   /** The cell to send to now: the one last reached while it lives, else by name, made if its type is hosted. Internal. */
   locate(runtime: () => Runtime.Runtime | undefined): Cell | undefined {
-    return this.#resolve(runtime, true)
+    return this.resolve(runtime, true)
   }
 
   /** The same for what must not bring an actor to life. Internal. */
   find(runtime: () => Runtime.Runtime | undefined): Cell | undefined {
-    return this.#resolve(runtime, false)
+    return this.resolve(runtime, false)
   }
 
-  #resolve(runtime: () => Runtime.Runtime | undefined, make: boolean): Cell | undefined {
+  private resolve(runtime: () => Runtime.Runtime | undefined, make: boolean): Cell | undefined {
     const cell = this.cell
     if (cell !== undefined && cell.alive) return cell
     const home = cell === undefined ? runtime() : cell.program.runtime

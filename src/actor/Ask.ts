@@ -15,7 +15,7 @@
  * One object an ask; its deadline is a node in a list of its duration, O(1) (`Effect.timeout` around an ask costs ten times the ask).
  */
 import { type Effect, Exit, type Fiber } from "effect"
-import { type AskError, AskCycle, AskTimeout, type TellError } from "../kernel/Errors.ts"
+import { type AskError, AskCycle, type TellError } from "../kernel/Errors.ts"
 import * as PrivateFiber from "../kernel/Fiber.ts"
 import { TimerNode } from "../kernel/Timers.ts"
 import type { ActorRef } from "./ActorRef.ts"
@@ -77,12 +77,12 @@ export class Ask extends TimerNode {
 
   /** Offers itself to the target, its deadline running; answers with why not. */
   send(payload: unknown): TellError | AskCycle | undefined {
-    const refused = this.#offer(payload)
-    if (refused === undefined) this.#arm()
+    const refused = this.offer(payload)
+    if (refused === undefined) this.arm()
     return refused
   }
 
-  #offer(payload: unknown): TellError | AskCycle | undefined {
+  private offer(payload: unknown): TellError | AskCycle | undefined {
     const target = this.target
     if (this.asker !== undefined) {
       const cycle = findCycle(this.asker, target)
@@ -94,18 +94,18 @@ export class Ask extends TimerNode {
       if (target.program.plan.overflow !== "suspend" || this.asker === target) {
         return Refusal.full(target, this.tag, payload)
       }
-      this.#wait(payload)
+      this.wait(payload)
     } else if (this.phase === WAITING) this.phase = QUEUED
     return undefined
   }
 
-  #arm(): void {
+  private arm(): void {
     if (this.exit === undefined && this.millis !== Number.POSITIVE_INFINITY) {
       this.target.program.runtime.timers.arm(this, this.millis)
     }
   }
 
-  #wait(payload: unknown): void {
+  private wait(payload: unknown): void {
     const target = this.target
     const millis = this.asker === undefined ? Number.POSITIVE_INFINITY : this.asker.program.plan.offerMillis
     this.#waiter = new Suspended(target, this.tag, payload, this, millis, (admitted, expired) => {
@@ -125,22 +125,22 @@ export class Ask extends TimerNode {
   /** Sends itself for `fiber`, which goes on with the outcome. */
   await(fiber: Fiber.Fiber<unknown, unknown>, payload: unknown): Effect.Effect<unknown, AskError> {
     const { asker } = this
-    const refused = this.#hand(fiber, payload)
+    const refused = this.hand(fiber, payload)
     if (refused !== undefined) return Exit.fail(refused)
     if (this.exit !== undefined) return this.exit as Exit.Exit<unknown, AskError>
-    this.#arm()
+    this.arm()
     this.fiber = fiber
     if (asker !== undefined) asker.record().awaiting = this
     return PrivateFiber.suspend(fiber, () => this.resumed())
   }
 
   /** Where nobody is ready before it, the target's turn runs here and now. */
-  #hand(fiber: Fiber.Fiber<unknown, unknown>, payload: unknown): TellError | AskCycle | undefined {
+  private hand(fiber: Fiber.Fiber<unknown, unknown>, payload: unknown): TellError | AskCycle | undefined {
     const { deliveries, scheduler } = this.target.program.runtime
-    if (deliveries.held || !scheduler.hold()) return this.#offer(payload)
+    if (deliveries.held || !scheduler.hold()) return this.offer(payload)
     this.#below = fiber
     try {
-      return this.#offer(payload)
+      return this.offer(payload)
     } finally {
       scheduler.release()
       this.#below = undefined
@@ -201,19 +201,14 @@ export class Ask extends TimerNode {
 
   expired(): void {
     const started = this.phase === RUNNING || this.phase === TAKEN
-    const error = new AskTimeout({
-      address: this.ref.address,
-      tag: this.target.tagName(this.tag),
-      millis: this.millis,
-      started
-    })
+    const error = Refusal.late(this.ref, this.target, this.tag, this.millis, started)
     this.untaken = !started && !this.passedOn
-    this.#withdraw("timedOut", Exit.fail(error))
+    this.withdraw("timedOut", Exit.fail(error))
   }
 
   /** The asker gives up. */
   cancel(): void {
-    this.#withdraw("cancelled", Exit.interrupt())
+    this.withdraw("cancelled", Exit.interrupt())
   }
 
   /** Its fiber is evaluated again: by the outcome, or because it was interrupted. */
@@ -223,7 +218,7 @@ export class Ask extends TimerNode {
     if (this.exit === undefined) this.cancel()
   }
 
-  #withdraw(reason: "timedOut" | "cancelled", exit: Exit.Exit<unknown, unknown>): void {
+  private withdraw(reason: "timedOut" | "cancelled", exit: Exit.Exit<unknown, unknown>): void {
     if (this.exit !== undefined) return
     const { phase, target, onCancel } = this
     const waiter = phase === WAITING ? this.#waiter : undefined

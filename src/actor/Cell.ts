@@ -10,11 +10,11 @@
  * Law 3: `offer` refuses, drops or lets wait by the behaviour's overflow policy; reserved slots are never refused.
  * Law 4: accepted = finished + dead + queued + running, by plain integers; the system adds up what died with a cell.
  * Law 7: idle, it holds no fiber, no timer and no mailbox: 130 B, its ref, its key.
- * Cost: offer O(1), no allocation.
+ * Cost: offer O(1), no allocation. Here, in ActorRef, ActorContext, Mailbox and Ask methods are `private`, not `#`: V8 gives each object of a class with
+ * `#methods` a word for their brand, 24 of 358 B an idle actor, and a ring of 100 actors ran 10 % slower.
  */
 import * as Address from "../kernel/Address.ts"
 import { type DeadReason, type Offer, RESERVED, SENT, SIGNAL } from "../kernel/Envelope.ts"
-import { Dropped } from "../kernel/Errors.ts"
 import * as Lifecycle from "../kernel/Lifecycle.ts"
 import * as Mailbox from "../kernel/Mailbox.ts"
 import type { Owner, Runnable } from "../kernel/Scheduler.ts"
@@ -26,6 +26,7 @@ import * as ExitReason from "./ExitReason.ts"
 import { Extra, INITIAL } from "./Extra.ts"
 import * as Outputs from "./Outputs.ts"
 import type { Program } from "./Plan.ts"
+import * as Refusal from "./Refusal.ts"
 import * as Runtime from "./Runtime.ts"
 import { BUSY, EVICTS, HELD, LIFECYCLE, NO_STATE, QUEUED } from "./Status.ts"
 import type { Order } from "./StopOrder.ts"
@@ -118,7 +119,7 @@ export class Cell implements Runnable, Owner {
     if ((this.status & LIFECYCLE) >= Lifecycle.DRAINING) return "closed"
     let box = this.mailbox
     if (box === undefined) box = this.mailbox = Mailbox.acquire(this.program.plan.capacity)
-    if (box.full) return this.#overflow(box, tag, payload, origin)
+    if (box.full) return this.overflow(box, tag, payload, origin)
     box.push(tag, payload, origin)
     this.accepted++
     if ((this.status & (QUEUED | BUSY | HELD)) === 0) this.schedule()
@@ -154,7 +155,7 @@ export class Cell implements Runnable, Owner {
     return true
   }
 
-  #overflow(box: Mailbox.Mailbox, tag: number, payload: unknown, origin: unknown): Offer {
+  private overflow(box: Mailbox.Mailbox, tag: number, payload: unknown, origin: unknown): Offer {
     const policy = this.program.plan.overflow
     if (policy === "dropNewest") {
       this.accepted++
@@ -180,7 +181,7 @@ export class Cell implements Runnable, Owner {
   /** A message hit by the overflow policy: a dead letter; an ask is told at once. */
   drop(tag: number, payload: unknown, origin: unknown, policy: "dropNewest" | "dropOldest"): void {
     this.bury(tag, payload, policy)
-    if (origin instanceof Ask) origin.refuse(Exit.fail(new Dropped({ address: this.address, policy })))
+    if (origin instanceof Ask) origin.refuse(Exit.fail(Refusal.dropped(this, policy)))
   }
 
   /** Counts an accepted message as dead, with its reason. */

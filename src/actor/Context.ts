@@ -68,50 +68,50 @@ export class ActorContext<P extends Rpc.Any, E extends Rpc.Any = never> {
     return String(this.#home.key)
   }
 
-  get #runtime(): Runtime {
+  private get runtime(): Runtime {
     return this.#home.program.runtime
   }
 
   /** The cell, while this incarnation lives. */
-  get #cell(): Cell | undefined {
+  private get cell(): Cell | undefined {
     const cell = this.#home
     return cell.alive && cell.incarnation === this.incarnation ? cell : undefined
   }
 
   /** The same, counting a call that comes too late. */
-  get #live(): Cell | undefined {
-    const cell = this.#cell
-    if (cell === undefined) this.#runtime.counts.revokedCalls++
+  private get live(): Cell | undefined {
+    const cell = this.cell
+    if (cell === undefined) this.runtime.counts.revokedCalls++
     return cell
   }
 
   /** The list that this call is staged in; undefined outside of a handler. */
-  #staging(cell: Cell): Staging.Staging | undefined {
-    const { scheduler } = this.#runtime
+  private staging(cell: Cell): Staging.Staging | undefined {
+    const { scheduler } = this.runtime
     if (scheduler.current !== cell || !scheduler.handling) return undefined
-    return (cell.status & BUSY) === 0 ? this.#runtime.scratch : cell.extra?.running?.staging
+    return (cell.status & BUSY) === 0 ? this.runtime.scratch : cell.extra?.running?.staging
   }
 
-  #stage(op: number, a: unknown, b?: unknown, c?: unknown): void {
-    const cell = this.#live
+  private stage(op: number, a: unknown, b?: unknown, c?: unknown): void {
+    const cell = this.live
     if (cell === undefined) return
-    const staging = this.#staging(cell)
+    const staging = this.staging(cell)
     if (staging !== undefined) staging.add(op, a, b, c)
     else cell.act(op, a, b, c)
   }
 
   /** The origin of the message that is being handled. */
-  get #origin(): unknown {
-    const cell = this.#cell
-    const { scheduler } = this.#runtime
+  private get origin(): unknown {
+    const cell = this.cell
+    const { scheduler } = this.runtime
     if (cell === undefined || scheduler.current !== cell || !scheduler.handling) return undefined
-    const origin = (cell.status & BUSY) === 0 ? this.#runtime.origin : cell.extra?.running?.origin
+    const origin = (cell.status & BUSY) === 0 ? this.runtime.origin : cell.extra?.running?.origin
     return origin === SENT ? undefined : origin
   }
 
   /** The client behind this message, or the ref whose handler asked; undefined otherwise. */
   get caller(): Client | ActorRef | undefined {
-    const origin = this.#origin
+    const origin = this.origin
     if (origin instanceof Ask) return origin.caller as Client | ActorRef | undefined
     return origin as Client | undefined
   }
@@ -132,7 +132,7 @@ export class ActorContext<P extends Rpc.Any, E extends Rpc.Any = never> {
     const home = this.#home
     const { runtime } = home.program
     if (!runtime.plain || runtime.scheduler.current !== home || home.self !== this) {
-      return this.#stage(Staging.SEND, ref, at, message)
+      return this.stage(Staging.SEND, ref, at, message)
     }
     const { scratch } = runtime
     const to = ref.cell
@@ -156,7 +156,7 @@ export class ActorContext<P extends Rpc.Any, E extends Rpc.Any = never> {
     ...payload: PayloadArgs<WithTag<Q, T>>
   ): void {
     const at = ref.protocol.position(tag)
-    const origin = this.#origin
+    const origin = this.origin
     if (origin instanceof Ask) {
       const streams = ref.protocol.streams[at] === true
       if (origin instanceof StreamAsk !== streams) {
@@ -166,7 +166,7 @@ export class ActorContext<P extends Rpc.Any, E extends Rpc.Any = never> {
       }
       origin.phase = TAKEN
     }
-    this.#stage(Staging.FORWARD, ref, at, [ref.protocol.construct(at, payload[0]), origin])
+    this.stage(Staging.FORWARD, ref, at, [ref.protocol.construct(at, payload[0]), origin])
   }
 
   /**
@@ -174,8 +174,8 @@ export class ActorContext<P extends Rpc.Any, E extends Rpc.Any = never> {
    * with `stream: true`: its Stream may begin when it likes (`Stream.unwrap`, `Stream.callback`).
    */
   defer<A = never, F = never>(): Deferral.Deferral<A, F> {
-    const cell = this.#live
-    const origin = this.#origin
+    const cell = this.live
+    const origin = this.origin
     if (cell === undefined || !(origin instanceof Ask)) return new Deferral.Deferral<A, F>(undefined, undefined)
     if (origin instanceof StreamAsk) {
       const reason = `defers "${cell.tagName(origin.tag)}": a Stream is an answer that comes later already`
@@ -184,7 +184,7 @@ export class ActorContext<P extends Rpc.Any, E extends Rpc.Any = never> {
     // its asker has gone: nobody is left to be answered, nor to take it off what is held
     if (origin.answered) return new Deferral.Deferral<A, F>(undefined, undefined)
     return Deferral.make<A, F>(cell, origin, (exit) => {
-      const staging = this.#cell === undefined ? undefined : this.#staging(this.#cell)
+      const staging = this.cell === undefined ? undefined : this.staging(this.cell)
       if (staging === undefined) return origin.settle(exit)
       staging.add(Staging.ANSWER, origin, exit, undefined)
       return origin.exit === undefined
@@ -197,45 +197,45 @@ export class ActorContext<P extends Rpc.Any, E extends Rpc.Any = never> {
     key?: string,
     ...[options]: SpawnArgs<In>
   ): ActorRef<Q> {
-    const cell = this.#live
+    const cell = this.live
     if (cell === undefined) return new ActorRef<Q>(behavior.plan.protocol, key ?? "revoked", this.#home.address)
     const { plan } = Options.made("self.spawn.behavior", behavior, Behavior, "definition.behavior(...)")
-    const child = this.#runtime.spawnChild(cell, plan, key, options)
+    const child = this.runtime.spawnChild(cell, plan, key, options)
     child.status |= UNBORN
-    this.#stage(Staging.START, child)
+    this.stage(Staging.START, child)
     return child.ref as ActorRef<Q>
   }
 
   /** Tells `onTerminated` once when that actor's present life ends (law 10). */
   watch(ref: ActorRef<never>): void {
-    const cell = this.#live
+    const cell = this.live
     if (cell === undefined) return
     if (cell.program.plan.hooks.onTerminated === undefined) {
       throw new InvalidUse({ address: cell.address, reason: `watches ${ref.address} but has no onTerminated` })
     }
-    this.#runtime.watch(cell, ref)
+    this.runtime.watch(cell, ref)
   }
 
   /** Ends a watch; a `Terminated` that lies in the mailbox is withdrawn. */
   unwatch(ref: ActorRef<never>): void {
-    const cell = this.#live
-    if (cell !== undefined) this.#runtime.unwatch(cell, ref)
+    const cell = this.live
+    if (cell !== undefined) this.runtime.unwatch(cell, ref)
   }
 
   /** Fails together with that actor, both ways, until one of the two incarnations ends. */
   link(ref: ActorRef<never>): void {
-    const cell = this.#cell
+    const cell = this.cell
     if (cell !== undefined) Forks.checkHeld(cell, cell.extra?.links?.size ?? 0, "links")
-    this.#stage(Staging.LINK, ref)
+    this.stage(Staging.LINK, ref)
   }
 
   unlink(ref: ActorRef<never>): void {
-    this.#stage(Staging.UNLINK, ref)
+    this.stage(Staging.UNLINK, ref)
   }
 
   /** A fiber of this incarnation: it goes on after the turn, and ends with the incarnation. */
   fork<A, F>(effect: Effect.Effect<A, F, Scope.Scope>, options: ForkOptions = {}): Fiber.Fiber<A, F> {
-    const cell = this.#live
+    const cell = this.live
     const onFailure = Options.oneOf("fork.onFailure", options.onFailure, "fail", ["fail", "log"])
     if (cell === undefined) return Effect.runFork(Effect.interrupt) as Fiber.Fiber<never>
     const done = (exit: Exit.Exit<unknown, unknown>): void => Forks.failure(cell, exit, onFailure)
@@ -244,7 +244,7 @@ export class ActorContext<P extends Rpc.Any, E extends Rpc.Any = never> {
 
   /** Long work that frees the turn: its exit comes back as mail, in a reserved slot. */
   pipe<A, F>(effect: Effect.Effect<A, F, Scope.Scope>, toMessage: (exit: Exit.Exit<A, F>) => Message<P>): void {
-    const cell = this.#live
+    const cell = this.live
     if (cell === undefined) return
     const ticket: Ticket = { incarnation: cell.incarnation, timer: undefined, piped: true, valid: true }
     Forks.fork(cell, effect as Effect.Effect<A, F>, (exit) => {
@@ -261,9 +261,9 @@ export class ActorContext<P extends Rpc.Any, E extends Rpc.Any = never> {
   }
 
   /** How many timers there would be with `key`, those staged by this handler included. */
-  #timersWith(cell: Cell, key: string): number {
+  private timersWith(cell: Cell, key: string): number {
     const armed = cell.extra?.timers
-    const staging = this.#staging(cell)
+    const staging = this.staging(cell)
     const bound = (armed?.size ?? 0) + 1 + (staging === undefined ? 0 : staging.size / 4)
     if (staging === undefined || bound <= cell.program.plan.held) return bound - (armed?.has(key) === true ? 1 : 0)
     const keys = new Set([...(armed?.keys() ?? []), key])
@@ -275,63 +275,63 @@ export class ActorContext<P extends Rpc.Any, E extends Rpc.Any = never> {
     return keys.size
   }
 
-  #setTimer(key: string, delay: Duration.Input, message: Message<P>, repeats: boolean): void {
-    const cell = this.#live
+  private setTimer(key: string, delay: Duration.Input, message: Message<P>, repeats: boolean): void {
+    const cell = this.live
     if (cell === undefined) return
     const [tag, payload] = message as unknown as readonly [string, unknown?]
     const { protocol } = cell.program.plan
     const at = protocol.position(tag)
     const millis = Options.millis(`timers.${key}`, delay, 0)
-    Forks.checkHeld(cell, this.#timersWith(cell, key) - 1, "timers")
+    Forks.checkHeld(cell, this.timersWith(cell, key) - 1, "timers")
     const timer = new ActorTimers.ActorTimer(cell, key, at, protocol.construct(at, payload), millis, repeats)
-    this.#stage(Staging.TIMER, timer)
+    this.stage(Staging.TIMER, timer)
   }
 
   /** Keyed timers. */
   get timers(): SelfTimers<P> {
     return {
-      once: (key, delay, ...message) => this.#setTimer(key, delay, message, false),
-      every: (key, interval, ...message) => this.#setTimer(key, interval, message, true),
-      cancel: (key) => this.#stage(Staging.CANCEL_TIMER, key),
-      has: (key) => this.#cell?.extra?.timers?.has(key) ?? false
+      once: (key, delay, ...message) => this.setTimer(key, delay, message, false),
+      every: (key, interval, ...message) => this.setTimer(key, interval, message, true),
+      cancel: (key) => this.stage(Staging.CANCEL_TIMER, key),
+      has: (key) => this.cell?.extra?.timers?.has(key) ?? false
     }
   }
 
   /** Puts the message at hand aside; return `Actor.noReply()`. Throws when the stash is full. */
   stash(): void {
-    const cell = this.#live
+    const cell = this.live
     if (cell === undefined) return
     const { stash } = cell.program.plan
     if ((cell.extra?.stash?.length ?? 0) >= stash) {
       throw new LimitReached({ what: `${cell.address}: stash`, limit: stash, option: "behavior option stash" })
     }
-    const staging = this.#staging(cell)
+    const staging = this.staging(cell)
     if (staging === undefined) throw new InvalidUse({ address: cell.address, reason: "stash outside of a handler" })
-    const origin = this.#origin
+    const origin = this.origin
     if (origin instanceof Ask) origin.phase = TAKEN
     staging.stashes = true
   }
 
   /** Puts the first `count` stashed messages (default all) back at the head of the mailbox, in arrival order. */
   unstash(count: number = Number.MAX_SAFE_INTEGER): void {
-    this.#stage(Staging.UNSTASH, Options.integer("unstash", count, 0, 0, Number.MAX_SAFE_INTEGER))
+    this.stage(Staging.UNSTASH, Options.integer("unstash", count, 0, 0, Number.MAX_SAFE_INTEGER))
   }
 
   /** The message this actor sends itself when it goes idle (behaviour option `idleAfter`). */
   idleTimeout(...message: Message<P>): void {
-    const cell = this.#live
+    const cell = this.live
     if (cell === undefined) return
     if (!Number.isFinite(cell.program.plan.idleMillis)) {
       throw new InvalidUse({ address: cell.address, reason: "idleTimeout needs the behavior option idleAfter" })
     }
     const [tag, payload] = message as unknown as readonly [string, unknown?]
     const at = cell.program.plan.protocol.position(tag)
-    this.#stage(Staging.IDLE_MESSAGE, at, cell.program.plan.protocol.construct(at, payload))
+    this.stage(Staging.IDLE_MESSAGE, at, cell.program.plan.protocol.construct(at, payload))
   }
 
   /** Ends this life when the handler has succeeded. */
   stop(options: StopOrder.StopOptions = {}): void {
-    this.#stage(Staging.STOP, StopOrder.check(options))
+    this.stage(Staging.STOP, StopOrder.check(options))
   }
 
   /** Sends an event to all clients whose `onConnect` has run; encoded once. */
@@ -339,28 +339,28 @@ export class ActorContext<P extends Rpc.Any, E extends Rpc.Any = never> {
     const [payload, options] = args as unknown as readonly [unknown, BroadcastOptions?]
     const except = options?.except
     const out = except === undefined ? [] : Array.isArray(except) ? except : [except]
-    this.#stage(Staging.BROADCAST, out, event, payload)
+    this.stage(Staging.BROADCAST, out, event, payload)
   }
 
   /** Sends an event to one client. */
   push<T extends E["_tag"]>(client: Client, event: T, ...payload: PayloadArgs<WithTag<E, T>>): void {
-    this.#stage(Staging.PUSH, client, event, payload[0])
+    this.stage(Staging.PUSH, client, event, payload[0])
   }
 
   /** Closes a client's connection after what was sent to it. Codes 4000-4999 are the application's (RFC 6455, 7.4.2). */
   close(client: Client, code = 1000, reason = ""): void {
     checkClose(code, reason)
-    this.#stage(Staging.CLOSE, client, code, reason)
+    this.stage(Staging.CLOSE, client, code, reason)
   }
 
   /** The clients connected now. */
   get clients(): ReadonlySet<Client> {
-    return this.#cell?.extra?.clients ?? new Set()
+    return this.cell?.extra?.clients ?? new Set()
   }
 
   /** Closed when this incarnation ends: for what a handler acquires and keeps. What is added after that is finalized at once. */
   get scope(): Scope.Scope {
-    const cell = this.#live
+    const cell = this.live
     return cell === undefined ? Forks.closedScope : Forks.scope(cell)
   }
 

@@ -9,7 +9,7 @@
  */
 import { Cause, Exit } from "effect"
 import { RESERVED, SIGNAL } from "../kernel/Envelope.ts"
-import { CalleeFailed, LimitReached } from "../kernel/Errors.ts"
+import { LimitReached } from "../kernel/Errors.ts"
 import { Ask } from "./Ask.ts"
 import type { Cell } from "./Cell.ts"
 import * as Outputs from "./Outputs.ts"
@@ -71,7 +71,7 @@ export const crashed = (
   cell.finished++
   runtime.counts.failed++
   Outputs.discard(cell, staging)
-  if (origin instanceof Ask) origin.settle(Exit.fail(new CalleeFailed({ address: cell.address, incident })))
+  if (origin instanceof Ask) origin.settle(Exit.fail(Refusal.failed(cell, incident)))
   const failure = { incident, tag: cell.tagName(tag), cause }
   // a signal is no message of the protocol
   runtime.failed(cell, plan.reportPayload && tag < SIGNAL ? { ...failure, payload } : failure)

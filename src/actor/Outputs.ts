@@ -123,18 +123,9 @@ const refuse = (
   full: Cell | undefined
 ): void => {
   const { runtime } = cell.program
-  const error = full === undefined ? Refusal.closed(ref, runtime) : Refusal.full(full, tag, payload)
   if (origin instanceof Ask) {
-    origin.settle(Exit.fail(error))
-    return
-  }
-  const reasons: Record<typeof error._tag, DeadReason> = {
-    MailboxFull: "mailboxFull",
-    NoSuchActor: "noSuchActor",
-    Quarantined: "quarantined",
-    ActorStopped: error._tag === "ActorStopped" && error.draining ? "draining" : "stopped"
-  }
-  lost(runtime, ref, tag, payload, reasons[error._tag])
+    origin.settle(Exit.fail(full === undefined ? Refusal.closed(ref, runtime) : Refusal.full(full, tag, payload)))
+  } else lost(runtime, ref, tag, payload, full === undefined ? Refusal.reason(ref, runtime) : "mailboxFull")
 }
 
 /** A message that left its sender and found no receiver. */

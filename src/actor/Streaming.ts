@@ -20,13 +20,14 @@
  * outside of its incarnation.
  */
 import { Cause, Effect, Exit, type Fiber, Queue, Stream } from "effect"
-import { type AskError, CalleeFailed, InvalidUse, type LimitReached } from "../kernel/Errors.ts"
+import { type AskError, InvalidUse, type LimitReached } from "../kernel/Errors.ts"
 import type { ActorRef } from "./ActorRef.ts"
 import { Ask, AskEffect, TAKEN } from "./Ask.ts"
 import type { Cell } from "./Cell.ts"
 import * as Forks from "./Forks.ts"
 import { NoReply, Reply } from "./Outcome.ts"
 import type { Handler } from "./Plan.ts"
+import * as Refusal from "./Refusal.ts"
 import * as Runtime from "./Runtime.ts"
 
 /** Elements that the producer may be ahead. More: fewer switches of fibers, more memory a slow consumer. */
@@ -123,7 +124,7 @@ export class StreamAsk extends Ask {
     const { runtime } = cell.program
     const incident = runtime.incident()
     runtime.reported(cell, { incident, tag: cell.tagName(this.tag), cause })
-    this.fail(new CalleeFailed({ address: cell.address, incident }))
+    this.fail(Refusal.failed(cell, incident))
   }
 
   /** The callee ends it. */

@@ -33,7 +33,7 @@ export class Suspended {
     if (Number.isFinite(millis)) {
       this.#deadline = new Deadline(() => {
         target.withdraw(this)
-        this.#finish(false, true)
+        this.finish(false, true)
       })
       target.program.runtime.timers.arm(this.#deadline, millis)
     }
@@ -47,36 +47,36 @@ export class Suspended {
 
   /** The receiver took the message. */
   admitted(): void {
-    this.#finish(true, false)
+    this.finish(true, false)
   }
 
   /** The receiver has closed. */
   refused(): void {
-    this.#finish(false, false)
+    this.finish(false, false)
   }
 
   /** The message is wanted no more, and its sender goes on. */
   leave(): void {
     this.target.withdraw(this)
-    this.#finish(false, false)
+    this.finish(false, false)
   }
 
   /** The sender gives up. */
   cancel(): void {
     if (this.#over) return
     this.#over = true
-    this.#disarm()
+    this.disarm()
     this.target.withdraw(this)
   }
 
-  #finish(admitted: boolean, expired: boolean): void {
+  private finish(admitted: boolean, expired: boolean): void {
     if (this.#over) return
     this.#over = true
-    this.#disarm()
+    this.disarm()
     this.#done(admitted, expired)
   }
 
-  #disarm(): void {
+  private disarm(): void {
     if (this.#deadline !== undefined) this.target.program.runtime.timers.cancel(this.#deadline)
   }
 }

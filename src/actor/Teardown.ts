@@ -13,7 +13,6 @@
  */
 import { Cause, Exit, type Fiber, type Scope } from "effect"
 import { CONNECTED, RESERVED } from "../kernel/Envelope.ts"
-import { ActorStopped, CalleeFailed } from "../kernel/Errors.ts"
 import * as Lifecycle from "../kernel/Lifecycle.ts"
 import * as Mailbox from "../kernel/Mailbox.ts"
 import { Deadline, type TimerNode } from "../kernel/Timers.ts"
@@ -154,8 +153,8 @@ export const restart = (cell: Cell, incident: string, delayMillis: number, milli
   extra.piped = 0
   extra.idleMessage = undefined
   ActorTimers.clear(cell)
-  for (const stream of extra.streams ?? []) stream.fail(new CalleeFailed({ address: cell.address, incident }))
-  for (const ask of extra.deferred ?? []) ask.settle(Exit.fail(new CalleeFailed({ address: cell.address, incident })))
+  for (const stream of extra.streams ?? []) stream.fail(Refusal.failed(cell, incident))
+  for (const ask of extra.deferred ?? []) ask.settle(Exit.fail(Refusal.failed(cell, incident)))
   Outputs.unstash(cell, Number.MAX_SAFE_INTEGER)
   extra.overseer?.close()
   arm(cell, teardown, millis ?? cell.program.plan.shutdownMillis)
@@ -348,12 +347,12 @@ const cut = (cell: Cell, fiber: Fiber.Fiber<unknown, unknown>, what: string, int
 /** Tells the consumers of live streams, once: after a failure they have been told that. */
 const endStreams = (cell: Cell): void => {
   for (const stream of cell.extra?.streams ?? []) {
-    stream.fail(new ActorStopped({ address: cell.address, draining: false }))
+    stream.fail(Refusal.stopped(cell))
   }
 }
 
 const tellStopped = (cell: Cell, origin: unknown): void => {
-  if (origin instanceof Ask) origin.settle(Exit.fail(new ActorStopped({ address: cell.address, draining: false })))
+  if (origin instanceof Ask) origin.settle(Exit.fail(Refusal.stopped(cell)))
 }
 
 /** Closes a connection behind the answers of this turn, which are delivered after it. */

@@ -36,10 +36,10 @@ export class Tell extends PrivateFiber.Primitive<void, TellError> {
     if (cell.program.plan.overflow !== "suspend" || sender === cell) {
       return Exit.fail(Refusal.full(cell, this.#tag, this.#payload))
     }
-    return this.#wait(fiber, cell, sender as Cell | undefined)
+    return this.wait(fiber, cell, sender as Cell | undefined)
   }
 
-  #wait(fiber: Fiber.Fiber<unknown, unknown>, cell: Cell, sender: Cell | undefined): Effect.Effect<never> {
+  private wait(fiber: Fiber.Fiber<unknown, unknown>, cell: Cell, sender: Cell | undefined): Effect.Effect<never> {
     const millis = sender === undefined ? Number.POSITIVE_INFINITY : sender.program.plan.offerMillis
     const { runtime } = cell.program
     let suspended = true

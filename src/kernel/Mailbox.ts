@@ -47,7 +47,7 @@ export class Mailbox {
   }
 
   push(tag: number, payload: unknown, origin: unknown): void {
-    if (this.size * WORDS === this.#slots.length) this.#resize(this.#class + 1)
+    if (this.size * WORDS === this.#slots.length) this.resize(this.#class + 1)
     const slots = this.#slots
     const at = this.#tail
     slots[at] = tag
@@ -83,7 +83,7 @@ export class Mailbox {
 
   /** Puts a message before all others. */
   unshift(tag: number, payload: unknown, origin: unknown): void {
-    if (this.size * WORDS === this.#slots.length) this.#resize(this.#class + 1)
+    if (this.size * WORDS === this.#slots.length) this.resize(this.#class + 1)
     const slots = this.#slots
     this.#head = (this.#head === 0 ? slots.length : this.#head) - WORDS
     slots[this.#head] = tag
@@ -99,7 +99,7 @@ export class Mailbox {
     const length = slots.length
     for (let i = 0; i < this.size; i++) {
       const at = (this.#head + i * WORDS) % length
-      if (test(slots[at] as number, slots[at + 1], slots[at + 2])) return this.#cut(i)
+      if (test(slots[at] as number, slots[at + 1], slots[at + 2])) return this.cut(i)
     }
     return undefined
   }
@@ -120,13 +120,13 @@ export class Mailbox {
   takeBack(origin: unknown): Entry | undefined {
     const slots = this.#slots
     for (let i = this.size - 1; i >= 0; i--) {
-      if (slots[((this.#head + i * WORDS) % slots.length) + 2] === origin) return this.#cut(i)
+      if (slots[((this.#head + i * WORDS) % slots.length) + 2] === origin) return this.cut(i)
     }
     return undefined
   }
 
   /** Closes the gap that number `i` leaves. */
-  #cut(i: number): Entry {
+  private cut(i: number): Entry {
     const slots = this.#slots
     const length = slots.length
     const at = (this.#head + i * WORDS) % length
@@ -149,12 +149,12 @@ export class Mailbox {
 
   /** Back to the size it had when new, ready for the pool. Only when empty. */
   reset(): void {
-    if (this.#class !== 0) this.#resize(0)
+    if (this.#class !== 0) this.resize(0)
     this.#head = 0
     this.#tail = 0
   }
 
-  #resize(to: number): void {
+  private resize(to: number): void {
     const size = classes[to]
     if (size === undefined) throw new RangeError(`mailbox over ${classes.at(-1)} messages`)
     const slots = pools[to]!.pop() ?? makeSlots(size)

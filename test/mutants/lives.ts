@@ -86,7 +86,7 @@ export const lives: ReadonlyArray<Fault> = [
     "stream-consumer-not-told",
     "8: a restart ends the streams of its incarnation with CalleeFailed",
     "actor/Teardown.ts",
-    "  for (const stream of extra.streams ?? []) stream.fail(new CalleeFailed({ address: cell.address, incident }))\n",
+    "  for (const stream of extra.streams ?? []) stream.fail(Refusal.failed(cell, incident))\n",
     ""
   ),
   one(
@@ -451,7 +451,7 @@ export const lives: ReadonlyArray<Fault> = [
     "deferred-survives",
     "a restart fails deferred asks",
     "actor/Teardown.ts",
-    "  for (const ask of extra.deferred ?? []) ask.settle(Exit.fail(new CalleeFailed({ address: cell.address, incident })))\n",
+    "  for (const ask of extra.deferred ?? []) ask.settle(Exit.fail(Refusal.failed(cell, incident)))\n",
     ""
   ),
   one(

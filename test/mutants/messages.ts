@@ -194,15 +194,43 @@ export const messages: ReadonlyArray<Fault> = [
     "refused-send-forgotten",
     "4: a send that nobody takes is a dead letter",
     "actor/Outputs.ts",
-    "  lost(runtime, ref, tag, payload, reasons[error._tag])\n",
-    "  reasons[error._tag]\n"
+    "  } else lost(runtime, ref, tag, payload, full === undefined",
+    "  } else void (full === undefined"
+  ),
+  one(
+    "refused-send-makes-an-error",
+    "a refused send of a handler costs no error",
+    "actor/Outputs.ts",
+    "  } else lost(runtime, ref, tag, payload, full === undefined",
+    "  } else lost(runtime, ref, tag, payload, full === undefined || Refusal.full(full, tag, payload) === undefined"
+  ),
+  one(
+    "draining-called-stopped",
+    "4: a dead letter tells that its receiver drains",
+    "actor/Refusal.ts",
+    '  if (home?.locate(ref, false) !== undefined) return "draining"\n',
+    ""
+  ),
+  one(
+    "refusal-with-frames",
+    "an error of a refusal records no stack",
+    "actor/Refusal.ts",
+    "  Error.stackTraceLimit = 0\n",
+    ""
+  ),
+  one(
+    "stacks-cut-for-good",
+    "others' stacks are as deep as they were",
+    "actor/Refusal.ts",
+    "    Error.stackTraceLimit = limit\n",
+    ""
   ),
   one(
     "stash-lost-at-restart",
     "4: a restart returns the stash",
     "actor/Teardown.ts",
-    "  for (const ask of extra.deferred ?? []) ask.settle(Exit.fail(new CalleeFailed({ address: cell.address, incident })))\n  Outputs.unstash(cell, Number.MAX_SAFE_INTEGER)\n",
-    "  for (const ask of extra.deferred ?? []) ask.settle(Exit.fail(new CalleeFailed({ address: cell.address, incident })))\n"
+    "  for (const ask of extra.deferred ?? []) ask.settle(Exit.fail(Refusal.failed(cell, incident)))\n  Outputs.unstash(cell, Number.MAX_SAFE_INTEGER)\n",
+    "  for (const ask of extra.deferred ?? []) ask.settle(Exit.fail(Refusal.failed(cell, incident)))\n"
   ),
 
   // ---- law 5
@@ -217,7 +245,7 @@ export const messages: ReadonlyArray<Fault> = [
     "ask-dropped-in-silence",
     "5: an ask hit by a policy fails at once",
     "actor/Cell.ts",
-    "    if (origin instanceof Ask) origin.refuse(Exit.fail(new Dropped({ address: this.address, policy })))\n",
+    "    if (origin instanceof Ask) origin.refuse(Exit.fail(Refusal.dropped(this, policy)))\n",
     ""
   ),
   one(

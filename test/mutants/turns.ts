@@ -73,8 +73,8 @@ export const turns: ReadonlyArray<Fault> = [
     "dropped-has-counted",
     "what a full mailbox dropped ended as if never sent",
     "actor/Cell.ts",
-    "if (origin instanceof Ask) origin.refuse(Exit.fail(new Dropped",
-    "if (origin instanceof Ask) origin.settle(Exit.fail(new Dropped"
+    "if (origin instanceof Ask) origin.refuse(Exit.fail(Refusal.dropped",
+    "if (origin instanceof Ask) origin.settle(Exit.fail(Refusal.dropped"
   ),
   one(
     "overloaded-has-counted",
