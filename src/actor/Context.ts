@@ -330,7 +330,7 @@ export class ActorContext<P extends Rpc.Any, E extends Rpc.Any = never> {
   }
 
   /** Ends this life when the handler has succeeded. */
-  stop(options: StopOrder.StopOptions = {}): void {
+  stop(options?: StopOrder.StopOptions): void {
     this.stage(Staging.STOP, StopOrder.check(options))
   }
 

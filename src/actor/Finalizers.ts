@@ -9,6 +9,7 @@
 import { Effect, Exit, Scope } from "effect"
 import type { Cell } from "./Cell.ts"
 import * as Forks from "./Forks.ts"
+import type { Hooks } from "./Plan.ts"
 import { NO_STATE } from "./Status.ts"
 import type { Teardown } from "./Teardown.ts"
 
@@ -27,17 +28,21 @@ export const begin = (cell: Cell, teardown: Teardown): void => {
 
 const finalizers = (cell: Cell, teardown: Teardown): Effect.Effect<unknown, unknown> | undefined => {
   const { onStop } = cell.program.plan.hooks
+  const hooked = teardown.goal !== "restart" && cell.state !== NO_STATE ? onStop : undefined
+  if (hooked === undefined && teardown.scope === undefined && cell.extra?.scope === undefined) return undefined
+  return hookThenClose(cell, teardown, hooked)
+}
+
+const hookThenClose = (cell: Cell, teardown: Teardown, onStop: Hooks["onStop"]): Effect.Effect<unknown, unknown> => {
   const { state } = cell
   const close = Effect.suspend(() => {
     const scope = teardown.scope ?? cell.extra?.scope
     return scope === undefined ? Effect.void : Scope.close(scope, Exit.void)
   })
-  const hooked = onStop !== undefined && teardown.goal !== "restart" && state !== NO_STATE
-  if (!hooked && teardown.scope === undefined && cell.extra?.scope === undefined) return undefined
   const hook = Effect.suspend(() => {
     // not before what closes the scope is in its place: from here on a kill interrupts it
     teardown.finalizing = true
-    const out = hooked ? onStop(state, teardown.reason, cell.context()) : undefined
+    const out = onStop?.(state, teardown.reason, cell.context())
     return Effect.isEffect(out) ? (out as Effect.Effect<unknown, unknown>) : Effect.void
   })
   return Effect.ensuring(hook, close)

@@ -14,6 +14,7 @@ import type { Teardown } from "./Teardown.ts"
 
 /** Stops the children, last started first. False while one of them still stops. */
 export const children = (cell: Cell, teardown: Teardown): boolean => {
+  if (cell.extra?.children === undefined && teardown.children === undefined) return true
   teardown.children ??= [...(cell.extra?.children ?? [])]
   const parallel = cell.extra?.overseer?.parallel === true
   // whoever else goes on with the teardown meanwhile must not overtake the child that still stops
@@ -26,7 +27,7 @@ export const children = (cell: Cell, teardown: Teardown): boolean => {
     child.stop(orderOf(cell, child, teardown))
     if (child.alive) {
       teardown.stopping++
-      child.extra!.teardown!.listeners.push(() => {
+      ;(child.extra!.teardown!.listeners ??= []).push(() => {
         teardown.stopping--
         cell.advance()
       })

@@ -27,8 +27,12 @@ export interface Order {
 
 export const killOrder: Order = { mode: "kill", millis: undefined, reason: ExitReason.killed }
 
-export const check = (options: StopOptions): Order => {
-  Options.known("stop", options, ["mode", "within"])
+const plainOrder: Order = { mode: "now", millis: undefined, reason: undefined }
+const optionNames: ReadonlyArray<keyof StopOptions> = ["mode", "within"]
+
+export const check = (options: StopOptions | undefined): Order => {
+  if (options === undefined) return plainOrder
+  Options.known("stop", options, optionNames)
   return {
     mode: Options.oneOf("stop.mode", options.mode, "now", ["drain", "now", "kill"]),
     millis: options.within === undefined ? undefined : Options.millis("stop.within", options.within, 0),

@@ -21,7 +21,7 @@ import { Ask } from "./Ask.ts"
 import type { Cell } from "./Cell.ts"
 import type { Client } from "./Client.ts"
 import * as ExitReason from "./ExitReason.ts"
-import { INITIAL } from "./Extra.ts"
+import { type Extra, INITIAL } from "./Extra.ts"
 import * as Finalizers from "./Finalizers.ts"
 import * as Forks from "./Forks.ts"
 import * as Outputs from "./Outputs.ts"
@@ -40,9 +40,11 @@ export interface Teardown {
   incident: string | undefined
   /** Absolute, by the timers' clock. */
   expiresAt: number
+  /** For which of these times the deadline has been armed. */
+  guarded: number
   deadline: TimerNode | undefined
   /** Told when the life has ended. */
-  readonly listeners: Array<() => void>
+  listeners: Array<() => void> | undefined
   /** Children still to be stopped, the next one last. */
   children: Array<Cell> | undefined
   /** Children told to stop that still live. */
@@ -82,8 +84,9 @@ const make = (goal: "stop" | "restart", mode: Mode, reason: ExitReason.ExitReaso
   reason,
   incident: undefined,
   expiresAt: Number.POSITIVE_INFINITY,
+  guarded: Number.POSITIVE_INFINITY,
   deadline: undefined,
-  listeners: [],
+  listeners: undefined,
   children: undefined,
   stopping: 0,
   batched: false,
@@ -120,16 +123,17 @@ export const stop = (cell: Cell, order: Order, done: (() => void) | undefined): 
     teardown.mode = mode
     teardown.reason = reason
   }
-  if (done !== undefined) teardown.listeners.push(done)
-  arm(cell, teardown, order.millis ?? cell.program.plan.shutdownMillis)
+  if (done !== undefined) (teardown.listeners ??= []).push(done)
+  shorten(cell, teardown, order.millis ?? cell.program.plan.shutdownMillis)
   if (extra.delay !== undefined) cell.program.runtime.timers.cancel(extra.delay)
   extra.delay = undefined
   // whoever waits for room is not accepted yet, and no longer can be
-  for (const waiter of extra.waiters?.splice(0) ?? []) waiter.refused()
+  refuseWaiters(extra)
   if (teardown.mode === "drain") Outputs.unstash(cell, Number.MAX_SAFE_INTEGER)
   else halt(cell)
   if (presses) StopChildren.press(cell, teardown)
   advance(cell)
+  guard(cell, teardown)
   return true
 }
 
@@ -157,20 +161,27 @@ export const restart = (cell: Cell, incident: string, delayMillis: number, milli
   for (const ask of extra.deferred ?? []) ask.settle(Exit.fail(Refusal.failed(cell, incident)))
   Outputs.unstash(cell, Number.MAX_SAFE_INTEGER)
   extra.overseer?.close()
-  arm(cell, teardown, millis ?? cell.program.plan.shutdownMillis)
+  shorten(cell, teardown, millis ?? cell.program.plan.shutdownMillis)
   advance(cell)
+  guard(cell, teardown)
 }
 
 /** Its own time, or the sooner end that an outer deadline leaves it. */
-const arm = (cell: Cell, teardown: Teardown, millis: number): void => {
-  const { timers } = cell.program.runtime
-  const expiresAt = timers.now() + millis
-  if (expiresAt >= teardown.expiresAt) return
-  teardown.expiresAt = expiresAt
+const shorten = (cell: Cell, teardown: Teardown, millis: number): void => {
+  teardown.expiresAt = Math.min(teardown.expiresAt, cell.program.runtime.timers.now() + millis)
+}
+
+/** What did not end at once is waited for until it expires. A turn on the stack cannot be ended by any timer: its end comes back here. */
+const guard = (cell: Cell, teardown: Teardown): void => {
+  const { expiresAt } = teardown
+  if (cell.extra?.teardown !== teardown || teardown.guarded <= expiresAt) return
+  const { scheduler, timers } = cell.program.runtime
+  if (scheduler.current === cell && scheduler.handling) return
+  teardown.guarded = expiresAt
   teardown.deadline ??= new Deadline(() => {
     if (cell.extra?.teardown === teardown) expire(cell, teardown)
   })
-  timers.arm(teardown.deadline, millis)
+  timers.arm(teardown.deadline, Math.max(0, expiresAt - timers.now()))
 }
 
 /** The grace has run out. */
@@ -184,6 +195,10 @@ const expire = (cell: Cell, teardown: Teardown): void => {
   again(cell, teardown)
 }
 
+const refuseWaiters = (extra: Extra): void => {
+  if (extra.waiters !== undefined) for (const waiter of extra.waiters.splice(0)) waiter.refused()
+}
+
 /** No further turn, and what is queued is dead. */
 const halt = (cell: Cell): void => {
   cell.status = (cell.status | HELD | HALTED) & ~STARTING
@@ -192,6 +207,12 @@ const halt = (cell: Cell): void => {
 
 /** The next step of a teardown; `atRest`: the actor's own turn has just ended, so nothing of it is on the stack. */
 export const advance = (cell: Cell, atRest = false): void => {
+  step(cell, atRest)
+  const teardown = cell.extra?.teardown
+  if (atRest && teardown !== undefined) guard(cell, teardown)
+}
+
+const step = (cell: Cell, atRest: boolean): void => {
   const { extra } = cell
   const teardown = extra?.teardown
   if (extra === undefined || teardown === undefined || !cell.alive) return
@@ -221,7 +242,7 @@ export const advance = (cell: Cell, atRest = false): void => {
       teardown.mode = "now"
       if (teardown.reason === ExitReason.drained) teardown.reason = ExitReason.normal
       halt(cell)
-      return advance(cell, atRest)
+      return step(cell, atRest)
     }
     if (cell.mailbox !== undefined && cell.mailbox.size > 0) {
       if ((cell.status & QUEUED) === 0) cell.schedule()
@@ -370,8 +391,9 @@ const buryMail = (cell: Cell): void => {
     // a client that was not greeted yet stands in no list of clients
     if (tag === CONNECTED) farewell(cell, payload as Client)
   }
-  const stash = cell.extra?.stash?.splice(0) ?? []
-  for (const [tag, payload, origin] of stash) {
+  const stash = cell.extra?.stash
+  if (stash === undefined) return
+  for (const [tag, payload, origin] of stash.splice(0)) {
     cell.bury(tag, payload, "stopped")
     tellStopped(cell, origin)
   }
@@ -383,10 +405,12 @@ const finish = (cell: Cell, teardown: Teardown, event: number): void => {
   const { runtime } = cell.program
   const { timers } = runtime
   buryMail(cell)
-  for (const waiter of extra.waiters?.splice(0) ?? []) waiter.refused()
-  for (const ask of extra.deferred ?? []) tellStopped(cell, ask)
+  refuseWaiters(extra)
+  if (extra.deferred !== undefined) for (const ask of extra.deferred) tellStopped(cell, ask)
   ActorTimers.clear(cell)
-  for (const node of [teardown.deadline, extra.idle, extra.delay]) if (node !== undefined) timers.cancel(node)
+  if (teardown.deadline !== undefined) timers.cancel(teardown.deadline)
+  if (extra.idle !== undefined) timers.cancel(extra.idle)
+  if (extra.delay !== undefined) timers.cancel(extra.delay)
   const box = cell.mailbox
   cell.mailbox = undefined
   if (box !== undefined) Mailbox.release(box)
@@ -395,11 +419,12 @@ const finish = (cell: Cell, teardown: Teardown, event: number): void => {
   cell.self = undefined
   cell.state = NO_STATE
   extra.teardown = undefined
-  for (const client of extra.clients ?? []) farewell(cell, client)
+  if (extra.clients !== undefined) for (const client of extra.clients) farewell(cell, client)
   extra.clients = undefined
   const siblings = cell.parent?.extra
   siblings?.children?.delete(cell)
   if (typeof cell.key === "string") siblings?.names?.delete(`${cell.program.plan.protocol.type}/${cell.key}`)
   runtime.stopped(cell)
+  if (teardown.listeners === undefined) return
   for (const listener of teardown.listeners) Runtime.after(runtime, { deliver: listener })
 }

@@ -71,8 +71,9 @@ export const oneOf = <A extends string>(field: string, value: unknown, fallback:
 export const known = (field: string, value: object | undefined, names: ReadonlyArray<string>): void => {
   if (value === undefined) return
   if (typeof value !== "object" || value === null) return refuse(field, value, "an options record")
-  for (const name of Object.keys(value)) {
-    if (names.includes(name)) continue
+  // no list of its names is made: spawn asks here too
+  for (const name in value) {
+    if (names.includes(name) || !Object.hasOwn(value, name)) continue
     throw new InvalidOption({ field: `${field}.${name}`, value: "unknown, it", range: `one of ${names.join(", ")}` })
   }
 }

@@ -60,9 +60,11 @@ export const make = (cell: Cell, failure: Failure, decision: string, at: number,
   }
 }
 
-/** Whether a step says more than that there was mail, or none, or that the actor began. */
+/** Whether a step says more than that there was mail, or none, or that the actor began or has ended. */
 export const isWorthKeeping = (from: number, to: number, incarnation: number): boolean =>
-  to !== Lifecycle.IDLE && (to !== Lifecycle.ACTIVE || (from === Lifecycle.CONNECTING && incarnation > 1))
+  to !== Lifecycle.IDLE &&
+  to !== Lifecycle.STOPPED &&
+  (to !== Lifecycle.ACTIVE || (from === Lifecycle.CONNECTING && incarnation > 1))
 
 /** Keeps a step for the actor's next report; the oldest is let go. */
 export const remember = (extra: Extra, step: Lifecycle.Step): void => {

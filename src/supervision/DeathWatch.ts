@@ -44,17 +44,23 @@ export const unwatch = (watcher: Cell, ref: ActorRef<never>, target: Cell | unde
   watcher.bury(TERMINATED, entry[1], "unwatched")
 }
 
+type Listener = (reason: ExitReason.ExitReason, died: Cell) => void
+
+const nobody: ReadonlyArray<Listener> = []
+
 /** A life has ended: its watchers hear of it, and it watches no more. */
-export const ended = (cell: Cell): ReadonlyArray<(reason: ExitReason.ExitReason, died: Cell) => void> => {
+export const ended = (cell: Cell): ReadonlyArray<Listener> => {
   const { extra } = cell
-  const listeners: Array<(reason: ExitReason.ExitReason, died: Cell) => void> = []
-  if (extra === undefined) return listeners
-  for (const watcher of extra.watchers ?? []) {
+  if (extra === undefined) return nobody
+  if (extra.watching !== undefined) for (const target of extra.watching) target.extra?.watchers?.delete(cell)
+  extra.watching = undefined
+  const { watchers } = extra
+  if (watchers === undefined) return nobody
+  extra.watchers = undefined
+  const listeners: Array<Listener> = []
+  for (const watcher of watchers) {
     if (typeof watcher === "function") listeners.push(watcher)
     else deliver(watcher, cell.ref, cell, extra.exit ?? ExitReason.normal)
   }
-  for (const target of extra.watching ?? []) target.extra?.watchers?.delete(cell)
-  extra.watchers = undefined
-  extra.watching = undefined
   return listeners
 }

@@ -48,6 +48,8 @@ import { type Kind, Registry } from "./Registry.ts"
 import { Roster } from "./Roster.ts"
 import * as Supervision from "./Supervision.ts"
 
+const spawnOptionNames: ReadonlyArray<keyof Runtime.SpawnOptions> = ["input", "supervision"]
+
 export interface SystemOptions {
   readonly scheduler?: SchedulerOptions
   /** Dead letters listed. 0-1,048,576, default 1,024. */
@@ -226,7 +228,7 @@ export class System implements Runtime.Runtime {
     parent: Cell | undefined,
     options: Runtime.SpawnOptions | undefined
   ): Cell {
-    Options.known("spawn", options, ["input", "supervision"])
+    Options.known("spawn", options, spawnOptionNames)
     const supervision = options?.supervision
     const policy = supervision && Policy.make(`${kind.type}.supervision`, supervision)
     const cell = new Cell(program, key, parent)

@@ -115,8 +115,36 @@ export const lives: ReadonlyArray<Fault> = [
     "restart-loses-mailbox",
     "9: a restart keeps the mailbox",
     "actor/Teardown.ts",
-    "  extra.overseer?.close()\n  arm(",
-    "  extra.overseer?.close()\n  buryMail(cell)\n  arm("
+    "  extra.overseer?.close()\n  shorten(",
+    "  extra.overseer?.close()\n  buryMail(cell)\n  shorten("
+  ),
+  one(
+    "own-stop-unguarded",
+    "9: an actor that stops itself has its grace, and no more",
+    "actor/Teardown.ts",
+    "  if (atRest && teardown !== undefined) guard(cell, teardown)\n",
+    ""
+  ),
+  one(
+    "stop-unguarded",
+    "9: an actor that is stopped has its grace, and no more",
+    "actor/Teardown.ts",
+    "  advance(cell)\n  guard(cell, teardown)\n  return true\n",
+    "  advance(cell)\n  return true\n"
+  ),
+  one(
+    "restart-unguarded",
+    "9: an incarnation that ends has its grace, and no more",
+    "actor/Teardown.ts",
+    "  advance(cell)\n  guard(cell, teardown)\n}",
+    "  advance(cell)\n}"
+  ),
+  one(
+    "guard-not-shortened",
+    "9: a later, shorter stop counts",
+    "actor/Teardown.ts",
+    "teardown.guarded <= expiresAt) return",
+    "teardown.guarded < Number.POSITIVE_INFINITY) return"
   ),
   one(
     "restart-keeps-state",
