@@ -21,6 +21,7 @@ const floors = [
   ["cli"]
 ]
 const barrels = [
+  "actors/index.ts",
   "src/index.ts",
   "src/client/index.ts",
   "src/compute/index.ts",
@@ -32,8 +33,8 @@ const maxExampleLines = 80
 const maxActorLines = 150
 const minHeaderLines = 6
 
-/** What actors/ may import: Troupe by its name, and the two libraries in whose words an actor is written. */
-const actorImports = /^(troupe|effect|xstate)(\/|$)/
+/** What actors/ may import: Troupe by its name, the libraries in whose words an actor is written, undici for its connections, and each other. */
+const actorImports = /^(troupe|effect|xstate)(\/|$)|^undici$|^\.\/[A-Z]\w+\.ts$/
 
 /** Strings are kept, comments become spaces, so that line numbers stay and an example inside a docstring is no import. */
 const withoutComments = (text: string) =>

@@ -1,0 +1,7 @@
+/**
+ * Ready-made actors: behaviours to pick up and use, `troupe/actors`.
+ *
+ * Each is written on the public API alone, in 150 lines at most: what they can do, your own actors can. Their headers say what they hold, their
+ * docstrings what they take and how they fail; `examples/` shows each at work.
+ */
+export {}
