@@ -27,10 +27,12 @@ export interface ThreadsOptions {
 export class Threads {
   readonly #piscina: Piscina
   readonly #instead: (call: Call) => Effect.Effect<Ended>
+  readonly #tellLost: (why: string) => void
   #lost = false
 
   constructor({ count, entry, instead, lost, maxHeapMb }: ThreadsOptions) {
     this.#instead = instead
+    this.#tellLost = lost
     this.#piscina = new Piscina({
       filename: (entry ?? new URL("Thread.ts", import.meta.url)).href,
       name: "perform",
@@ -57,7 +59,13 @@ export class Threads {
     const { module, fn } = call
     return Effect.callback((resume) => {
       const abort = new AbortController()
-      this.#piscina.run(call, { signal: abort.signal }).then(
+      let running: Promise<unknown>
+      try {
+        running = this.#piscina.run(call, { signal: abort.signal })
+      } catch (error) {
+        return resume(this.#unmade(call, said(error)))
+      }
+      running.then(
         (ended) => resume(Exit.succeed(ended as Ended)),
         (error: unknown) => {
           if (this.#lost) return resume(this.#instead(call))
@@ -69,6 +77,20 @@ export class Threads {
       )
       return Effect.promise(() => this.#end(abort))
     })
+  }
+
+  /**
+   * The system made no thread: it forbids them, or has no more. Where others live only this call fails; else none will start.
+   * piscina keeps the call in its queue, as a promise that nobody has: so it is left to itself, not closed.
+   */
+  #unmade(call: Call, why: string): Effect.Effect<Ended, OffloadCrashed> {
+    const { module, fn } = call
+    if (this.size > 0) return new OffloadCrashed({ module, fn, why: `another could not be made: ${why}` })
+    if (!this.#lost) {
+      this.#lost = true
+      this.#tellLost(why)
+    }
+    return this.#instead(call)
   }
 
   /** Ends the call's thread, if it has one. */

@@ -1,4 +1,7 @@
 import { Effect } from "effect"
+import { execFile } from "node:child_process"
+import { fileURLToPath } from "node:url"
+import { promisify } from "node:util"
 import { describe, expect, it } from "vitest"
 import { Threads } from "../../src/compute/Threads.ts"
 import type { Call } from "../../src/compute/Thread.ts"
@@ -25,5 +28,12 @@ describe("Threads", () => {
     expect(ended.map((each) => each._tag === "Returned" && each.value)).toEqual(["add instead", "where instead"])
     expect([lost, threads.size]).toEqual([["does not start"], 0])
     await threads.close()
+  })
+  it("a process that may make none: calls run on the loop, and the log says so", async () => {
+    const file = fileURLToPath(new URL("./forbidden.ts", import.meta.url))
+    const args = ["--no-warnings", "--permission", "--allow-fs-read=*", file]
+    const { stdout } = await promisify(execFile)(process.execPath, args, { timeout: 15_000 })
+    expect(stdout).toContain("2 on thread 0")
+    expect(stdout.match(/Offload has no worker threads \(Access to this API has been restricted/g)).toHaveLength(1)
   })
 })
