@@ -8,8 +8,8 @@ import type * as Model from "./model.ts"
 const model = Offload.module<typeof Model>(new URL("./model.ts", import.meta.url))
 
 /** `began` and `ended`: when the model did, in epoch milliseconds. */
-export const Found = Schema.Struct({ passage: Schema.String, began: Schema.Finite, ended: Schema.Finite })
-export class NoModel extends Schema.TaggedError<NoModel>()("NoModel", { why: Schema.String }) {}
+const Found = Schema.Struct({ passage: Schema.String, began: Schema.Finite, ended: Schema.Finite })
+class NoModel extends Schema.TaggedError<NoModel>()("NoModel", { why: Schema.String }) {}
 
 const Retriever = Actor.make("Retriever", {
   state: Schema.Struct({ passages: Schema.Array(Schema.String), answered: Schema.Int }),
