@@ -3,16 +3,18 @@
  *
  * Floor 1; used as `Actor.fromMachine`. The machine's events are the protocol (an event's fields are the payload), its
  * snapshot is the state; an ask is answered with the new state value. Its `after` delays and delayed `raise` run on the
- * system's clock as keyed timers, so virtual time moves them; a final state stops the actor.
+ * system's clock as keyed timers, so virtual time moves them; a final state stops the actor. What it emits goes to `onEmit`,
+ * which sends it on by `self`: staged with the turn, so that a machine reports to others and knows none of them.
  * Pure steps (`initialTransition`, `transition`), not `createActor`: a machine's actor costs 3.6 kB, this one its snapshot.
  * Custom actions run in the turn; one that throws is the actor's failure. A machine that invokes or spawns actors of XState
  * is refused by name: those would run outside supervision; use `self.pipe` or a child.
  */
-import { Schema } from "effect"
+import { Effect, Schema } from "effect"
 import { Rpc } from "effect/rpc"
 import {
   type AnyMachineSnapshot,
   type AnyStateMachine,
+  type EmittedFrom,
   type EventFrom,
   initialTransition,
   type InputFrom,
@@ -67,12 +69,7 @@ interface SendTo extends DelayedRaise {
 }
 
 /** What speaks to actors of XState, of which there are none here. */
-const unsupported: ReadonlySet<string> = new Set([
-  "xstate.sendTo",
-  "xstate.emit",
-  "xstate.spawnChild",
-  "xstate.stopChild"
-])
+const unsupported: ReadonlySet<string> = new Set(["xstate.sendTo", "xstate.spawnChild", "xstate.stopChild"])
 
 /** Refuses what would run outside of supervision. */
 const check = (machine: AnyStateMachine): void => {
@@ -89,16 +86,24 @@ const check = (machine: AnyStateMachine): void => {
   visit(machine.root)
 }
 
+export interface MachineOptions<M extends AnyStateMachine> {
+  /** What the machine's `context` is made of: a value, or a function of the key. */
+  readonly input?: InputFrom<M> | ((key: string) => InputFrom<M>)
+  /** Hears what the machine emits, in its turn: sends by `self` are staged with it. An Effect would not be run: it is refused. */
+  readonly onEmit?: (event: EmittedFrom<M>, self: ActorContext<EventRpc<EventFrom<M>>>) => void
+}
+
 export const fromMachine = <M extends AnyStateMachine>(
   type: string,
   machine: M,
-  options: { readonly input?: InputFrom<M> } & Omit<
-    Behavior.Options<SnapshotFrom<M>, EventRpc<EventFrom<M>>, never, unknown, never, void>,
-    "initial" | "on"
-  > = {}
+  options: MachineOptions<M> &
+    Omit<Behavior.Options<SnapshotFrom<M>, EventRpc<EventFrom<M>>, never, unknown, never, void>, "initial" | "on"> = {}
 ): Behavior.Behavior<EventRpc<EventFrom<M>>, never, void, SnapshotFrom<M>> => {
   check(machine)
-  const { input, ...limits } = options
+  const { input, onEmit, ...limits } = options
+  if (onEmit !== undefined && typeof onEmit !== "function") {
+    throw new InvalidOption({ field: `${type}.onEmit`, value: typeof onEmit, range: "a function" })
+  }
   const names = machine.events.filter((name) => name !== "*" && !name.startsWith("xstate."))
   const wild = names.find((name) => name.includes("*"))
   if (wild !== undefined) {
@@ -116,6 +121,15 @@ export const fromMachine = <M extends AnyStateMachine>(
   // in a pure step the machine's own actor is the only one there is
   const isSelf = ({ to }: SendTo): boolean => typeof to === "object" && to.logic === machine
 
+  const emit = (event: unknown, self: Self): void => {
+    if (onEmit === undefined) {
+      throw new InvalidOption({ field: `${type}.onEmit`, value: "nothing", range: "a function, for the machine emits" })
+    }
+    const heard: unknown = onEmit(event as EmittedFrom<M>, self as never)
+    if (!Effect.isEffect(heard)) return
+    throw new InvalidOption({ field: `${type}.onEmit`, value: "an Effect", range: "a function that uses self.send" })
+  }
+
   const execute = (actions: ReadonlyArray<Action>, snapshot: Snapshot, self: Self): Snapshot => {
     for (const action of actions) {
       const raise = action.params as DelayedRaise | undefined
@@ -128,6 +142,8 @@ export const fromMachine = <M extends AnyStateMachine>(
         const { event, delay, id } = action.params as SendTo
         if (delay === undefined) self.send(self.ref as ActorRef<Rpc.Any>, AFTER, event as never)
         else self.timers.once(id ?? event.type, Math.max(delay, 0.001), ...([AFTER, event] as never as [never]))
+      } else if (action.type === "xstate.emit") {
+        emit((action.params as { readonly event: unknown }).event, self)
       } else if (unsupported.has(action.type)) {
         const range = "supported (use self.send, self.broadcast or a child in a behaviour of your own)"
         throw new InvalidOption({ field: `${type}.${action.type}`, value: "this action", range })
@@ -154,8 +170,9 @@ export const fromMachine = <M extends AnyStateMachine>(
     on[name] = (state: Snapshot, payload: object | undefined, self: Self) =>
       step(state, { ...payload, type: name }, self)
   }
-  const initial = (_key: string, self: Self): Snapshot => {
-    const [snapshot, actions] = initialTransition(machine, input as never) as unknown as readonly [
+  const initial = (key: string, self: Self): Snapshot => {
+    const given: unknown = typeof input === "function" ? (input as (key: string) => unknown)(key) : input
+    const [snapshot, actions] = initialTransition(machine, given as never) as unknown as readonly [
       Snapshot,
       ReadonlyArray<Action>
     ]

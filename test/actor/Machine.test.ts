@@ -1,9 +1,10 @@
 import { describe, expect, it } from "@effect/vitest"
-import { Effect, Layer, Logger } from "effect"
+import { Effect, Layer, Logger, Schema } from "effect"
+import { Rpc } from "effect/rpc"
 import { TestClock } from "effect/testing"
 import { Actor, ActorSystem, InvalidOption } from "troupe"
-import { TestSystem } from "troupe/testkit"
-import { assign, createMachine, emit, fromPromise, sendTo, setup } from "xstate"
+import { TestProbe, TestSystem } from "troupe/testkit"
+import { type AnyStateMachine, assign, createMachine, emit, fromPromise, sendTo, setup, stopChild } from "xstate"
 
 const delayed = sendTo(({ self }) => self, { type: "INNER" }, { delay: 50 })
 
@@ -32,7 +33,79 @@ const door = setup({
   }
 })
 
+/** Why the only actor of its kind failed, asked to GO. */
+const failureOf = async (machine: AnyStateMachine, options: Parameters<typeof Actor.fromMachine>[2]) => {
+  const reports: Array<string> = []
+  const program = Effect.gen(function* () {
+    const host = yield* ActorSystem
+    host.system.onFailure.add(({ error }) => void reports.push(String(error.cause)))
+    yield* Effect.exit(host.spawnUnsafe(Actor.fromMachine("E", machine, options), "e").ask("GO"))
+  })
+  await Effect.runPromise(program.pipe(Effect.provide(Layer.provideMerge(ActorSystem.layer, Logger.layer([])))))
+  return reports.join()
+}
+
+const going = (actions: ReturnType<typeof emit> | ReturnType<typeof stopChild>) =>
+  createMachine({ initial: "a", states: { a: { on: { GO: { actions } } } } })
+
+const meter = setup({
+  types: {
+    context: {} as { readonly name: string; readonly read: number },
+    input: {} as { readonly name: string },
+    events: {} as { readonly type: "READ"; readonly value: number } | { readonly type: "SLIP" },
+    emitted: {} as { readonly type: "measured"; readonly name: string; readonly value: number }
+  },
+  actions: {
+    slip: () => {
+      throw new Error("slipped")
+    }
+  }
+}).createMachine({
+  context: ({ input }) => ({ name: input.name, read: 0 }),
+  on: {
+    READ: {
+      actions: [
+        assign({ read: ({ context }) => context.read + 1 }),
+        emit(({ context, event }) => ({ type: "measured", name: context.name, value: event.value }))
+      ]
+    },
+    SLIP: { actions: [emit(({ context }) => ({ type: "measured", name: context.name, value: -1 })), "slip"] }
+  }
+})
+
+const Book = Actor.make("Book", {
+  state: Schema.Void,
+  protocol: [Rpc.make("Line", { payload: { text: Schema.String } })]
+})
+
 describe("Actor.fromMachine", () => {
+  it.effect("hands on what the machine emits, by `self`; of a turn that fails nothing leaves", () =>
+    Effect.gen(function* () {
+      const book = yield* TestProbe.make(Book)
+      const behavior = Actor.fromMachine("Meter", meter, {
+        input: (key) => ({ name: `meter ${key}` }),
+        onEmit: ({ name, value }, self) => self.send(book.ref, "Line", { text: `${name} by ${self.key}: ${value}` })
+      })
+      const [one, two] = [yield* ActorSystem.spawn(behavior, "1"), yield* ActorSystem.spawn(behavior, "2")]
+      yield* one.tell("READ", { value: 7 })
+      expect(yield* book.expect("Line")).toEqual({ text: "meter 1 by 1: 7" })
+      yield* two.tell("READ", { value: 8 })
+      expect(yield* book.expect("Line")).toEqual({ text: "meter 2 by 2: 8" })
+      expect((yield* Effect.flip(two.ask("SLIP")))._tag).toBe("CalleeFailed")
+      yield* two.tell("READ", { value: 9 })
+      yield* TestClock.adjust("1 second")
+      expect(yield* book.expect("Line")).toEqual({ text: "meter 2 by 2: 9" })
+      yield* book.expectNone("1 second")
+    }).pipe(Effect.provide(TestSystem.layer))
+  )
+
+  it("refuses an onEmit that is missing, no function, or whose Effect nobody would run, by name", async () => {
+    const emitting = going(emit({ type: "out" }))
+    expect(await failureOf(emitting, {})).toContain("E.onEmit: nothing")
+    expect(await failureOf(emitting, { onEmit: () => Effect.void })).toContain("E.onEmit: an Effect")
+    expect(() => Actor.fromMachine("E", emitting, { onEmit: "log" as never })).toThrow("E.onEmit")
+  })
+
   it.effect("takes the machine's events as messages and answers with the state that follows", () =>
     Effect.gen(function* () {
       const host = yield* ActorSystem
@@ -115,15 +188,7 @@ describe("Actor.fromMachine", () => {
   it("refuses partial wildcards, and what speaks to actors of XState, by name", async () => {
     const wild = createMachine({ initial: "a", states: { a: { on: { "mouse.*": "a" } } } })
     expect(() => Actor.fromMachine("W", wild)).toThrow("W.mouse.*")
-    const emitting = createMachine({ initial: "a", states: { a: { on: { GO: { actions: emit({ type: "out" }) } } } } })
-    const reports: Array<string> = []
-    const program = Effect.gen(function* () {
-      const host = yield* ActorSystem
-      host.system.onFailure.add(({ error }) => void reports.push(String(error.cause)))
-      yield* Effect.exit(host.spawnUnsafe(Actor.fromMachine("E", emitting), "e").ask("GO"))
-    })
-    await Effect.runPromise(program.pipe(Effect.provide(Layer.provideMerge(ActorSystem.layer, Logger.layer([])))))
-    expect(reports.join()).toContain("E.xstate.emit")
+    expect(await failureOf(going(stopChild("nobody")), {})).toContain("E.xstate.stopChild")
   })
 
   it("refuses a machine that invokes actors, by name", () => {
