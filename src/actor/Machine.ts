@@ -5,21 +5,22 @@
  * snapshot is the state; an ask is answered with the new state value. Its `after` delays and delayed `raise` run on the
  * system's clock as keyed timers, so virtual time moves them; a final state stops the actor. What it emits goes to `onEmit`,
  * which sends it on by `self`: staged with the turn, so that a machine reports to others and knows none of them.
- * Pure steps (`initialTransition`, `transition`), not `createActor`: a machine's actor costs 3.6 kB, this one its snapshot.
+ * Pure steps of the machine, in one scope for all: an actor of XState costs 3.6 kB, this one its snapshot. XState's own
+ * `transition()` makes such an actor, and its first state without its input, at each step: that is most of what it costs.
  * Custom actions run in the turn; one that throws is the actor's failure. A machine that invokes or spawns actors of XState
  * is refused by name: those would run outside supervision; use `self.pipe` or a child.
  */
 import { Effect, Schema } from "effect"
 import { Rpc } from "effect/rpc"
 import {
+  type AnyActorScope,
   type AnyMachineSnapshot,
   type AnyStateMachine,
+  createActor,
   type EmittedFrom,
   type EventFrom,
-  initialTransition,
   type InputFrom,
-  type SnapshotFrom,
-  transition
+  type SnapshotFrom
 } from "xstate"
 import { InvalidOption } from "../kernel/Errors.ts"
 import * as Behavior from "./Behavior.ts"
@@ -65,7 +66,7 @@ interface DelayedRaise {
 }
 
 interface SendTo extends DelayedRaise {
-  readonly to: { readonly logic?: unknown } | undefined
+  readonly to: unknown
 }
 
 /** What speaks to actors of XState, of which there are none here. */
@@ -118,8 +119,21 @@ export const fromMachine = <M extends AnyStateMachine>(
   type Self = ActorContext<Rpc.Any>
   type Snapshot = AnyMachineSnapshot & { readonly status: string; readonly error?: unknown; readonly value: unknown }
 
-  // in a pure step the machine's own actor is the only one there is
-  const isSelf = ({ to }: SendTo): boolean => typeof to === "object" && to.logic === machine
+  // never started: in a pure step it is what the machine takes for its own actor, the only one there is
+  const inert = createActor(machine, { input: typeof input === "function" ? undefined : input } as never)
+  const isSelf = ({ to }: SendTo): boolean => to === inert
+  let actions: Array<Action> = []
+  const scope = {
+    self: inert,
+    system: inert.system,
+    id: inert.id,
+    sessionId: inert.sessionId,
+    logger: () => {},
+    defer: () => {},
+    emit: () => {},
+    stopChild: () => {},
+    actionExecutor: (action: Action) => void actions.push(action)
+  } as unknown as AnyActorScope
 
   const emit = (event: unknown, self: Self): void => {
     if (onEmit === undefined) {
@@ -130,8 +144,11 @@ export const fromMachine = <M extends AnyStateMachine>(
     throw new InvalidOption({ field: `${type}.onEmit`, value: "an Effect", range: "a function that uses self.send" })
   }
 
-  const execute = (actions: ReadonlyArray<Action>, snapshot: Snapshot, self: Self): Snapshot => {
-    for (const action of actions) {
+  /** Takes a pure step of the machine's, then does what it asks for. */
+  const execute = (pure: () => unknown, self: Self): Snapshot => {
+    const wanted: Array<Action> = (actions = [])
+    const snapshot = pure() as Snapshot
+    for (const action of wanted) {
       const raise = action.params as DelayedRaise | undefined
       if (action.type === "xstate.raise" && raise?.delay !== undefined) {
         const message = [AFTER, raise.event] as never
@@ -155,11 +172,7 @@ export const fromMachine = <M extends AnyStateMachine>(
   }
 
   const step = (state: Snapshot, event: { readonly type: string }, self: Self) => {
-    const [next, actions] = transition(machine, state as never, event as never) as unknown as readonly [
-      Snapshot,
-      ReadonlyArray<Action>
-    ]
-    const snapshot = execute(actions, next, self)
+    const snapshot = execute(() => machine.transition(state, event as never, scope), self)
     return new Reply(snapshot.value as unknown, snapshot, true)
   }
 
@@ -172,11 +185,7 @@ export const fromMachine = <M extends AnyStateMachine>(
   }
   const initial = (key: string, self: Self): Snapshot => {
     const given: unknown = typeof input === "function" ? (input as (key: string) => unknown)(key) : input
-    const [snapshot, actions] = initialTransition(machine, given as never) as unknown as readonly [
-      Snapshot,
-      ReadonlyArray<Action>
-    ]
-    return execute(actions, snapshot, self)
+    return execute(() => machine.getInitialSnapshot(scope, given as never), self)
   }
   return Behavior.make<Snapshot, Rpc.Any, never, unknown, never, void>(protocol, {
     ...(limits as object),

@@ -99,6 +99,22 @@ describe("Actor.fromMachine", () => {
     }).pipe(Effect.provide(TestSystem.layer))
   )
 
+  it.effect("makes the context of a life once, not at each step", () =>
+    Effect.gen(function* () {
+      let made = 0
+      const counting = createMachine({
+        context: () => ({ made: ++made }),
+        initial: "a",
+        states: { a: { on: { GO: "b" } }, b: { on: { GO: "a" } } }
+      })
+      const behavior = Actor.fromMachine("C", counting)
+      made = 0
+      const ref = yield* ActorSystem.spawn(behavior, "c")
+      for (const state of ["b", "a", "b"]) expect(yield* ref.ask("GO")).toBe(state)
+      expect(made).toBe(1)
+    }).pipe(Effect.provide(TestSystem.layer))
+  )
+
   it("refuses an onEmit that is missing, no function, or whose Effect nobody would run, by name", async () => {
     const emitting = going(emit({ type: "out" }))
     expect(await failureOf(emitting, {})).toContain("E.onEmit: nothing")
