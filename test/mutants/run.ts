@@ -26,6 +26,7 @@ import { counters } from "./counters.ts"
 import { doors } from "./doors.ts"
 import { drains } from "./drains.ts"
 import { lives } from "./lives.ts"
+import { machines } from "./machines.ts"
 import { messages } from "./messages.ts"
 import { offloads } from "./offloads.ts"
 import { sessions } from "./sessions.ts"
@@ -46,6 +47,7 @@ const faults = [
   ...counters,
   ...windows,
   ...offloads,
+  ...machines,
   ...turns
 ]
 
