@@ -242,12 +242,15 @@ export class ActorContext<P extends Rpc.Any, E extends Rpc.Any = never> {
     return Forks.fork(cell, effect as Effect.Effect<A, F>, done) as Fiber.Fiber<A, F>
   }
 
-  /** Long work that frees the turn: its exit comes back as mail, in a reserved slot. */
-  pipe<A, F>(effect: Effect.Effect<A, F, Scope.Scope>, toMessage: (exit: Exit.Exit<A, F>) => Message<P>): void {
+  /** Long work that frees the turn: its exit comes back as mail, in a reserved slot; an interruption of its fiber, too. */
+  pipe<A, F>(
+    effect: Effect.Effect<A, F, Scope.Scope>,
+    toMessage: (exit: Exit.Exit<A, F>) => Message<P>
+  ): Fiber.Fiber<A, F> {
     const cell = this.live
-    if (cell === undefined) return
+    if (cell === undefined) return Effect.runFork(Effect.interrupt) as Fiber.Fiber<never>
     const ticket: Ticket = { incarnation: cell.incarnation, timer: undefined, piped: true, valid: true }
-    Forks.fork(cell, effect as Effect.Effect<A, F>, (exit) => {
+    const ended = (exit: Exit.Exit<unknown, unknown>): void => {
       let message: readonly [string, unknown?]
       try {
         message = toMessage(exit as Exit.Exit<A, F>) as unknown as readonly [string, unknown?]
@@ -257,7 +260,8 @@ export class ActorContext<P extends Rpc.Any, E extends Rpc.Any = never> {
       } catch (defect) {
         Forks.failure(cell, Exit.die(defect), "fail")
       }
-    })
+    }
+    return Forks.fork(cell, effect as Effect.Effect<A, F>, ended) as Fiber.Fiber<A, F>
   }
 
   /** How many timers there would be with `key`, those staged by this handler included. */

@@ -54,7 +54,7 @@ export type StubEffect =
   | { readonly _tag: "Stashed" }
   | { readonly _tag: "Unstashed"; readonly count: number }
   | { readonly _tag: "Forked"; readonly fiber: Fiber.Fiber<unknown, unknown> }
-  | { readonly _tag: "Piped" }
+  | { readonly _tag: "Piped"; readonly fiber: Fiber.Fiber<unknown, unknown> }
   | { readonly _tag: "Deferred"; readonly deferral: Deferral<unknown, unknown> }
   | { readonly _tag: "IdleTimeout"; readonly tag: string; readonly payload: unknown }
   | { readonly _tag: "Stopped"; readonly mode: Mode }
@@ -173,9 +173,10 @@ export class RecordingSelf extends ActorContext<Rpc.Any, Rpc.Any> {
   override pipe<A, F>(
     effect: Effect.Effect<A, F, Scope.Scope>,
     toMessage: (exit: Exit.Exit<A, F>) => Message<Rpc.Any>
-  ): void {
-    super.pipe(effect, toMessage)
-    this.#done({ _tag: "Piped" })
+  ): Fiber.Fiber<A, F> {
+    const fiber = super.pipe(effect, toMessage)
+    this.#done({ _tag: "Piped", fiber })
+    return fiber
   }
 
   override get timers(): SelfTimers<Rpc.Any> {

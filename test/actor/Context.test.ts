@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@effect/vitest"
-import { Deferred, Effect, Fiber, Schema } from "effect"
+import { Deferred, Effect, Exit, Fiber, Schema } from "effect"
 import { Rpc } from "effect/rpc"
 import { TestClock } from "effect/testing"
 import { Actor, ActorSystem } from "troupe"
@@ -147,6 +147,20 @@ describe("self", () => {
       yield* ref.tell("Note", "meanwhile")
       yield* TestClock.adjust(5)
       expect(log).toEqual(["meanwhile", "done"])
+    }).pipe(Effect.provide(TestSystem.layer))
+  )
+
+  it.effect("pipe answers its fiber: what it does can be given up, and that comes back as mail too", () =>
+    Effect.gen(function* () {
+      const { behavior, log } = scripted()
+      const ref = yield* ActorSystem.spawn(behavior, "a")
+      let piped: Fiber.Fiber<never> | undefined
+      yield* run(ref, (self) => {
+        piped = self.pipe(Effect.never, (exit) => note(Exit.hasInterrupts(exit) ? "given up" : "ended"))
+      })
+      yield* Fiber.interrupt(piped!)
+      yield* waitUntil(() => log.length === 1, "its end was handled")
+      expect(log).toEqual(["given up"])
     }).pipe(Effect.provide(TestSystem.layer))
   )
 

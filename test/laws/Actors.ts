@@ -118,7 +118,8 @@ export class World {
         return
       }
       case 14:
-        return self.pipe(Effect.sleep(chance.below(20)), () => ["Do", { depth: 0 }])
+        self.pipe(Effect.sleep(chance.below(20)), () => ["Do", { depth: 0 }])
+        return
       case 15:
         return self.broadcast("Said", depth)
       case 16: {
