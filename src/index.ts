@@ -39,6 +39,7 @@ export {
   TooManyChildren
 } from "./kernel/Errors.ts"
 export * as Lifecycle from "./kernel/Lifecycle.ts"
+export * as Options from "./kernel/Options.ts"
 export type { ActorKey } from "./supervision/ActorKey.ts"
 export { ActorSystem, type Host, type ShutdownReport } from "./supervision/ActorSystem.ts"
 export type { CrashReport } from "./supervision/CrashReport.ts"

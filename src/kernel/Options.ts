@@ -1,7 +1,7 @@
 /**
  * The check that every option passes once, when the thing it configures is made.
  *
- * Floor 0; used by every module with limits; knows nothing of actors.
+ * Floor 0; used by every module with limits, `actors/` among them; exported as `Options` for your own; knows nothing of actors.
  * Law 12: an invalid option fails with field, value and range (`InvalidOption`), never later and never in silence.
  * Pure functions; a handful of calls a behaviour or a system, none a message.
  */
