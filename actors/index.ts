@@ -4,4 +4,4 @@
  * Each is written on the public API alone, in 150 lines at most: what they can do, your own actors can. Their headers say what they hold, their
  * docstrings what they take and how they fail; `examples/` shows each at work.
  */
-export {}
+export * as WorkPool from "./WorkPool.ts"

@@ -1,0 +1,150 @@
+/**
+ * What a WorkPool holds in one incarnation beside its books: who asked for which task, and which fiber is at it.
+ *
+ * Made by the pool's `initial`, gone with the incarnation, as are the fibers. Each step takes the books and hands back the next ones.
+ * Nothing here is state: books from elsewhere would find an empty desk, and be worked off unheard.
+ * Law 8: an asker that leaves is noted at once and dealt with in a turn; a burst of them comes as one piece of mail, in a slot
+ * that no full mailbox refuses. An interrupted task is `cancelled`, and its worker free, when its fiber has ended.
+ * Law 3: no more hands than unfinished tasks.
+ */
+import { Cause, type Clock, Effect, Exit, type Fiber } from "effect"
+import type { Deferral } from "troupe"
+import { attempt, type Course, type Ending } from "./WorkAttempt.ts"
+import * as Books from "./WorkBooks.ts"
+import { WorkJoins } from "./WorkJoins.ts"
+import type { Rules } from "./WorkOptions.ts"
+import { type Me, PoolDraining, TaskDied } from "./WorkProtocol.ts"
+
+type Asked = Deferral<unknown, unknown>
+
+/** On a task. */
+class Hand implements Course {
+  step: Course["step"] = undefined
+  fiber: Fiber.Fiber<unknown, unknown> | undefined = undefined
+  /** It is given up: its fiber is being interrupted. */
+  left = false
+  readonly ask: Asked | undefined
+  constructor(ask: Asked | undefined) {
+    this.ask = ask
+  }
+
+  get heard(): boolean {
+    return this.left || this.ask?.waiting === true
+  }
+}
+
+export class WorkDesk {
+  readonly #joins = new WorkJoins()
+  readonly #self: Me
+  readonly #rules: Rules
+  readonly now: () => number
+  readonly #hands = new Map<number, Hand>()
+  readonly #left = new Set<number>()
+
+  constructor(self: Me, rules: Rules, clock: Clock.Clock) {
+    this.#self = self
+    this.#rules = rules
+    this.now = () => clock.currentTimeMillisUnsafe()
+  }
+
+  /** Takes a task on for whose result somebody waits, unless it was told. */
+  run(books: Books.Books, task: unknown): Books.Books {
+    const id = books.nextId
+    const ask = this.#self.defer<unknown, unknown>()
+    this.#hands.set(id, new Hand(ask))
+    ask.onCancel(() => {
+      if (this.#left.add(id).size === 1) this.#self.pipe(Effect.void, () => ["Left"])
+    })
+    return this.pump(Books.submit(books, task))
+  }
+
+  /** Whoever is free begins; whoever is suspended comes again, as far as there is room; to be refused, when the pool drains. */
+  pump(books: Books.Books): Books.Books {
+    let next = books
+    for (let taken = Books.take(next, this.now()); taken !== undefined; taken = Books.take(next, this.now())) {
+      next = taken[0]
+      this.#begin(taken[1].index, taken[2])
+    }
+    const room = Books.room(next, this.#rules.maxQueued)
+    if (next.draining) this.#self.unstash()
+    else if (room > 0 && this.#rules.overflow === "suspend") this.#self.unstash(room)
+    return next
+  }
+
+  #begin(index: number, { failures, id, task }: Books.Job): void {
+    const hand = this.#hands.get(id) ?? new Hand(undefined)
+    this.#hands.set(id, hand)
+    const worker = { pool: this.#self.ref.address, index, id, attempt: failures + 1 }
+    const work = attempt(this.#rules.work, this.#rules.retry, task, worker, hand)
+    hand.fiber = this.#self.pipe(work, (exit) => ["Ended", { worker: index, id, exit }])
+  }
+
+  /** Whether there is anything to wait for; whose ask it is hears of its end. */
+  join(books: Books.Books, drains: boolean): boolean {
+    const unfinished = Books.unfinished(books)
+    if (unfinished > 0) this.#joins.add(books.nextId, unfinished, drains, this.#self.defer<unknown, unknown>())
+    return unfinished > 0
+  }
+
+  /** The fiber of a worker has ended. */
+  ended(books: Books.Books, index: number, id: number, exit: Exit.Exit<Ending>): Books.Books {
+    const worker = books.workers.find((each) => each.index === index && each.job?.id === id)
+    const hand = this.#hands.get(id)
+    if (worker === undefined || hand === undefined) return books
+    hand.fiber = undefined
+    const ending = Exit.isSuccess(exit) ? exit.value : undefined
+    if (ending?.how === "retried" && !hand.left) {
+      const later = Books.end(books, worker, "retried", this.now())
+      if (ending.millis === 0) return this.pump(Books.due(later, id))
+      this.#self.timers.once(`retry ${id}`, ending.millis, "Due", { id })
+      return this.pump(later)
+    }
+    const interrupted = Exit.isFailure(exit) && Cause.hasInterruptsOnly(exit.cause)
+    const how = ending?.how ?? (interrupted && hand.left ? "cancelled" : "failed")
+    const { address } = this.#self.ref
+    if (ending?.how === "done") hand.ask?.succeed(ending.value)
+    if (ending?.how === "failed") hand.ask?.fail(ending.error)
+    if (ending === undefined) hand.ask?.fail(new TaskDied({ address, id, worker: index, interrupted }))
+    this.#settle(id)
+    return this.pump(Books.end(books, worker, how === "retried" ? "cancelled" : how, this.now()))
+  }
+
+  /** Some askers have left. */
+  left(books: Books.Books): Books.Books {
+    const ids = new Set(this.#left)
+    this.#left.clear()
+    return this.pump(this.#cancel(books, ids))
+  }
+
+  /** The deadline of a drain: what is unfinished is cancelled, and told so. */
+  cut(books: Books.Books): Books.Books {
+    const jobs = books.draining ? Books.jobs(books) : []
+    this.#joins.cut(jobs.length)
+    for (const { failures, id, task } of jobs) {
+      const hand = this.#hands.get(id)
+      const begun = failures > 0 || hand?.fiber !== undefined
+      hand?.ask?.fail(new PoolDraining({ address: this.#self.ref.address, begun, task }))
+    }
+    return this.#cancel(books, new Set(jobs.map(({ id }) => id)))
+  }
+
+  #cancel(books: Books.Books, ids: ReadonlySet<number>): Books.Books {
+    const [kept, gone] = Books.withdraw(books, ids)
+    for (const { id } of gone) {
+      this.#self.timers.cancel(`retry ${id}`)
+      this.#settle(id)
+    }
+    for (const id of ids) {
+      const hand = this.#hands.get(id)
+      if (hand === undefined) continue
+      hand.left = true
+      hand.fiber?.interruptUnsafe()
+    }
+    return kept
+  }
+
+  #settle(id: number): void {
+    this.#hands.delete(id)
+    this.#joins.settled(id)
+  }
+}

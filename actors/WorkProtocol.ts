@@ -1,0 +1,86 @@
+/**
+ * What a WorkPool understands, and how it refuses: by name, with the task handed back.
+ *
+ * `Run` and `Submit` take the task itself as payload. `Run` is answered with its result or error; `Submit` when the pool has taken
+ * the task on, for producers that must not outrun the pool and wait for no result. Law 8: who gives up a `Run` has taken its task out
+ * of the queue, or interrupted it; who gives up a `Submit` that still waits for room has not submitted it.
+ * Told instead of asked they have nobody to hear of an end: a refusal then counts among the system's `unheardErrors`, as that of any
+ * told message does, and a failure is logged.
+ */
+import { Schema } from "effect"
+import { Rpc } from "effect/rpc"
+import { InvalidOption, type Self } from "troupe"
+import { Stats } from "./WorkBooks.ts"
+
+/** As many tasks wait as may; this one is its sender's again. Come back later, or let the pool suspend you. */
+export class PoolFull extends Schema.TaggedError<PoolFull>()("PoolFull", {
+  address: Schema.String,
+  option: Schema.Literals(["maxQueued", "maxWaiting"]),
+  limit: Schema.Int,
+  task: Schema.Unknown
+}) {
+  override get message(): string {
+    const who = this.option === "maxQueued" ? "tasks wait" : "submitters wait for room"
+    return `${this.address}: ${this.limit} ${who} already, this task was not taken on (option ${this.option})`
+  }
+}
+
+/** The pool drains: the task came too late, or was not done by the deadline. `begun`: it had been tried, and may have had effects. */
+export class PoolDraining extends Schema.TaggedError<PoolDraining>()("PoolDraining", {
+  address: Schema.String,
+  begun: Schema.Boolean,
+  task: Schema.Unknown
+}) {
+  override get message(): string {
+    return `${this.address}: drains, the task was ${this.begun ? "begun and not done by the deadline" : "not begun"} (Drain, within)`
+  }
+}
+
+/** `work` threw, died or interrupted itself. A defect's Cause is in the log, under the number of the task. */
+export class TaskDied extends Schema.TaggedError<TaskDied>()("TaskDied", {
+  address: Schema.String,
+  id: Schema.Int,
+  worker: Schema.Int,
+  interrupted: Schema.Boolean
+}) {
+  override get message(): string {
+    const how = this.interrupted ? "interrupted itself" : "died (the log has why)"
+    return `${this.address}: task ${this.id} ${how} on worker ${this.worker}`
+  }
+}
+
+/** A Schema without services. */
+export type Codec = Schema.Codec<unknown, unknown>
+
+export const messages = <T extends Codec, A extends Codec, E extends Codec>(task: T, result: A, error: E) =>
+  [
+    Rpc.make("Run", {
+      payload: task,
+      success: result,
+      error: Schema.Union([error, TaskDied, PoolFull, PoolDraining])
+    }),
+    Rpc.make("Submit", { payload: task, error: Schema.Union([PoolFull, PoolDraining]) }),
+    /** Answered when every task that was taken on before has come to an end, however. */
+    Rpc.make("Join"),
+    /**
+     * From now on nothing is taken on. Answered when all that was taken on has come to an end, with 0; or after `within`, with how
+     * many had not: these are cancelled. A later one sets the deadline anew.
+     */
+    Rpc.make("Drain", { payload: { within: Schema.Duration }, success: Schema.Int, error: InvalidOption }),
+    /** 0-1,024. More begin at once; fewer let what runs come to its end; none is a pause. */
+    Rpc.make("Resize", { payload: { workers: Schema.Int }, error: InvalidOption }),
+    Rpc.make("Stats", { success: Stats })
+  ] as const
+
+/** What the pool sends itself. */
+export const own = [
+  Rpc.make("Ended", { payload: { worker: Schema.Int, id: Schema.Int, exit: Schema.Unknown } }),
+  Rpc.make("Due", { payload: { id: Schema.Int } }),
+  Rpc.make("Left"),
+  Rpc.make("Cut")
+] as const
+
+export type Messages<T extends Codec, A extends Codec, E extends Codec> = ReturnType<typeof messages<T, A, E>>[number]
+
+/** A pool's `self`, of whatever task. */
+export type Me = Self<Messages<Codec, Codec, Codec> | (typeof own)[number]>
