@@ -1,4 +1,4 @@
-/** A deliberate fault: texts of files under `src/`, each of which stands there once, and what stands there instead. */
+/** A deliberate fault: texts of files under `src/` (or `../actors/`), each of which stands there once, and what stands there instead. */
 export interface Fault {
   readonly id: string
   /** What it breaks. */

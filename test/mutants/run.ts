@@ -33,6 +33,7 @@ import { sessions } from "./sessions.ts"
 import { supervisors } from "./supervisors.ts"
 import { turns } from "./turns.ts"
 import { windows } from "./windows.ts"
+import { workPools } from "./workPools.ts"
 
 const faults = [
   ...messages,
@@ -48,6 +49,7 @@ const faults = [
   ...windows,
   ...offloads,
   ...machines,
+  ...workPools,
   ...turns
 ]
 
@@ -139,14 +141,15 @@ const test = (copy: string, ...files: ReadonlyArray<string>): Promise<Verdict> =
     })
   })
 
-/** Where the laws of a folder of `src/` are tested, the nearest first. */
+/** Where the laws of a folder of `src/` are tested, the nearest first; those of `actors/` lie outside of it. */
 const near: Readonly<Record<string, ReadonlyArray<string>>> = {
   kernel: ["test/kernel", "test/actor", "test/laws"],
   actor: ["test/actor", "test/laws"],
   supervision: ["test/supervision"],
   gateway: ["test/gateway", "test/live"],
   client: ["test/client"],
-  testkit: ["test/testkit"]
+  testkit: ["test/testkit"],
+  "..": ["test/actors"]
 }
 
 /** The file that has caught it before, or its folder's, and then everything. */
