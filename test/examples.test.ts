@@ -65,6 +65,12 @@ describe("README", () => {
     expect(readFileSync(`${root}README.md`, "utf8")).toContain(code.trim())
   })
 
+  it("shows the pool of examples/80-work-pool.ts, word for word", () => {
+    const source = readFileSync(`${root}examples/80-work-pool.ts`, "utf8")
+    const code = source.slice(source.indexOf("const thumbnails ="), source.indexOf("const program ="))
+    expect(readFileSync(`${root}README.md`, "utf8")).toContain(code.trim())
+  })
+
   it("shows the lifecycle as the machine has it", () => {
     expect(readFileSync(`${root}README.md`, "utf8")).toContain(Lifecycle.diagram())
   })

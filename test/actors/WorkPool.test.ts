@@ -413,7 +413,7 @@ describe("Join", () => {
       yield* ref.ask("Join")
       const [, , c] = yield* run(ref, { name: "a", fails: 9 }, { name: "b", dies: true }, { name: "c", millis: 500 })
       const join = yield* forked(ref.ask("Join", undefined, { timeout: "infinity" }))
-      yield* run(ref, { name: "late", millis: 4000 })
+      yield* run(ref, "late", { name: "later", millis: 4000 })
       yield* TestClock.adjust(100)
       expect(join.pollUnsafe()).toBeUndefined()
       yield* Fiber.interrupt(c!)

@@ -12,16 +12,26 @@ import { WorkPool } from "troupe/actors"
 import { Simulation } from "troupe/testkit"
 
 class Broken extends Schema.TaggedError<Broken>()("Broken", {}) {}
-const Task = Schema.Struct({ millis: Schema.Int, fate: Schema.Literals(["done", "fails", "flaky", "dies", "leaves"]) })
+const Task = Schema.Struct({
+  id: Schema.Int,
+  millis: Schema.Int,
+  fate: Schema.Literals(["done", "fails", "flaky", "dies", "leaves"])
+})
+let lastId = 0
 
 interface Seen {
-  /** At work now, by worker; what has ended well. */
+  /** At work now, by worker. */
   readonly busy: Map<number, number>
+  /** When the asker of a task gave it up. */
+  readonly left: Map<number, number>
+  /** How long after that it was tried again, at the most. */
+  late: number
   succeeded: number
   mostAtOnce: number
 }
 
-const poolOf = (chance: Simulation.Chance, seen: Seen) => {
+const poolOf = (sim: Simulation.Sim, seen: Seen) => {
+  const { chance } = sim
   const workers = chance.below(4)
   const maxQueued = chance.below(5)
   const overflow = chance.pick(["fail", "suspend"] as const)
@@ -35,8 +45,9 @@ const poolOf = (chance: Simulation.Chance, seen: Seen) => {
     overflow,
     maxWaiting: 3,
     retry,
-    work: ({ fate, millis }, { attempt, index }) =>
+    work: ({ fate, id, millis }, { attempt, index }) =>
       Effect.gen(function* () {
+        seen.late = Math.max(seen.late, sim.now - (seen.left.get(id) ?? sim.now))
         seen.busy.set(index, (seen.busy.get(index) ?? 0) + 1)
         seen.mostAtOnce = Math.max(
           seen.mostAtOnce,
@@ -59,19 +70,25 @@ type Stats = typeof WorkPool.Stats.Type
 const sum = (stats: Stats) => stats.done + stats.failed + stats.cancelled + stats.refused + stats.queued + stats.running
 
 const taskOf = (chance: Simulation.Chance): typeof Task.Type => ({
-  millis: chance.below(40),
+  id: ++lastId,
+  // those that end as askers leave, at the very moment, are the interesting ones
+  millis: 5 * chance.below(8),
   fate: chance.pick(["done", "done", "done", "fails", "flaky", "dies", "leaves"] as const)
 })
 
 /** Sends tasks for a while, and gives some of them up. Counts what it was told. */
-const submitter = (ref: Ref, chance: Simulation.Chance, told: Map<string, number>) =>
+const submitter = (sim: Simulation.Sim, ref: Ref, name: string, { left }: Seen, told: Map<string, number>) =>
   Effect.gen(function* () {
+    const chance = sim.chanceOf(name)
     const asked: Array<Fiber.Fiber<unknown>> = []
     const tell = (what: string) => void told.set(what, (told.get(what) ?? 0) + 1)
     for (let n = chance.below(12); n > 0; n--) {
       const task = taskOf(chance)
-      const timeout = chance.oneIn(4) ? 1 + chance.below(60) : ("infinity" as const)
-      const run = Effect.as(ref.ask("Run", task, { timeout }), "done")
+      const timeout = chance.oneIn(3) ? 5 * (1 + chance.below(12)) : ("infinity" as const)
+      const run = Effect.as(ref.ask("Run", task, { timeout }), "done").pipe(
+        Effect.tapCause(() => Effect.sync(() => void left.set(task.id, sim.now))),
+        Effect.onInterrupt(() => Effect.sync(() => void left.set(task.id, sim.now)))
+      )
       const ask = chance.oneIn(4) ? Effect.as(ref.ask("Submit", task, { timeout }), "taken on") : run
       const heard = Effect.tap(Effect.exit(ask), (exit) => Effect.sync(() => Exit.isSuccess(exit) && tell(exit.value)))
       asked.push(yield* Effect.forkChild(heard))
@@ -106,12 +123,18 @@ const boss = (sim: Simulation.Sim, ref: Ref, maxQueued: number, top: { workers: 
   })
 
 /** One run: four who submit, one who resizes and drains. */
-const bustle = Effect.fnUntraced(function* (sim: Simulation.Sim, ref: Ref, maxQueued: number, workers: number) {
+const bustle = Effect.fnUntraced(function* (
+  sim: Simulation.Sim,
+  ref: Ref,
+  maxQueued: number,
+  workers: number,
+  seen: Seen
+) {
   const told = new Map<string, number>()
   const top = { workers }
   const fibers = [yield* Effect.forkChild(boss(sim, ref, maxQueued, top))]
   for (const name of ["ann", "bob", "cat", "dan"]) {
-    fibers.push(yield* Effect.forkChild(submitter(ref, sim.chanceOf(name), told)))
+    fibers.push(yield* Effect.forkChild(submitter(sim, ref, name, seen, told)))
   }
   // paused pools, too, come to an end: by the drain
   yield* Effect.sleep("2 seconds")
@@ -120,7 +143,7 @@ const bustle = Effect.fnUntraced(function* (sim: Simulation.Sim, ref: Ref, maxQu
   return { told, top }
 })
 
-const seenNothing = (): Seen => ({ busy: new Map(), succeeded: 0, mostAtOnce: 0 })
+const seenNothing = (): Seen => ({ busy: new Map(), left: new Map(), late: 0, succeeded: 0, mostAtOnce: 0 })
 
 describe("conservation", () => {
   it.effect("holds in a pool whose tasks fail and die, whose askers leave, whose workers come and go", () =>
@@ -129,14 +152,15 @@ describe("conservation", () => {
       const program = (sim: Simulation.Sim) =>
         Effect.gen(function* () {
           const seen = seenNothing()
-          const { maxQueued, pool, workers } = poolOf(sim.chance, seen)
+          const { maxQueued, pool, workers } = poolOf(sim, seen)
           const ref = yield* ActorSystem.spawn(pool.behavior, "main")
-          const { told, top } = yield* bustle(sim, ref, maxQueued, workers)
+          const { told, top } = yield* bustle(sim, ref, maxQueued, workers, seen)
           const stats = yield* ref.ask("Stats")
           look(sim, stats, 0)
           sim.check(stats.done === seen.succeeded, `${stats.done} done, ${seen.succeeded} succeeded`)
           sim.check(stats.done >= (told.get("done") ?? 0), "more askers heard of a result than there were results")
           sim.check(seen.mostAtOnce <= top.workers, `${seen.mostAtOnce} at once, by ${top.workers} workers`)
+          sim.check(seen.late === 0, `a task was tried ${seen.late} ms after its asker had left`)
           for (const [index, busy] of seen.busy) sim.check(busy === 0, `worker ${index} works on`)
           return stats
         })
@@ -159,11 +183,12 @@ describe("conservation", () => {
       let looks = 0
       const program = (sim: Simulation.Sim) =>
         Effect.gen(function* () {
-          const { maxQueued, pool, workers } = poolOf(sim.chance, seenNothing())
+          const seen = seenNothing()
+          const { maxQueued, pool, workers } = poolOf(sim, seen)
           yield* ActorSystem.host(sim.faulty(pool.behavior))
           yield* Effect.forkChild(sim.chaos({ every: "100 millis" }))
           const ref = pool.definition.at("main")
-          const { top } = yield* bustle(sim, ref, maxQueued, workers)
+          const { top } = yield* bustle(sim, ref, maxQueued, workers, seen)
           const stats = yield* Effect.exit(ref.ask("Stats"))
           if (Exit.isFailure(stats)) return
           looks++
@@ -172,5 +197,38 @@ describe("conservation", () => {
       yield* Simulation.explore({ runs: 200, program })
       expect(looks).toBeGreaterThan(100)
     })
+  )
+
+  it.effect(
+    "a task that is given up is tried no more, in whatever order a busy pool hears of its failure and of that",
+    () =>
+      Effect.gen(function* () {
+        const program = (sim: Simulation.Sim) =>
+          Effect.gen(function* () {
+            const { chance } = sim
+            const pool = WorkPool.make("Pool", {
+              task: Schema.Int,
+              result: Schema.Void,
+              error: Broken,
+              workers: 2,
+              retry: Schedule.spaced("1 hour"),
+              work: (millis, { attempt }) => {
+                sim.check(attempt === 1, "was tried again an hour after its asker had left")
+                return Effect.andThen(Effect.sleep(millis), Effect.fail(new Broken()))
+              }
+            })
+            const slow = sim.faulty(pool.behavior, { before: 0, after: 0, slow: 0, suspend: 0.5, maxMillis: 20 })
+            const ref = yield* ActorSystem.spawn(slow, "main")
+            const asks = Array.from({ length: 6 }, () => [5 + chance.below(15), 5 + chance.below(25)] as const)
+            yield* Effect.forEach(asks, ([millis, timeout]) => Effect.exit(ref.ask("Run", millis, { timeout })), {
+              concurrency: "unbounded",
+              discard: true
+            })
+            yield* Effect.sleep("3 hours")
+            const { cancelled, submitted } = yield* ref.ask("Stats")
+            sim.check(cancelled === submitted, `of ${submitted} tasks ${cancelled} are cancelled`)
+          })
+        yield* Simulation.explore({ runs: 200, program })
+      })
   )
 })
