@@ -441,6 +441,19 @@ describe("Drain", () => {
     }).pipe(Effect.provide(layer))
   )
 
+  it.effect("a later one sets the deadline anew", () =>
+    Effect.gen(function* () {
+      const { behavior, notes } = noting({ workers: 1 })
+      const ref = yield* ActorSystem.spawn(behavior, "a")
+      yield* run(ref, { name: "a", millis: 300 })
+      const drain = (within: Duration.Duration) => forked(ref.ask("Drain", { within }))
+      const drains = [yield* drain(Duration.millis(100)), yield* drain(Duration.infinity)]
+      yield* TestClock.adjust(300)
+      expect(yield* Effect.forEach(drains, Fiber.join)).toEqual([Exit.succeed(0), Exit.succeed(0)])
+      expect(notes).toEqual(["a+0", "a-"])
+    }).pipe(Effect.provide(layer))
+  )
+
   it.effect("at its deadline cancels the rest, tells its askers so, and answers how many", () =>
     Effect.gen(function* () {
       const { behavior, notes } = noting({ workers: 1, retry: Schedule.spaced("1 hour") })
@@ -522,6 +535,16 @@ describe("bad input", () => {
       const [a] = yield* run(ref, "a")
       yield* TestClock.adjust(10)
       expect(Exit.isSuccess(yield* Fiber.join(a!))).toBe(true)
+    }).pipe(Effect.provide(layer))
+  )
+
+  it.effect("that lacks its field is refused, too", () =>
+    Effect.gen(function* () {
+      const ref = yield* ActorSystem.spawn(noting().behavior, "a")
+      const none = {} as never
+      expect((yield* Effect.flip(ref.ask("Resize", none))).message).toMatch(/^Pool.Resize.workers: "nothing" is not/)
+      expect((yield* Effect.flip(ref.ask("Drain", none))).message).toMatch(/^Pool.Drain.within: 0 is not/)
+      expect(yield* ref.ask("Stats")).toMatchObject({ draining: false })
     }).pipe(Effect.provide(layer))
   )
 
