@@ -10,8 +10,8 @@
  * for a worker or for its retry is queued. Law 3: the pool has room while queue, later and running together are below
  * workers + maxQueued, so a worker more is a place more, and a task that waits for its retry keeps its place.
  * Order: first in, first out; a retried task goes to the end, for it has had its turn.
- * Cost: O(workers) a task, O(log n) in the length of the queue, a Chunk; a burst of withdrawals O(n), once. An array that is copied
- * costs 60 ns a task at 8 waiting, 2.5 us at 1,000, 2 ms at 100,000; a Chunk 0.3, 0.6, 1.6 us (Node 24).
+ * Cost: O(workers) a task, O(log n) in the length of the queue, a Chunk; a burst of withdrawals O(n), once. An array that is
+ * copied costs 60 ns a task at 8 waiting, 2.5 us at 1,000, 2 ms at 100,000; a Chunk 0.3, 0.6, 1.6 us (Node 24).
  */
 import { Chunk, HashMap, Option, Schema } from "effect"
 

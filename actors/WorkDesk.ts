@@ -1,8 +1,8 @@
 /**
  * What a WorkPool holds in one incarnation beside its books: who asked for which task, and which fiber is at it.
  *
- * Made by the pool's `initial`, gone with the incarnation, as are the fibers. Each step takes the books and hands back the next ones.
- * Nothing here is state: books from elsewhere would find an empty desk, and be worked off unheard.
+ * Made by the pool's `initial`, gone with the incarnation, as are the fibers. Each step takes the books and hands back the next
+ * ones. Nothing here is state: books from elsewhere would find an empty desk, and be worked off unheard.
  * Law 8: an asker that leaves is noted at once and dealt with in a turn; a burst of them comes as one piece of mail, in a slot
  * that no full mailbox refuses. An interrupted task is `cancelled`, and its worker free, when its fiber has ended.
  * Law 3: no more hands than unfinished tasks.

@@ -1,9 +1,9 @@
 /**
  * The options of a WorkPool, and their check: when the pool is made, by field, value and range (`InvalidOption`).
  *
- * Nothing in a pool is without a bound: `workers` run, `maxQueued` wait, `maxWaiting` submitters are suspended, and its mailbox, as
- * long as its queue, refuses or suspends who is beyond that. What is too low refuses work that the pool could have done; too high, and
- * what waits is stale when its turn comes: a queue adds (tasks in it) x (time of one) / (workers) to each.
+ * Nothing in a pool is without a bound: `workers` run, `maxQueued` wait, `maxWaiting` submitters are suspended, and its mailbox,
+ * as long as its queue, refuses or suspends who is beyond that. What is too low refuses work that the pool could have done; too
+ * high, and what waits is stale when its turn comes: a queue adds (tasks in it) x (time of one) / (workers) to each.
  */
 import { type Effect, Schedule, Schema } from "effect"
 import { InvalidOption, Options } from "troupe"

@@ -11,23 +11,25 @@
  * const width = yield* pool.ask("Run", url, { timeout: "1 minute" })
  * ```
  *
- * The law: an accepted task comes to exactly one end, done, failed or cancelled, told to whoever asked; no task's end is another's.
- * There are no batches, so none waits for the slowest of its batch, and fast workers do more. First in, first out.
- *   1. `Run` or `Submit`: there is room (queued, retrying, running < workers + maxQueued), or it is refused by `PoolFull`, or it waits for
- *      room in its fiber (`overflow: "suspend"`). Law 5's other policies drop what was accepted: no choice for work.
- *   2. A free worker takes the first: a fiber of its own works on it, in its own scope. A throw or defect is that task's `TaskDied`.
+ * The law: an accepted task comes to exactly one end, done, failed or cancelled, told to whoever asked; no task's end is
+ * another's. There are no batches, so none waits for the slowest of its batch, and fast workers do more. First in, first out.
+ *   1. `Run` or `Submit`: there is room (queued, retrying, running < workers + maxQueued), or it is refused by `PoolFull`, or it
+ *      waits for room in its fiber (`overflow: "suspend"`). Law 5's other policies drop what was accepted: no choice for work.
+ *   2. A free worker takes the first: a fiber of its own works on it, in its own scope. A throw or defect is that task's
+ *      `TaskDied`.
  *   3. An error is retried as `retry` says; meanwhile its worker takes another. Out of retries the asker has the error itself.
  *   4. Given up, by time-out or interruption, a task leaves the queue, or its fiber is interrupted (law 8).
- * `Join`, `Drain`, `Resize`, `Stats`: see WorkProtocol. Drain before you stop: a stop, its mode "drain" too, interrupts what runs; then
- * askers hear `ActorStopped`, the log how many tasks there were. The same with `CalleeFailed` where the pool itself is restarted.
+ * `Join`, `Drain`, `Resize`, `Stats`: see WorkProtocol. Drain before you stop: a stop, its mode "drain" too, interrupts what
+ * runs; askers hear `ActorStopped`, the log how many tasks there were. A pool that is restarted itself begins with an empty
+ * queue; askers hear `CalleeFailed`.
  *
- * Workers are places, not actors: a task's fiber is all that a worker has, so a defect ends that and the place is free. Considered
- * a child actor a worker, restarted by itself: poisonous tasks use up its restarts, and with them the pool; nothing survives in it
- * that a fiber would not leave clean, either. Measured (trivial tasks, 8 workers, 1,000 in flight, best of 7, Node 24): 139 k tasks/s so;
- * 108 k with children that do the work. Children to which the ask is merely forwarded, what waits being stashed: 363 k; but such a
- * pool does not hear of who leaves its queue, so it can neither count nor join. Tasks of a pool take milliseconds; 7 us is not it.
- * Sources: Pekko's work pulling, poolboy; Graham 1966: to feed who is free takes at most 2 - 1/N times as long as the best order. From pools'
- * issue lists: poison tasks that end all workers, backoffs slept through in a worker, cancelled tasks that run, places lost by a cancel.
+ * Workers are places, not actors: a task's fiber is all that a worker has, so a defect ends that and the place is free.
+ * Considered a child actor a worker, restarted by itself: poisonous tasks use up its restarts, and with them the pool; nothing
+ * survives in it that a fiber would not leave clean, either. Measured (trivial tasks, 8 workers, 1,000 in flight, best of 7, the
+ * flags of npm start): 139 k tasks/s so; 108 k with children that do the work. Children to which the ask is merely forwarded, what
+ * waits being stashed: 363 k; but such a pool does not hear of who leaves its queue, so it can neither count nor join.
+ * Sources: Pekko's work pulling, poolboy; Graham 1966: to feed who is free takes at most 2 - 1/N times as long as the best order.
+ * From pools' issue lists: poison tasks that end all workers, cancelled tasks that run all the same, places lost by a cancel.
  */
 import { Clock, Effect, type Exit, Schema, type Scope } from "effect"
 import { Actor, type Behavior, type InvalidOption, LimitReached, Options } from "troupe"

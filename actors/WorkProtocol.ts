@@ -1,11 +1,11 @@
 /**
  * What a WorkPool understands, and how it refuses: by name, with the task handed back.
  *
- * `Run` and `Submit` take the task itself as payload. `Run` is answered with its result or error; `Submit` when the pool has taken
- * the task on, for producers that must not outrun the pool and wait for no result. Law 8: who gives up a `Run` has taken its task out
- * of the queue, or interrupted it; who gives up a `Submit` that still waits for room has not submitted it.
- * Told instead of asked they have nobody to hear of an end: a refusal then counts among the system's `unheardErrors`, as that of any
- * told message does, and a failure is logged.
+ * `Run` and `Submit` take the task itself as payload. `Run` is answered with its result or error; `Submit` when the pool has
+ * taken the task on, for producers that must not outrun the pool and wait for no result. Law 8: who gives up a `Run` has taken
+ * its task out of the queue, or interrupted it; who gives up a `Submit` that still waits for room has not submitted it.
+ * Told instead of asked they have nobody to hear of an end: a refusal then counts among the system's `unheardErrors`, as that of
+ * any told message does, and a failure is logged.
  */
 import { Schema } from "effect"
 import { Rpc } from "effect/rpc"
@@ -25,7 +25,7 @@ export class PoolFull extends Schema.TaggedError<PoolFull>()("PoolFull", {
   }
 }
 
-/** The pool drains: the task came too late, or was not done by the deadline. `begun`: it had been tried, and may have had effects. */
+/** The pool drains: the task came too late, or was not done by the deadline. `begun`: it was tried, and may have had effects. */
 export class PoolDraining extends Schema.TaggedError<PoolDraining>()("PoolDraining", {
   address: Schema.String,
   begun: Schema.Boolean,
@@ -63,8 +63,8 @@ export const messages = <T extends Codec, A extends Codec, E extends Codec>(task
     /** Answered when every task that was taken on before has come to an end, however. */
     Rpc.make("Join"),
     /**
-     * From now on nothing is taken on. Answered when all that was taken on has come to an end, with 0; or after `within`, with how
-     * many had not: these are cancelled. A later one sets the deadline anew.
+     * From now on nothing is taken on. Answered when all that was taken on has come to an end, with 0; or after `within`, with
+     * how many had not: these are cancelled. A later one sets the deadline anew.
      */
     Rpc.make("Drain", { payload: { within: Schema.Duration }, success: Schema.Int, error: InvalidOption }),
     /** 0-1,024. More begin at once; fewer let what runs come to its end; none is a pause. */

@@ -4,9 +4,9 @@
  *   pool     a worker a slot; each takes the next task the moment it is free
  *   batches  a task a slot; the next ten begin when the last of the ten before has ended
  *
- * Tasks differ much in length, as requests and jobs do (`tasks.ts`), so in a batch nine slots wait for the tenth. Utilisation is the
- * time that slots worked, of the time that they had: from the first task's begin to the last one's end, ten slots. Both are measured:
- * in the test kit's simulation, where a sleep takes no time of yours, and time passes when nothing else can go on.
+ * Tasks differ much in length, as requests and jobs do (`tasks.ts`), so in a batch nine slots wait for the tenth. Utilisation is
+ * the time that slots worked, of the time that they had: from the first task's begin to the last one's end, ten slots. Both are
+ * measured: in the test kit's simulation, where a sleep takes no time of yours, and time passes when nothing else can go on.
  *
  * Run: npx tsx examples/server-pool/main.ts
  *

@@ -1,9 +1,9 @@
 /**
- * Conservation of a WorkPool over random runs in virtual time: submitted = done + failed + cancelled + refused + queued + running, at every
- * look; and the same counted by those outside: what was begun, what succeeded, what askers were told.
+ * Conservation of a WorkPool over random runs in virtual time: submitted = done + failed + cancelled + refused + queued +
+ * running, at every look; and the same counted by those outside: what was begun, what succeeded, what askers were told.
  *
- * Tasks succeed, fail, are retried, die and interrupt themselves; askers give up; workers come and go; some pools drain. In the second
- * test the pool itself fails in its handlers, and is stopped and killed.
+ * Tasks succeed, fail, are retried, die and interrupt themselves; askers give up; workers come and go; some pools drain. In the
+ * second test the pool itself fails in its handlers, and is stopped and killed.
  */
 import { describe, expect, it } from "@effect/vitest"
 import { Duration, Effect, Exit, Fiber, Schedule, Schema } from "effect"
