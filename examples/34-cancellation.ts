@@ -43,7 +43,7 @@ const desk = Desk.behavior({
       return Actor.reply(done + 1, done + 1)
     },
     *Pay(done) {
-      yield* Effect.sleep(40)
+      yield* Effect.sleep(400) // longer than its asker waits
       return Actor.reply(done + 1, done + 1)
     },
     Read: (done) => Actor.reply(done)
