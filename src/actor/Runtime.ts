@@ -5,10 +5,11 @@
  * Floor 1; implemented by `supervision/ActorSystem`; floors never call up, so this is where a cell's knowledge ends.
  * One runtime a system; several systems may live in a process (tests do that).
  */
-import { Context } from "effect"
+import { Context, Effect } from "effect"
 import type { Cause, Fiber } from "effect"
 import type { Address } from "../kernel/Address.ts"
 import type { DeadReason } from "../kernel/Envelope.ts"
+import { RealIoInSimulation } from "../kernel/Errors.ts"
 import type { FiberScheduler } from "../kernel/FiberScheduler.ts"
 import type { Scheduler } from "../kernel/Scheduler.ts"
 import type { Timers } from "../kernel/Timers.ts"
@@ -99,6 +100,12 @@ export const CurrentRuntime: Context.Reference<Runtime | undefined> = Context.Re
   "troupe/actor/CurrentRuntime",
   { defaultValue: () => undefined }
 )
+
+/** Dies with `RealIoInSimulation` where the code of a seeded system runs: a seed could not replay what the world answers (law 11). */
+export const realIo = (what: string): Effect.Effect<void> =>
+  Effect.flatMap(CurrentRuntime, (runtime) =>
+    runtime?.scheduler.seeded === true ? Effect.die(new RealIoInSimulation({ what })) : Effect.void
+  )
 
 const live = new Set<Runtime>()
 

@@ -18,8 +18,7 @@
 import { Context, Effect, Exit, Layer, Semaphore } from "effect"
 import type { Duration } from "effect"
 import { availableParallelism } from "node:os"
-import { CurrentRuntime } from "../actor/Runtime.ts"
-import { RealIoInSimulation } from "../kernel/Errors.ts"
+import { realIo } from "../actor/Runtime.ts"
 import * as Options from "../kernel/Options.ts"
 import { type OffloadError, OffloadFailed, OffloadTimeout, OffloadUnfit } from "./Errors.ts"
 import { Permit, type LineOverflow, lineOverflows, Permits } from "./Permits.ts"
@@ -173,11 +172,7 @@ export const make = Effect.fnUntraced(function* (options: OffloadOptions, entry?
         .pipe(Effect.andThen(run(each, millis)), Effect.ensuring(Effect.sync(() => permit.release())))
     })
   const checked = (each: Call, own: CallOptions | undefined): ReturnType<Service["call"]> =>
-    Effect.flatMap(CurrentRuntime, (runtime) =>
-      runtime?.scheduler.seeded === true
-        ? Effect.die(new RealIoInSimulation({ what: `Offload.call "${each.fn}"` }))
-        : call(each, own)
-    )
+    Effect.andThen(realIo(`Offload.call "${each.fn}"`), call(each, own))
   return Offload.of({
     call: checked,
     stats: () => ({

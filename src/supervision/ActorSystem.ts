@@ -13,7 +13,7 @@ import { type AnyBehavior, Behavior } from "../actor/Behavior.ts"
 import type { Cell } from "../actor/Cell.ts"
 import type { Plan } from "../actor/Plan.ts"
 import * as ExitReason from "../actor/ExitReason.ts"
-import type { SpawnArgs } from "../actor/Runtime.ts"
+import { realIo, type SpawnArgs } from "../actor/Runtime.ts"
 import { killOrder } from "../actor/StopOrder.ts"
 import type { Address } from "../kernel/Address.ts"
 import { NameTaken } from "../kernel/Errors.ts"
@@ -68,6 +68,11 @@ export class ActorSystem extends Context.Service<ActorSystem, Host>()("troupe/Ac
     return Effect.flatMap(Effect.context<ActorSystem | R>(), (services) =>
       Context.get(services, ActorSystem).hostWith(behavior, services)
     )
+  }
+
+  /** To be run before real I/O that handlers may ask for (law 11): in a seeded system it dies with `RealIoInSimulation`. */
+  static realIo(what: string): Effect.Effect<void> {
+    return realIo(what)
   }
 }
 

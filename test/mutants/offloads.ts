@@ -87,7 +87,7 @@ export const offloads: ReadonlyArray<Fault> = [
   one(
     "offload-real-in-seeded",
     "11: no real threads in a seeded system",
-    "compute/Offload.ts",
+    "actor/Runtime.ts",
     "runtime?.scheduler.seeded === true",
     "runtime?.scheduler.seeded === undefined"
   )
