@@ -1,0 +1,121 @@
+/**
+ * One request on one connection: sends it by undici's fetch, knows when it is over on the wire, cuts a body that stands still.
+ *
+ * Made by HttpPool for each attempt. A response is there with its headers, its connection is in use until the body's end: so the
+ * end is taken from the dispatch itself (`onResponseEnd`, `onResponseError`), whatever becomes of the response.
+ *
+ *   fetch -> dispatch on the place's connection -> headers: the response -> body -> end: the place is left, the connection idle
+ *                                                                           cut, error: left, and the connection closed
+ *
+ * A body of which no byte has moved for `bodyTimeout` is cut, whether its server or its reader stands still: a response that
+ * nobody reads cannot keep a connection. The errors of the pool are here, for they go into fetch's. O(1) a chunk.
+ * fetch is undici's, not the global one: that is of the undici inside of Node, which need not understand this one's Client. Its
+ * form is its own too: a global FormData is turned into bytes first, else it would send "[object FormData]".
+ */
+import { Effect, type Fiber, Schema } from "effect"
+import type { HttpClientResponse } from "effect/http"
+import { type Dispatcher, fetch } from "undici"
+import type { HttpHosts } from "./HttpHosts.ts"
+import type { Place } from "./HttpPlace.ts"
+
+/** Too long in the line or without headers (option timeout), or no byte of the body moved (option bodyTimeout). */
+export class HttpTimeout extends Schema.TaggedError<HttpTimeout>()("HttpTimeout", {
+  phase: Schema.Literals(["line", "headers", "body"]),
+  millis: Schema.Finite
+}) {
+  override get message(): string {
+    if (this.phase === "body") return `no byte of the body moved for ${this.millis} ms (option bodyTimeout)`
+    const where = this.phase === "line" ? "it still waited for a connection" : "it was sent"
+    return `no answer within ${this.millis} ms, ${where} (option timeout)`
+  }
+}
+
+/** The pool's scope has closed. */
+export class HttpPoolClosed extends Schema.TaggedError<HttpPoolClosed>()("HttpPoolClosed", {}) {
+  override get message(): string {
+    return "the pool has closed with its scope"
+  }
+}
+
+/** A response, and how to give up what is not read of it. */
+export interface Received {
+  readonly response: HttpClientResponse.HttpClientResponse
+  readonly cut: () => void
+}
+
+type Fetch = typeof globalThis.fetch
+
+export class HttpExchange {
+  readonly #hosts: HttpHosts
+  readonly #place: Place
+  #isOver = false
+  #stands = false
+  #watch: Fiber.Fiber<void> | undefined = undefined
+
+  constructor(hosts: HttpHosts, place: Place) {
+    this.#hosts = hosts
+    this.#place = place
+  }
+
+  /** Over: its answer was read, or never will be. */
+  end(how: "complete" | Error): void {
+    this.#isOver = true
+    this.#hosts.leave(this.#place, how)
+    this.#watch?.interruptUnsafe()
+  }
+
+  /** Cuts the body when it has stood still for so long. */
+  watch(millis: number, run: (watch: Effect.Effect<void>) => Fiber.Fiber<void>): void {
+    if (this.#isOver || millis === Number.POSITIVE_INFINITY) return
+    const still = Effect.suspend(() => {
+      this.#stands = true
+      return Effect.sleep(millis)
+    })
+    const watch = Effect.repeat(still, { while: () => !this.#stands })
+    this.#watch = run(
+      Effect.andThen(
+        watch,
+        Effect.sync(() => this.end(new HttpTimeout({ phase: "body", millis })))
+      )
+    )
+  }
+
+  /** In place of the global fetch. */
+  readonly fetch: Fetch = async (input, init) => {
+    const { connection } = this.#place
+    if (connection === undefined) throw new HttpPoolClosed({})
+    const { body, headers, ...rest } = init ?? {}
+    const form = body instanceof FormData ? new Response(body) : undefined
+    const type = form?.headers.get("content-type")
+    const request = {
+      ...rest,
+      headers: { ...(headers as Record<string, string>), ...(typeof type === "string" && { "content-type": type }) },
+      body: form === undefined ? body : await form.bytes(),
+      redirect: "manual",
+      dispatcher: connection.client.compose((dispatch) => (options, handler) => dispatch(options, this.#heard(handler)))
+    }
+    try {
+      return (await fetch(input as string, request as Parameters<typeof fetch>[1])) as unknown as Response
+    } catch (error) {
+      // "fetch failed" says nothing; its cause does
+      throw error instanceof TypeError && error.cause !== undefined ? error.cause : error
+    }
+  }
+
+  #heard(handler: Dispatcher.DispatchHandler): Dispatcher.DispatchHandler {
+    const own = Object.create(handler) as Dispatcher.DispatchHandler
+    own.onResponseData = (...args) => {
+      this.#stands = false
+      handler.onResponseData?.apply(own, args)
+    }
+    own.onResponseEnd = (...args) => {
+      handler.onResponseEnd?.apply(own, args)
+      this.end("complete")
+    }
+    own.onResponseError = (...args) => {
+      handler.onResponseError?.apply(own, args)
+      this.end(args[1])
+    }
+    return own
+  }
+}
