@@ -75,7 +75,6 @@ const gather = <T extends Target, A, E, R>(
     const needed = count ?? asked.length
     const isImpossible = (): boolean => asked.length - failures.length < needed
     const isDecided = (): boolean => way !== "inTime" && (answers.length >= needed || isImpossible())
-    let closed = isDecided()
 
     const gate = Semaphore.makeUnsafe(1)
     let ended = Deferred.makeUnsafe<void>()
@@ -92,23 +91,18 @@ const gather = <T extends Target, A, E, R>(
         return ask(target)
       })
       const settled = Effect.flatMap(Effect.exit(begun), (exit) => {
-        if (closed) return Effect.void
         underWay.delete(at)
         const { address } = target
         if (Exit.isSuccess(exit)) answers.push({ address, value: exit.value })
         else failures.push({ address, cause: exit.cause })
-        closed = isDecided()
         // the next one's turn; not once it is decided
-        return closed ? Effect.fail("decided" as const) : Deferred.succeed(ended, undefined)
+        return isDecided() ? Effect.fail("decided" as const) : Deferred.succeed(ended, undefined)
       })
       return stagger === 0 ? settled : Effect.andThen(turn, settled)
     }
-    const late = Effect.andThen(
-      Effect.sleep(deadline),
-      Effect.sync(() => (closed = true))
-    )
     const asks = Effect.forEach([...asked.entries()], ([at, target]) => one(target, at), { concurrency, discard: true })
-    const run = closed ? Effect.void : Effect.ignore(Effect.raceFirst(late, asks))
+    // an ask that is interrupted, here or by the deadline, comes to no outcome: its `exit` ends with it
+    const run = isDecided() ? Effect.void : Effect.ignore(Effect.raceFirst(Effect.sleep(deadline), asks))
     return Effect.flatMap(run, () => {
       const of = (positions: Iterable<number>): ReadonlyArray<string> =>
         Array.from(positions, (at) => asked[at]!.address)

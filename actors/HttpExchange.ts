@@ -103,19 +103,24 @@ export class HttpExchange {
   }
 
   #heard(handler: Dispatcher.DispatchHandler): Dispatcher.DispatchHandler {
-    const own = Object.create(handler) as Dispatcher.DispatchHandler
-    own.onResponseData = (...args) => {
-      this.#stands = false
-      handler.onResponseData?.apply(own, args)
+    return {
+      onRequestStart: (...args) => handler.onRequestStart?.(...args),
+      onBodySent: (chunk) => handler.onBodySent?.(chunk),
+      onRequestSent: () => handler.onRequestSent?.(),
+      onResponseStarted: () => handler.onResponseStarted?.(),
+      onResponseStart: (...args) => handler.onResponseStart?.(...args),
+      onResponseData: (...args) => {
+        this.#stands = false
+        handler.onResponseData?.(...args)
+      },
+      onResponseEnd: (...args) => {
+        handler.onResponseEnd?.(...args)
+        this.end("complete")
+      },
+      onResponseError: (...args) => {
+        handler.onResponseError?.(...args)
+        this.end(args[1])
+      }
     }
-    own.onResponseEnd = (...args) => {
-      handler.onResponseEnd?.apply(own, args)
-      this.end("complete")
-    }
-    own.onResponseError = (...args) => {
-      handler.onResponseError?.apply(own, args)
-      this.end(args[1])
-    }
-    return own
   }
 }

@@ -35,7 +35,7 @@ export interface HttpPoolOptions {
   readonly maxQueued?: number
   /** How long an attempt may take until its headers are there, its time in the line included. Default 30 s. */
   readonly timeout?: Duration.Input | "infinity"
-  /** How long a body may stand still, its server's or its reader's doing. Default 30 s. */
+  /** How long a body may stand still, its server's or its reader's doing; it is cut before twice that. Default 30 s. */
   readonly bodyTimeout?: Duration.Input | "infinity"
   /** How long a dial may take, TLS included. Up to 10 minutes, default 10 s. */
   readonly connectTimeout?: Duration.Input
@@ -99,11 +99,13 @@ const make = Effect.fnUntraced(function* (options: HttpPoolOptions) {
       const exchange = new HttpExchange(hosts, place)
       let phase: "line" | "headers" = "line"
       const line = Effect.callback<void, HttpClientError.HttpClientError>((resume) => {
-        const full = { what: "HttpPool: the line", limit: maxQueued, option: "option maxQueued" }
-        const closed = failed(new HttpPoolClosed({}))
-        const entered = hosts.enter(origin, place, (refused) => resume(refused === undefined ? Effect.void : closed))
-        if (entered === "taken") resume(Effect.void)
-        else if (entered !== "waits") resume(entered === "closed" ? closed : failed(new LimitReached(full)))
+        const told = (how: "taken" | "waits" | "full" | "closed"): void => {
+          if (how === "taken") resume(Effect.void)
+          if (how === "closed") resume(failed(new HttpPoolClosed({})))
+          const full = { what: "HttpPool: the line", limit: maxQueued, option: "option maxQueued" }
+          if (how === "full") resume(failed(new LimitReached(full)))
+        }
+        told(hosts.enter(origin, place, (closed) => told(closed ?? "taken")))
       })
       const sent = Effect.suspend(() => {
         phase = "headers"

@@ -3,7 +3,8 @@
  *
  * Used by HttpPool. A request is sent again if it may be (`may`), what came of it is transient, and the wait is bearable:
  *
- *   transient: no answer (refused, reset, timed out), or 408, 429, 500, 502, 503, 504; not what the pool itself refused
+ *   transient: no answer (refused, reset, timed out), or 408, 429, 500, 502, 503, 504; not what the pool itself refused, nor what
+ *     timed out in its line: a pool that is too busy is not helped by asking it again
  *   wait: what `schedule` says, and at least `Retry-After`, in seconds or as a date (RFC 9110, 10.2.3); over `maxRetryAfter` it
  *     is not sent again: the answer goes to the asker, who may know better
  *   may: by default the idempotent methods (RFC 9110, 9.2.2, and QUERY), and no body that is a stream: it may not come twice
@@ -14,7 +15,7 @@
 import { Clock, Duration, Effect, Result, Schedule } from "effect"
 import { Headers, HttpClient, type HttpClientError, type HttpClientRequest, type HttpClientResponse } from "effect/http"
 import { LimitReached, Options } from "troupe"
-import { HttpPoolClosed, type Received } from "./HttpExchange.ts"
+import { HttpPoolClosed, HttpTimeout, type Received } from "./HttpExchange.ts"
 
 type Failed = HttpClientError.HttpClientError
 type Request = HttpClientRequest.HttpClientRequest
@@ -49,7 +50,8 @@ const retryAfterMillis = (failed: Failed | Transient, now: number): number => {
 const isTransient = (failed: Failed | Transient): boolean => {
   if (failed instanceof Transient) return true
   const { cause } = failed.reason
-  return HttpClient.isTransientError(failed) && !(cause instanceof LimitReached || cause instanceof HttpPoolClosed)
+  if (cause instanceof LimitReached || cause instanceof HttpPoolClosed) return false
+  return HttpClient.isTransientError(failed) && !(cause instanceof HttpTimeout && cause.phase === "line")
 }
 
 type Attempt = Effect.Effect<Received, Failed>

@@ -307,6 +307,20 @@ describe("FanOut", () => {
     }).pipe(Effect.provide(TestSystem.layer))
   )
 
+  it.effect("what comes at the deadline or behind it is late, where the ask holds off its interruption too", () =>
+    Effect.gen(function* () {
+      const targets = [100, 101, 200].map((millis) => ({ address: `${millis}`, millis }))
+      const ask = ({ millis }: (typeof targets)[number]) =>
+        Effect.uninterruptible(Effect.as(Effect.sleep(millis), "too late"))
+      const fan = yield* Effect.forkChild(FanOut.inTime(targets, ask, { deadline: 100 }))
+      yield* TestClock.adjust(199)
+      // it waits for what it has begun
+      expect(fan.pollUnsafe()).toBe(undefined)
+      yield* TestClock.adjust(1)
+      expect(yield* Fiber.join(fan)).toEqual({ answers: [], failures: [], late: ["100", "101", "200"], unasked: [] })
+    })
+  )
+
   it.effect("asked from a handler of a target is an AskCycle of that target only", () =>
     Effect.gen(function* () {
       const { refs, quote } = yield* suppliers({ a: 10 })

@@ -7,7 +7,7 @@ import { createServer } from "node:net"
 import type { AddressInfo } from "node:net"
 import { gzipSync } from "node:zlib"
 import { Actor, ActorSystem } from "troupe"
-import { HttpPool, type HttpPoolOptions } from "troupe/actors"
+import { FanOut, HttpPool, type HttpPoolOptions } from "troupe/actors"
 import { TestSystem } from "troupe/testkit"
 import { origin, until } from "./Origin.ts"
 
@@ -284,6 +284,26 @@ describe("HttpPool's limits", () => {
       }).pipe(pooled({ maxPerHost: 1 }))
   )
 
+  it.live("losers of a FanOut end at their servers", () =>
+    Effect.gen(function* () {
+      const hosts = yield* Effect.forEach([1, 2, 3], () => origin())
+      const targets = hosts.map(({ url }, n) => ({ address: `${n}`, url: url + (n === 1 ? "/now" : "/hold") }))
+      const gate = hosts.filter((_, n) => n !== 1)
+      // the winner begins when the losers are on the wire
+      const ask = ({ address, url }: (typeof targets)[number]) =>
+        address === "1"
+          ? Effect.andThen(
+              until(() => gate.every((host) => host.held() === 1), "the losers are held"),
+              text(url)
+            )
+          : text(url)
+      const { answers, late } = yield* FanOut.first(targets, ask)
+      expect([answers, late]).toEqual([[{ address: "1", value: "ok" }], ["0", "2"]])
+      yield* until(() => gate.every((host) => host.cut.length === 1), "the servers see it")
+      expect(yield* HttpPool.stats).toMatchObject({ inFlight: 0, queued: 0, connections: 1 })
+    }).pipe(pooled())
+  )
+
   it.live("a connection is in use until its body has been read, or its scope has closed", () =>
     Effect.gen(function* () {
       const host = yield* origin()
@@ -326,16 +346,20 @@ describe("HttpPool's time-outs", () => {
       const pool = yield* HttpPool
       yield* until(() => silent.held() === 1 && pool.stats().queued === 1, "one is held, one waits")
       yield* TestClock.adjust("5 seconds")
+      yield* until(() => silent.seen.length === 2 && silent.held() === 1, "the first is sent again")
+      yield* TestClock.adjust("5 seconds")
       const errors = yield* Effect.forEach(fibers, (fiber) => Effect.flip(Fiber.join(fiber)))
       expect(errors.map(why)).toMatchObject([
         { _tag: "HttpTimeout", phase: "headers", millis: 5000 },
         { _tag: "HttpTimeout", phase: "line", millis: 5000 }
       ])
-      yield* until(() => silent.cut.length === 1, "the server sees it")
+      yield* until(() => silent.cut.length === 2, "the server sees it")
       host.release()
       expect(yield* body.text).toBe("first released")
       expect([host.seen, pool.stats()]).toMatchObject([["GET /hold?body"], { inFlight: 0, queued: 0 }])
-    }).pipe(pooled({ maxPerHost: 1, timeout: "5 seconds", retry: false }))
+      // what timed out on the wire may be tried again, not what timed out in the line
+      expect(silent.seen).toEqual(["GET /hold", "GET /hold"])
+    }).pipe(pooled({ maxPerHost: 1, timeout: "5 seconds", retry: { schedule: Schedule.recurs(1) } }))
   )
 
   it.effect("cut a body that stands still, read or not; one that moves goes on", () =>

@@ -16,3 +16,7 @@ export const one = (id: string, law: string, file: string, text: string, instead
 /** The same in a file of the gateway. */
 export const ofGateway = (id: string, law: string, file: string, text: string, instead: string): Fault =>
   one(id, law, `gateway/${file}`, text, instead)
+
+/** The same in a ready-made actor. */
+export const ofActors = (id: string, law: string, file: string, text: string, instead: string): Fault =>
+  one(id, law, `../actors/${file}`, text, instead)

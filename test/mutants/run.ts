@@ -25,6 +25,8 @@ import { clientSessions } from "./clientSessions.ts"
 import { counters } from "./counters.ts"
 import { doors } from "./doors.ts"
 import { drains } from "./drains.ts"
+import { fanOuts } from "./fanOuts.ts"
+import { httpPools } from "./httpPools.ts"
 import { lives } from "./lives.ts"
 import { machines } from "./machines.ts"
 import { messages } from "./messages.ts"
@@ -50,6 +52,8 @@ const faults = [
   ...offloads,
   ...machines,
   ...workPools,
+  ...fanOuts,
+  ...httpPools,
   ...turns
 ]
 
