@@ -9,7 +9,19 @@
  */
 import { buildConnector, Client } from "undici"
 
+/** As of node:tls. Certificates are PEM. */
+export interface HttpTlsOptions {
+  /** Who is trusted, in place of those that Node trusts. */
+  readonly ca?: string | Array<string>
+  /** Whom this side says it is. */
+  readonly cert?: string
+  readonly key?: string
+  readonly passphrase?: string
+  readonly rejectUnauthorized?: boolean
+}
+
 export interface HttpConnectionOptions {
+  readonly tls: HttpTlsOptions
   readonly connectMillis: number
   readonly keepAliveMillis: number
   readonly maxBodyBytes: number
@@ -31,7 +43,7 @@ export class HttpConnection {
     this.origin = origin
     this.#lost = lost
     // it returns the socket at once, though its type does not say so
-    const dial = buildConnector({ timeout: options.connectMillis, allowH2: false }) as (
+    const dial = buildConnector({ ...options.tls, timeout: options.connectMillis, allowH2: false }) as (
       ...args: Parameters<buildConnector.connector>
     ) => Socket
     this.client = new Client(origin, {

@@ -84,14 +84,14 @@ export class HttpHosts {
     this.#forget(host)
   }
 
-  /** Refuses who waits, cuts what is under way; ends with the last socket. */
-  async close(): Promise<void> {
+  /** Refuses who waits, ends what is under way by `why`; done with the last socket. */
+  async close(why: Error): Promise<void> {
     this.#closed = true
     for (const place of [...this.#hosts.values()].flatMap(({ line }) => [...line])) {
       this.leave(place)
       place.told?.("closed")
     }
-    for (const connection of this.#connections) this.#drop(connection)
+    for (const connection of this.#connections) this.#drop(connection, why)
     await Promise.all(this.#closing)
   }
 

@@ -20,12 +20,12 @@
 import { Context, type Duration, Effect, Exit, Layer, Option } from "effect"
 import { FetchHttpClient, HttpClient, HttpClientError, HttpClientRequest } from "effect/http"
 import { ActorSystem, LimitReached, Options } from "troupe"
+import type { HttpTlsOptions } from "./HttpConnection.ts"
 import { HttpExchange, HttpPoolClosed, HttpTimeout, type Received } from "./HttpExchange.ts"
 import { HttpHosts } from "./HttpHosts.ts"
 import { Place } from "./HttpPlace.ts"
 import * as HttpRetry from "./HttpRetry.ts"
 
-/** Each is checked when the layer is built. */
 export interface HttpPoolOptions {
   /** Connections in all: dialled, in use and idle; so also requests in flight. 1-65,536, default 64. */
   readonly maxConnections?: number
@@ -43,6 +43,8 @@ export interface HttpPoolOptions {
   readonly keepAlive?: Duration.Input
   /** Bytes of one body on the wire; more cut it. 1-2^40, default 64 MiB. */
   readonly maxBodyBytes?: number
+  /** Certificates; default: those that Node trusts. */
+  readonly tls?: HttpTlsOptions
   /** What is sent again; `false`: nothing. */
   readonly retry?: HttpRetry.HttpRetryOptions | false
 }
@@ -57,18 +59,16 @@ export interface HttpPoolStats {
   readonly hosts: number
 }
 
-const names = ["maxConnections", "maxPerHost", "maxQueued", "timeout", "bodyTimeout", "connectTimeout"] as const
-const tenMinutes = 600_000
+const names = "maxConnections maxPerHost maxQueued timeout bodyTimeout connectTimeout keepAlive maxBodyBytes tls retry"
 
 const make = Effect.fnUntraced(function* (options: HttpPoolOptions) {
-  Options.known("HttpPool", options, [...names, "keepAlive", "maxBodyBytes", "retry"])
-  const brief = (name: "connectTimeout" | "keepAlive", millis: number): number =>
-    Options.atMost(
-      `HttpPool.${name}`,
-      Options.millis(`HttpPool.${name}`, options[name], millis),
-      tenMinutes,
-      "10 minutes"
-    )
+  Options.known("HttpPool", options, names.split(" "))
+  Options.known("HttpPool.tls", options.tls, ["ca", "cert", "key", "passphrase", "rejectUnauthorized"])
+  const brief = (name: "connectTimeout" | "keepAlive", otherwise: number): number => {
+    const millis = Options.millis(`HttpPool.${name}`, options[name], otherwise)
+    return Options.atMost(`HttpPool.${name}`, millis, 600_000, "10 minutes")
+  }
+  const what = "HttpPool: the line"
   const maxQueued = Options.integer("HttpPool.maxQueued", options.maxQueued, 1024, 0, 1_000_000)
   const timeout = Options.millis("HttpPool.timeout", options.timeout, 30_000)
   const bodyTimeout = Options.millis("HttpPool.bodyTimeout", options.bodyTimeout, 30_000)
@@ -77,11 +77,12 @@ const make = Effect.fnUntraced(function* (options: HttpPoolOptions) {
     maxConnections: Options.integer("HttpPool.maxConnections", options.maxConnections, 64, 1, 65_536),
     maxPerHost: Options.integer("HttpPool.maxPerHost", options.maxPerHost, 8, 1, 65_536),
     maxQueued,
+    tls: options.tls ?? {},
     connectMillis: brief("connectTimeout", 10_000),
     keepAliveMillis: brief("keepAlive", 4000),
     maxBodyBytes: Options.integer("HttpPool.maxBodyBytes", options.maxBodyBytes, 67_108_864, 1, 2 ** 40)
   })
-  yield* Effect.addFinalizer(() => Effect.promise(() => hosts.close()))
+  yield* Effect.addFinalizer(() => Effect.promise(() => hosts.close(new HttpPoolClosed({}))))
   const services = yield* Effect.context()
   const run = Effect.runForkWith(services)
 
@@ -102,8 +103,7 @@ const make = Effect.fnUntraced(function* (options: HttpPoolOptions) {
         const told = (how: "taken" | "waits" | "full" | "closed"): void => {
           if (how === "taken") resume(Effect.void)
           if (how === "closed") resume(failed(new HttpPoolClosed({})))
-          const full = { what: "HttpPool: the line", limit: maxQueued, option: "option maxQueued" }
-          if (how === "full") resume(failed(new LimitReached(full)))
+          if (how === "full") resume(failed(new LimitReached({ what, limit: maxQueued, option: "option maxQueued" })))
         }
         told(hosts.enter(origin, place, (closed) => told(closed ?? "taken")))
       })
@@ -129,7 +129,7 @@ const make = Effect.fnUntraced(function* (options: HttpPoolOptions) {
   const fetching = yield* Effect.provide(HttpClient.HttpClient, FetchHttpClient.layer)
   const client = HttpClient.transform(fetching, (send, request) => {
     const url = Option.getOrUndefined(HttpClientRequest.toUrl(request))
-    // no URL of a host: the client says so, or has it without a connection
+    // no URL of a host: the client says so
     if (url === undefined || !/^https?:$/.test(url.protocol)) return send
     const received = retried(request, attempt(send, request, url.origin))
     return Effect.andThen(ActorSystem.realIo(`HttpPool ${request.method} ${url.origin}`), received).pipe(

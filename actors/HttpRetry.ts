@@ -3,8 +3,8 @@
  *
  * Used by HttpPool. A request is sent again if it may be (`may`), what came of it is transient, and the wait is bearable:
  *
- *   transient: no answer (refused, reset, timed out), or 408, 429, 500, 502, 503, 504; not what the pool itself refused, nor what
- *     timed out in its line: a pool that is too busy is not helped by asking it again
+ *   transient: no answer (refused, reset, timed out, no way there), or 408, 429, 500, 502, 503, 504; not a certificate's fault,
+ *     nor what the pool refused, or what timed out in its line: one that is too busy is not helped by being asked again
  *   wait: what `schedule` says, and at least `Retry-After`, in seconds or as a date (RFC 9110, 10.2.3); over `maxRetryAfter` it
  *     is not sent again: the answer goes to the asker, who may know better
  *   may: by default the idempotent methods (RFC 9110, 9.2.2, and QUERY), and no body that is a stream: it may not come twice
@@ -14,8 +14,8 @@
  */
 import { Clock, Duration, Effect, Result, Schedule } from "effect"
 import { Headers, HttpClient, type HttpClientError, type HttpClientRequest, type HttpClientResponse } from "effect/http"
-import { LimitReached, Options } from "troupe"
-import { HttpPoolClosed, HttpTimeout, type Received } from "./HttpExchange.ts"
+import { Options } from "troupe"
+import { HttpTimeout, type Received } from "./HttpExchange.ts"
 
 type Failed = HttpClientError.HttpClientError
 type Request = HttpClientRequest.HttpClientRequest
@@ -47,11 +47,13 @@ const retryAfterMillis = (failed: Failed | Transient, now: number): number => {
   return Duration.toMillis(Headers.retryAfterDelay(parsed.success, now))
 }
 
+/** Of Node and undici: the way there, or the other side, not what was sent. */
+const transient = /^(ECONN|EPIPE$|ETIMEDOUT$|EAI_AGAIN$|EHOSTUNREACH$|ENETUNREACH$|UND_ERR_(SOCKET|CONNECT_TIMEOUT)$)/
 const isTransient = (failed: Failed | Transient): boolean => {
   if (failed instanceof Transient) return true
   const { cause } = failed.reason
-  if (cause instanceof LimitReached || cause instanceof HttpPoolClosed) return false
-  return HttpClient.isTransientError(failed) && !(cause instanceof HttpTimeout && cause.phase === "line")
+  if (cause instanceof HttpTimeout) return cause.phase === "headers"
+  return cause instanceof Error && "code" in cause && transient.test(String(cause.code))
 }
 
 type Attempt = Effect.Effect<Received, Failed>

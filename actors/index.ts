@@ -5,6 +5,7 @@
  * docstrings what they take and how they fail; `examples/` shows each at work.
  */
 export * as FanOut from "./FanOut.ts"
+export type { HttpTlsOptions } from "./HttpConnection.ts"
 export { HttpPoolClosed, HttpTimeout } from "./HttpExchange.ts"
 export { HttpPool, type HttpPoolOptions, type HttpPoolStats } from "./HttpPool.ts"
 export type { HttpRetryOptions } from "./HttpRetry.ts"

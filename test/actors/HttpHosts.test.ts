@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest"
 import { HttpHosts } from "../../actors/HttpHosts.ts"
 import { Place } from "../../actors/HttpPlace.ts"
 
-const limits = { connectMillis: 1000, keepAliveMillis: 1000, maxBodyBytes: 1000 }
+const limits = { tls: {}, connectMillis: 1000, keepAliveMillis: 1000, maxBodyBytes: 1000 }
 
 /** What a place is at: its host, and where. */
 interface Held {
@@ -63,7 +63,7 @@ describe("HttpHosts", () => {
             expect(hosts.inFlight).toBeLessThanOrEqual(maxConnections)
           }
           const waiting = of("waits").length
-          void hosts.close()
+          void hosts.close(new Error("closed"))
           expect([of("closed").length, hosts.queued, hosts.size.connections]).toEqual([waiting, 0, 0])
           expect(hosts.enter("http://host0", new Place(), () => {})).toBe("closed")
         }

@@ -3,12 +3,14 @@ import { Cause, Effect, Exit, Fiber, Layer, Schedule, Schema, Scope, Stream } fr
 import { HttpBody, HttpClient, HttpClientRequest, HttpClientResponse, type HttpClientError } from "effect/http"
 import { Rpc } from "effect/rpc"
 import { TestClock } from "effect/testing"
+import { createServer as createHttpsServer } from "node:https"
 import { createServer } from "node:net"
 import type { AddressInfo } from "node:net"
 import { gzipSync } from "node:zlib"
 import { Actor, ActorSystem } from "troupe"
 import { FanOut, HttpPool, type HttpPoolOptions } from "troupe/actors"
 import { TestSystem } from "troupe/testkit"
+import { selfSigned } from "../live/SelfSigned.ts"
 import { origin, until } from "./Origin.ts"
 
 type Needs = HttpClient.HttpClient | HttpPool | Scope.Scope
@@ -77,15 +79,27 @@ describe("HttpPool.layer", () => {
       yield* until(() => host.held() === 2, "two are held")
       yield* Scope.close(scope, Exit.void)
       const errors = yield* Effect.forEach(held, (fiber) => Effect.flip(Fiber.join(fiber)))
-      expect(errors.map((error) => why(error)._tag ?? why(error).constructor.name)).toEqual([
-        "Error",
-        "Error",
-        "HttpPoolClosed"
-      ])
+      expect(errors.map((error) => why(error)._tag)).toEqual(["HttpPoolClosed", "HttpPoolClosed", "HttpPoolClosed"])
       yield* until(() => host.sockets === 0, "no socket is left")
       expect([host.cut, host.seen.length]).toEqual([["/hold", "/hold"], 3])
       expect(why(yield* Effect.flip(asked("/now")))._tag).toBe("HttpPoolClosed")
       expect(host.seen).toHaveLength(3)
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("speaks TLS with whom it trusts, and refuses others by their certificate's fault", () =>
+    Effect.gen(function* () {
+      const { cert, key } = selfSigned()
+      const server = yield* Effect.acquireRelease(
+        Effect.sync(() => createHttpsServer({ cert, key }, (_, response) => void response.end("safe"))),
+        (opened) => Effect.promise(() => new Promise((resolve) => opened.close(resolve)))
+      )
+      yield* Effect.promise(() => new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve)))
+      const url = `https://127.0.0.1:${(server.address() as AddressInfo).port}`
+      expect(yield* pooled({ tls: { ca: cert } })(text(url))).toBe("safe")
+      // not sent again, on a schedule that would not end
+      const error = yield* pooled({ retry: { schedule: Schedule.forever } })(Effect.flip(text(url)))
+      expect(why(error).code).toBe("DEPTH_ZERO_SELF_SIGNED_CERT")
     }).pipe(Effect.scoped)
   )
 
@@ -127,6 +141,7 @@ describe("HttpPool.layer", () => {
     ["connectTimeout", { connectTimeout: "11 minutes" }],
     ["keepAlive", { keepAlive: Number.POSITIVE_INFINITY }],
     ["maxBodyBytes", { maxBodyBytes: 0 }],
+    ["tls.trust", { tls: { trust: "all" } as never }],
     ["retry.maxRetryAfter", { retry: { maxRetryAfter: -1 } }],
     ["retry.times", { retry: { times: 3 } as never }],
     ["connections", { connections: 3 } as never]

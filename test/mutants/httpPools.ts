@@ -73,7 +73,7 @@ export const httpPools: ReadonlyArray<Fault> = [
     "http-scope-open",
     "it closes with its scope",
     "HttpPool.ts",
-    "  yield* Effect.addFinalizer(() => Effect.promise(() => hosts.close()))\n",
+    "  yield* Effect.addFinalizer(() => Effect.promise(() => hosts.close(new HttpPoolClosed({}))))\n",
     ""
   ),
   ofActors(
@@ -110,8 +110,8 @@ export const httpPools: ReadonlyArray<Fault> = [
     "http-after-unheard",
     "Retry-After is waited for",
     "HttpRetry.ts",
-    "[output, Duration.max(delay, least)]",
-    "[output, Duration.max(delay, Duration.zero)]"
+    "Duration.max(delay, least)",
+    "Duration.max(delay, Duration.zero)"
   ),
   ofActors(
     "http-after-endless",
@@ -131,8 +131,8 @@ export const httpPools: ReadonlyArray<Fault> = [
     "http-full-again",
     "what the pool refused is not sent again",
     "HttpRetry.ts",
-    "if (cause instanceof LimitReached || cause instanceof HttpPoolClosed) return false",
-    "if (cause instanceof HttpPoolClosed) return false"
+    'return cause instanceof Error && "code" in cause && transient.test(String(cause.code))',
+    "return cause instanceof Error"
   ),
   ofActors(
     "http-real-in-seeded",
