@@ -15,12 +15,12 @@
  * A combinator of Effects, not an actor: an ask is an Effect, so it serves a handler, a fork and a program outside alike, and
  * needs neither an address, a mailbox nor a message that carries code. In a handler the turn waits for it (law 1, `AskCycle`
  * included); `self.pipe(FanOut.first(...), ...)` frees the turn. Considered: Pekko's aggregator, a child actor a request,
- * rejected: what it holds is in the asker's fiber already; Effect.forEach and raceAll, which this is made of: they answer
+ * rejected: what it holds is in the asker's fiber already; Effect.forEach (which this is made of) and raceAll: they answer
  * with values or the first error, and tell neither who failed nor who was late. Follows Pekko's ScatterGatherFirstCompleted
  * and tail chopping (`stagger`; Dean and Barroso, The Tail at Scale, 2013), and Go's errgroup with SetLimit.
- * Law 3: targets and asks under way are bounded. Law 8: when it returns, every ask has ended: withdrawn from the mailbox, or
- * its handler interrupted; so a loser with a slow finalizer is waited for. A failure, defects included, is reported under its
- * address, as a Cause; it ends no one else. Cost: a fiber an ask, O(1) an outcome.
+ * Law 3: targets and asks under way are bounded. Law 8: when it returns, every ask has been given up: withdrawn from the mailbox, or
+ * its handler interrupted, whose finalizers are not waited for; an Effect that is no ask is waited for until it has ended. A
+ * failure, defects included, is reported under its address, as a Cause; it ends no one else. Cost: a fiber an ask.
  */
 import { type Cause, Deferred, type Duration, Effect, Exit, Semaphore } from "effect"
 import { LimitReached, Options } from "troupe"
