@@ -21,6 +21,7 @@ export {
   ActorStopped,
   AlreadyPresent,
   AskCycle,
+  type AskError,
   AskTimeout,
   CalleeFailed,
   Dropped,
@@ -36,6 +37,7 @@ export {
   RealIoInSimulation,
   RestartsExhausted,
   StartFailed,
+  type TellError,
   TooManyChildren
 } from "./kernel/Errors.ts"
 export * as Lifecycle from "./kernel/Lifecycle.ts"
