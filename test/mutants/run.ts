@@ -33,6 +33,7 @@ import { messages } from "./messages.ts"
 import { offloads } from "./offloads.ts"
 import { sessions } from "./sessions.ts"
 import { supervisors } from "./supervisors.ts"
+import { throttles } from "./throttles.ts"
 import { turns } from "./turns.ts"
 import { windows } from "./windows.ts"
 import { workPools } from "./workPools.ts"
@@ -54,6 +55,7 @@ const faults = [
   ...workPools,
   ...fanOuts,
   ...httpPools,
+  ...throttles,
   ...turns
 ]
 
@@ -146,6 +148,7 @@ const test = (copy: string, ...files: ReadonlyArray<string>): Promise<Verdict> =
   })
 
 /** Where the laws of a folder of `src/` are tested, the nearest first; those of `actors/` lie outside of it. */
+/** Where the laws of a folder of `src/`, or of what stands beside it, are tested, the nearest first. */
 const near: Readonly<Record<string, ReadonlyArray<string>>> = {
   kernel: ["test/kernel", "test/actor", "test/laws"],
   actor: ["test/actor", "test/laws"],
