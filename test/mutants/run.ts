@@ -33,6 +33,7 @@ import { messages } from "./messages.ts"
 import { offloads } from "./offloads.ts"
 import { sessions } from "./sessions.ts"
 import { supervisors } from "./supervisors.ts"
+import { breakers } from "./breakers.ts"
 import { throttles } from "./throttles.ts"
 import { turns } from "./turns.ts"
 import { windows } from "./windows.ts"
@@ -56,6 +57,7 @@ const faults = [
   ...fanOuts,
   ...httpPools,
   ...throttles,
+  ...breakers,
   ...turns
 ]
 
