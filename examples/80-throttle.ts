@@ -22,6 +22,7 @@ import { Rpc } from "effect/rpc"
 import { TestClock } from "effect/testing"
 import { Actor, ActorSystem } from "troupe"
 import { Throttle } from "troupe/actors"
+import { TestSystem } from "troupe/testkit"
 
 const api = Throttle.make("Api", { rate: 10, burst: 2, maxQueued: 3 })
 
@@ -54,5 +55,5 @@ const program = Effect.gen(function* () {
 })
 
 const limiter = Layer.provide(RateLimiter.layer, RateLimiter.layerStoreMemory)
-const layers = Layer.merge(ActorSystem.layer, limiter).pipe(Layer.provideMerge(TestClock.layer()))
+const layers = Layer.merge(TestSystem.layer, limiter).pipe(Layer.provideMerge(TestClock.layer()))
 await Effect.runPromise(Effect.provide(program, layers))

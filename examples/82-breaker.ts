@@ -24,6 +24,7 @@ import { TestClock } from "effect/testing"
 import { Rpc } from "effect/rpc"
 import { Actor, ActorSystem } from "troupe"
 import { Breaker } from "troupe/actors"
+import { TestSystem } from "troupe/testkit"
 
 class Refused extends Schema.TaggedError<Refused>()("Refused", {}) {}
 class Down extends Schema.TaggedError<Down>()("Down", {}) {}
@@ -44,11 +45,8 @@ const shop = Shop.behavior({
   }
 })
 
-// two failures in a row open it; what the shop refuses is none
-const shops = Breaker.make("Shops", {
-  window: 2,
-  isFailure: (error: { readonly _tag: string }) => error._tag !== "Refused"
-})
+const isFailure = (error: { readonly _tag: string }) => error._tag !== "Refused"
+const shops = Breaker.make("Shops", { window: 2, isFailure }) // two failures in a row open it
 
 const program = Effect.gen(function* () {
   const corner = yield* ActorSystem.spawn(shop, "corner")
@@ -77,4 +75,4 @@ const program = Effect.gen(function* () {
   yield* order(7, "well")
 })
 
-await Effect.runPromise(Effect.provide(program, Layer.provideMerge(ActorSystem.layer, TestClock.layer())))
+await Effect.runPromise(Effect.provide(program, Layer.provideMerge(TestSystem.layer, TestClock.layer())))
