@@ -34,6 +34,7 @@ import { offloads } from "./offloads.ts"
 import { sessions } from "./sessions.ts"
 import { supervisors } from "./supervisors.ts"
 import { breakers } from "./breakers.ts"
+import { topics } from "./topics.ts"
 import { throttles } from "./throttles.ts"
 import { turns } from "./turns.ts"
 import { windows } from "./windows.ts"
@@ -58,6 +59,7 @@ const faults = [
   ...httpPools,
   ...throttles,
   ...breakers,
+  ...topics,
   ...turns
 ]
 
