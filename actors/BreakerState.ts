@@ -50,6 +50,7 @@ export type Event =
 
 /** Of a state that has just begun. */
 export const nothing = { recent: [], probing: 0, passed: 0 }
+/** Closed, and nothing known. */
 export const initial: Context = { ...nothing, epoch: 0, calls: 0, openings: 0, due: undefined }
 
 export const statusOf = ({ context: { calls, due, recent }, value: state }: State): Status => {

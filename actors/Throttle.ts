@@ -83,7 +83,7 @@ export const make = (type: string, { forgetAfter: idleAfter, maxQueued: most, ..
   })
   const lines = new WeakMap<object, Line>()
   const behavior = definition.behavior({
-    held: maxQueued + 1,
+    held: maxQueued + 16,
     ...(idleAfter !== undefined && { idleAfter }),
     initial: (_key, self) => {
       lines.set(self, new Line())

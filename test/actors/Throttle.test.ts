@@ -246,7 +246,8 @@ describe("Throttle.run", () => {
             minLength: 1,
             maxLength: 30
           }),
-          (rate, burst, guests) => Effect.runPromise(crowd(rate, burst, guests))
+          fc.nat(),
+          (rate, burst, guests, seed) => Effect.runPromise(crowd(rate, burst, guests, seed))
         ),
         { numRuns: 40 }
       )
@@ -289,7 +290,7 @@ interface Guest {
   readonly tokens: number
   readonly patience: number
 }
-const crowd = (rate: number, burst: number, guests: ReadonlyArray<Guest>) =>
+const crowd = (rate: number, burst: number, guests: ReadonlyArray<Guest>, seed: number) =>
   Effect.gen(function* () {
     const api = Throttle.make("Api", { rate, burst, maxQueued: 50 })
     yield* ActorSystem.spawn(api.behavior, "k")
@@ -312,7 +313,7 @@ const crowd = (rate: number, burst: number, guests: ReadonlyArray<Guest>) =>
     }
     expect((yield* api.at("k").ask("Stats")).waiting).toBe(0)
     yield* api.run("k", { tokens: burst })(Effect.void)
-  }).pipe(Effect.provide(Layer.provideMerge(world, TestClock.layer())))
+  }).pipe(Effect.provide(Layer.provideMerge(Layer.merge(TestSystem.seeded(seed), limiter), TestClock.layer())))
 
 const Desk = Actor.make("Desk", {
   state: Schema.Array(Schema.Int),
