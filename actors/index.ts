@@ -4,12 +4,12 @@
  * Each is written on the public API alone, in 150 lines at most: what they can do, your own actors can. Their headers say what they hold, their
  * docstrings what they take and how they fail; `examples/` shows each at work.
  */
+export * as Breaker from "./Breaker.ts"
 export * as FanOut from "./FanOut.ts"
 export type { HttpTlsOptions } from "./HttpConnection.ts"
 export { HttpPoolClosed, HttpTimeout } from "./HttpExchange.ts"
 export { HttpPool, type HttpPoolOptions, type HttpPoolStats } from "./HttpPool.ts"
 export type { HttpRetryOptions } from "./HttpRetry.ts"
-export * as WorkPool from "./WorkPool.ts"
-export * as Breaker from "./Breaker.ts"
 export * as Throttle from "./Throttle.ts"
 export * as Topic from "./Topic.ts"
+export * as WorkPool from "./WorkPool.ts"

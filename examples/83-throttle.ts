@@ -2,7 +2,7 @@
  * A rate limit: two calls at once, then one every 100 ms; a line of three, and who comes then is told when to come back. An actor
  * that must not be hurried gets a stand-in, which forwards within a rate. A clock that is moved by hand, so that times are exact.
  *
- * Run: npx tsx examples/80-throttle.ts
+ * Run: npx tsx examples/83-throttle.ts
  *
  * Expected output:
  *   call 1 at 0 ms
