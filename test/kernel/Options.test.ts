@@ -1,4 +1,5 @@
 import * as fc from "fast-check"
+import { Options as ForActors } from "troupe"
 import { describe, expect, it } from "vitest"
 import * as Options from "../../src/kernel/Options.ts"
 
@@ -40,6 +41,13 @@ describe("Options", () => {
       outcome(() => Options.flag("f", value, true))
     )
     expect(answers).toEqual([true, false, true, "InvalidOption", "InvalidOption", "InvalidOption"])
+  })
+
+  it("is public: actors of your own check theirs with it, and refuse as Troupe does", () => {
+    expect(ForActors).toBe(Options)
+    expect(() => ForActors.known("mine", { limitt: 1 }, ["limit"])).toThrow(
+      "mine.limitt: unknown, it is not one of limit"
+    )
   })
 
   it("says field, value and range", () => {
