@@ -1,0 +1,126 @@
+/**
+ * A chat with a language model, as an agent: clients prompt it over a WebSocket, and its answer streams back token by token.
+ *
+ *   Prompt { text }  -> chunks: Text, Reasoning, Tool ..., Done     Cancel -> whether there was a turn to end     History -> what it remembers
+ *   events, to all clients of the room: Asked, Delta (not to who asked: it has the stream), Answered, Unanswered
+ *
+ * Law: one turn at a time; a prompt meanwhile is refused, waits, or takes its place (`whenBusy`). A turn is remembered whole or not at all.
+ * Back pressure: an answer is the Rpc's stream, so a client that reads slowly slows the reading of the HTTP body: 16 elements are on the
+ * way here, 32 in Troupe's stream, the rest stays in the endpoint's socket. Events do not wait: a slow listener loses Deltas, the
+ * oldest first, and has the whole text in Answered. A client that leaves, `$/cancel`, `Cancel` and `turnTimeout` abort the HTTP call at
+ * once, also while its reader waits. Needs `LanguageModel` (OpenAiModel, or any of effect/ai), `LlmProvider`, and what its tools need.
+ * State: LlmHistory, through its Schema. A restart begins it anew, as any volatile actor's. Tokens that a turn used are counted also
+ * where it fails. The budget is looked at before each call, so it is overrun by one call at most.
+ * Considered: answers as events; rejected, a broadcast never waits. The whole turn in one handler; rejected, a `Cancel` would wait behind it.
+ */
+import { Cause, Effect, Queue, Schedule, Stream } from "effect"
+import type { Tool } from "effect/ai"
+import { Actor } from "troupe"
+import { BudgetSpent, type Refusal, TurnTimeout } from "./LlmErrors.ts"
+import * as History from "./LlmHistory.ts"
+import { LlmLine } from "./LlmLine.ts"
+import { check, type LlmAgentOptions, type Needed } from "./LlmOptions.ts"
+import type { Definition, Line, Part } from "./LlmProtocol.ts"
+import * as LlmTurn from "./LlmTurn.ts"
+
+export * from "./LlmErrors.ts"
+export type { WhenBusy } from "./LlmLine.ts"
+export type { LlmAgentOptions } from "./LlmOptions.ts"
+export { type Definition, make, Part } from "./LlmProtocol.ts"
+
+/** Elements of an answer that wait here for the reader. */
+const ahead = 16
+
+/** The agent asks itself; where its mailbox is full, again: its turn waits, and can be ended. */
+const insisting = <A, E extends { readonly _tag: string }>(ask: Effect.Effect<A, E>): Effect.Effect<A, BudgetSpent> =>
+  Effect.retry(ask, { schedule: Schedule.spaced("50 millis"), while: ({ _tag }) => _tag === "MailboxFull" }).pipe(
+    Effect.catch((error) => (error instanceof BudgetSpent ? Effect.fail(error) : Effect.die(error)))
+  )
+
+/** Why a prompt that has begun has no answer. */
+const reason = (cause: Cause.Cause<Refusal>, ended: boolean): string => {
+  if (ended) return "TurnCancelled"
+  if (Cause.hasInterruptsOnly(cause)) return "Left"
+  return cause.reasons.find(Cause.isFailReason)?.error._tag ?? "Defect"
+}
+
+const lines = (turns: History.State["turns"]): ReadonlyArray<Line> =>
+  turns
+    .flatMap(({ messages }) => messages)
+    .flatMap((message) => {
+      if (message.role !== "user" && message.role !== "assistant") return []
+      const text = message.content.map((part) => (part.type === "text" ? part.text : "")).join("")
+      return text === "" ? [] : [{ role: message.role, text }]
+    })
+
+/** How such a chat behaves. To be hosted or spawned where its model, its provider's limits and its tools' handlers are. */
+export const behavior = <Tools extends Record<string, Tool.Any> = {}>(
+  chat: Definition,
+  options: LlmAgentOptions<Tools> = {}
+) => {
+  const { budget, maxWaiting, rules, toolkit, turnMillis, whenBusy, ...limits } = check(chat.type, options)
+  /** Of an incarnation, and gone with it: no state. */
+  const held = new WeakMap<object, LlmLine>()
+  const line = (self: object): LlmLine => {
+    const found = held.get(self) ?? new LlmLine(whenBusy, maxWaiting)
+    if (!held.has(self)) held.set(self, found)
+    return found
+  }
+  const used = (state: History.State, { input, output }: LlmTurn.Tally): number => state.spent + input + output
+
+  return chat.behavior({
+    initial: History.empty,
+    on: {
+      Prompt: (_state, { text }, self) => {
+        const { client, ref } = self
+        const from = client?.principal?.id ?? client?.id ?? "inside"
+        const patient = { timeout: "infinity" } as const
+        const turn = Effect.fnUntraced(function* (tell: (part: Part) => Effect.Effect<unknown>, ended: () => boolean) {
+          const { turn, state } = yield* insisting(self.ask(ref, "Begin", { text, from }, patient))
+          const tally: LlmTurn.Tally = { input: 0, output: 0, told: true }
+          const offer = (part: Part) => {
+            if (part._tag === "Text") self.broadcast("Delta", { turn, text: part.text }, { except: client })
+            return tell(part)
+          }
+          const abandon = (cause: Cause.Cause<Refusal>) =>
+            Effect.sync(() =>
+              self.pipe(Effect.void, () => ["Abandon", { turn, ...tally, why: reason(cause, ended()) }])
+            )
+          const late = { duration: turnMillis, orElse: () => Effect.fail(new TurnTimeout({ millis: turnMillis })) }
+          const tools = yield* toolkit
+          const asked = { ...limits, text, state, rules, toolkit: tools, budget, offer }
+          const answered = yield* LlmTurn.run(asked, tally).pipe(Effect.timeoutOrElse(late), Effect.onError(abandon))
+          const finish = self.ask(ref, "Finish", { ...tally, ...answered, turn }, patient)
+          return yield* Effect.uninterruptible(insisting(finish))
+        })
+        return Stream.callback<Part, Refusal, Needed<Tools>>(
+          (queue) => {
+            const tell = (part: Part) => Queue.offer(queue, part)
+            const done = line(self).through((ended) => turn(tell, ended))
+            return Effect.flatMap(done, tell).pipe(Effect.andThen(Queue.end(queue)))
+          },
+          { bufferSize: ahead }
+        )
+      },
+      Cancel: (_state, _payload, self) => Actor.reply(line(self).end("cancel")),
+      History: ({ turns, ...counted }) => Actor.reply({ ...counted, lines: lines(turns) }),
+      Begin: (state, { text, from }, self) => {
+        const { spent } = state
+        if (spent >= budget) return Effect.fail(new BudgetSpent({ spent, budget }))
+        const turn = state.begun + 1
+        self.broadcast("Asked", { turn, from, text })
+        return Actor.reply({ turn, state }, { ...state, begun: turn })
+      },
+      Finish: (state, { counted, messages, sent, text, ...told }, self) => {
+        const next = { ...History.remember(state, sent, messages, counted, rules), spent: used(state, told) }
+        const { turn, finish } = told
+        self.broadcast("Answered", { turn, text, finish })
+        return Actor.reply({ _tag: "Done", ...told, spent: next.spent, forgotten: next.forgotten }, next)
+      },
+      Abandon: (state, { turn, why, ...tally }, self) => {
+        self.broadcast("Unanswered", { turn, why })
+        return { ...state, spent: used(state, tally) }
+      }
+    }
+  })
+}

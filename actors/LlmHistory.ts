@@ -1,0 +1,110 @@
+/**
+ * What an agent remembers of a conversation, and how much of it fits: whole turns, the newest that have room.
+ *
+ *   | system | turn | turn | turn | prompt ... rounds of tools |   <= maxContext tokens
+ *              ^ the oldest leave first; the system prompt and the turn under way stay
+ *
+ * A pure rule; its state goes through `State`, a Schema. Law: a turn is remembered as a whole (prompt, calls of tools, their results, answer)
+ * or not at all: a call without its result is an error to most endpoints.
+ * Tokens are counted by what the endpoint tells (`usage`): what was sent and the answer take together what it has told, so their sum is
+ * exact after each answer; what every call takes besides (system prompt, tools) is learnt of the first. Where nothing is told, `estimate`
+ * counts: a token for 4 bytes of UTF-8, rounded up, and 4 a message; for other alphabets and for code that is too few: give your model's
+ * tokenizer. Tools are not in the estimate.
+ * Cost: O(turns) a prompt. Considered: summing up what leaves by another call of the model; rejected: it costs tokens nobody asked for.
+ */
+import { Schema } from "effect"
+import { Prompt } from "effect/ai"
+
+/** One prompt and what came of it. */
+export const Turn = Schema.Struct({ messages: Schema.Array(Prompt.Message), tokens: Schema.Int })
+export type Turn = typeof Turn.Type
+
+export const State = Schema.Struct({
+  /** The oldest first. */
+  turns: Schema.Array(Turn),
+  /** Tokens that every call takes beside the turns; null until the endpoint has told. */
+  fixed: Schema.NullOr(Schema.Int),
+  /** Tokens used so far, as they are billed: input and output of every call. */
+  spent: Schema.Int,
+  /** Turns begun, and turns that have left for want of room. */
+  begun: Schema.Int,
+  forgotten: Schema.Int
+})
+export type State = typeof State.Type
+
+export const empty: State = { turns: [], fixed: null, spent: 0, begun: 0, forgotten: 0 }
+
+export interface Rules {
+  readonly maxContext: number
+  readonly estimate: (text: string) => number
+  /** The system prompt; none where it is empty. */
+  readonly system: ReadonlyArray<Prompt.Message>
+}
+
+/** A token for 4 bytes. */
+export const byBytes = (text: string): number => Math.ceil(Buffer.byteLength(text) / 4)
+
+const perMessage = 4
+
+const textOf = (message: Prompt.Message): string => {
+  if (message.role === "system") return message.content
+  const texts = message.content.map((part) => {
+    if (part.type === "text") return part.text
+    if (part.type === "tool-call") return `${part.name}${JSON.stringify(part.params)}`
+    return part.type === "tool-result" ? JSON.stringify(part.result) : ""
+  })
+  return texts.join("")
+}
+
+/** What messages take, as far as can be told without the endpoint. */
+export const weigh = (messages: ReadonlyArray<Prompt.Message>, { estimate }: Rules): number =>
+  messages.reduce((sum, message) => sum + perMessage + estimate(textOf(message)), 0)
+
+const sum = (turns: ReadonlyArray<Turn>): number => turns.reduce((all, { tokens }) => all + tokens, 0)
+
+/** What every call takes: as learnt, else the system prompt by estimate. */
+const always = (fixed: number | null, rules: Rules): number => fixed ?? weigh(rules.system, rules)
+
+/** The newest turns that fit beside `own`, the messages of the turn under way; what that takes alone where it does not fit itself. */
+export const fit = (
+  { fixed, turns }: State,
+  own: ReadonlyArray<Prompt.Message>,
+  rules: Rules
+): ReadonlyArray<Turn> | number => {
+  const needed = always(fixed, rules) + weigh(own, rules)
+  if (needed > rules.maxContext) return needed
+  let from = 0
+  let all = needed + sum(turns)
+  while (all > rules.maxContext) all -= turns[from++]!.tokens
+  return turns.slice(from)
+}
+
+/** All that is sent. */
+export const prompt = (
+  turns: ReadonlyArray<Turn>,
+  own: ReadonlyArray<Prompt.Message>,
+  { system }: Rules
+): Prompt.Prompt => Prompt.fromMessages([...system, ...turns.flatMap(({ messages }) => messages), ...own])
+
+/** What the endpoint has counted: input of the turn's first call; input and output of its last. */
+export const Told = Schema.Struct({ first: Schema.Int, all: Schema.Int })
+export type Told = typeof Told.Type
+
+/** The state with one more turn, sent behind `sent`; the oldest leave while all take more than may be sent. */
+export const remember = (
+  state: State,
+  sent: ReadonlyArray<Turn>,
+  messages: ReadonlyArray<Prompt.Message>,
+  told: Told | undefined,
+  rules: Rules
+): State => {
+  const learnt = told === undefined ? null : Math.max(0, told.first - sum(sent) - weigh(messages.slice(0, 1), rules))
+  const fixed = state.fixed ?? learnt
+  const others = (fixed ?? 0) + sum(sent)
+  const tokens = told === undefined ? weigh(messages, rules) : Math.max(1, told.all - others)
+  const kept = [...state.turns, { messages, tokens }]
+  let all = always(fixed, rules) + sum(kept)
+  let from = 0
+  while (from < kept.length && all > rules.maxContext) all -= kept[from++]!.tokens
+  return { ...state, fixed, turns: kept.slice(from), forgotten: state.forgotten + from }
+}

@@ -1,0 +1,315 @@
+import { Effect, Fiber, Schema, Stream } from "effect"
+import { Tool, Toolkit } from "effect/ai"
+import { LlmAgent } from "troupe/actors"
+import { waitUntil } from "troupe/testkit"
+import { describe, expect, it } from "vitest"
+import { asking, Chat, chatting, prompt, refusal, textOf, toolkit, used } from "./Chats.ts"
+
+const last = <A>(list: ReadonlyArray<A>): A | undefined => list.at(-1)
+
+describe("LlmAgent", () => {
+  it("answers token by token, and tells what was used last", () =>
+    chatting({ agent: { system: "be brief" } }, ({ room, local }) =>
+      Effect.gen(function* () {
+        const parts = yield* prompt(room, "hello there")
+        expect(parts.map((part) => (part._tag === "Text" ? part.text : part._tag))).toEqual([
+          "You",
+          " said:",
+          " hello",
+          " there",
+          "Done"
+        ])
+        const used = { turn: 1, input: 4, output: 4, told: true, finish: "stop", spent: 8, forgotten: 0 }
+        expect(last(parts)).toEqual({ _tag: "Done", ...used })
+        const [asked] = local.seen.bodies
+        expect(asked).toMatchObject({
+          stream: true,
+          stream_options: { include_usage: true },
+          messages: [
+            { role: "system", content: "be brief" },
+            { role: "user", content: "hello there" }
+          ]
+        })
+      })
+    ))
+
+  it("remembers what was said, and sends it along", () =>
+    chatting({}, ({ room, local }) =>
+      Effect.gen(function* () {
+        yield* prompt(room, "one")
+        yield* prompt(room, "two")
+        expect(last(local.seen.bodies)!.messages.map(({ content }) => content)).toEqual(["one", "You said: one", "two"])
+        const { lines, spent, begun } = yield* room.ask("History")
+        expect(lines.map(({ role, text }) => `${role}: ${text}`)).toEqual([
+          "user: one",
+          "assistant: You said: one",
+          "user: two",
+          "assistant: You said: two"
+        ])
+        expect([spent, begun]).toEqual([1 + 3 + 5 + 3, 2])
+      })
+    ))
+
+  it("forgets its oldest turns when they do not fit any more, never the system prompt", () =>
+    chatting({ agent: { system: "be brief", maxContext: 16 } }, ({ room, local }) =>
+      Effect.gen(function* () {
+        for (const text of ["a", "b", "c", "d"]) yield* prompt(room, text)
+        const sent = last(local.seen.bodies)!.messages.map(({ content }) => content)
+        expect(sent).toEqual(["be brief", "b", "You said: b", "c", "You said: c", "d"])
+        const { lines, forgotten } = yield* room.ask("History")
+        expect([lines.map(({ text }) => text), forgotten]).toEqual([
+          ["b", "You said: b", "c", "You said: c", "d", "You said: d"],
+          1
+        ])
+      })
+    ))
+
+  it("counts by estimate where the endpoint does not tell", () =>
+    chatting({ rule: "usage=0" }, ({ room }) =>
+      Effect.gen(function* () {
+        const done = last(yield* prompt(room, "12345678"))
+        // 4 a message and a token for 4 bytes: 6; "You", " said:", " 12345678": 1 + 2 + 3
+        expect(done).toMatchObject({ told: false, input: 6, output: 6, spent: 12 })
+      })
+    ))
+
+  it("refuses a prompt that leaves no room, by its tokens", () =>
+    chatting({ agent: { maxContext: 16 } }, ({ room, local }) =>
+      Effect.gen(function* () {
+        const refused = yield* refusal(room, "x".repeat(100))
+        expect(refused).toMatchObject({ _tag: "PromptTooLong", tokens: 29, maxContext: 16 })
+        expect([local.seen.calls, (yield* room.ask("History")).lines]).toEqual([0, []])
+      })
+    ))
+
+  it("refuses prompts when its budget is spent, overrun by one call at most", () =>
+    chatting({ agent: { budget: 5 } }, ({ room, local }) =>
+      Effect.gen(function* () {
+        yield* prompt(room, "one")
+        yield* prompt(room, "two")
+        const refused = yield* refusal(room, "three")
+        expect(refused).toMatchObject({ _tag: "BudgetSpent", spent: 12, budget: 5 })
+        expect(local.seen.calls).toBe(2)
+      })
+    ))
+
+  it("cuts an answer that grows too long, and ends its call", () =>
+    chatting({ rule: "words=1000000", agent: { maxAnswer: 10 } }, ({ room, local }) =>
+      Effect.gen(function* () {
+        const parts = yield* prompt(room, "go on")
+        expect(last(parts)).toMatchObject({ finish: "length", told: false })
+        expect(textOf(parts).length).toBeGreaterThanOrEqual(20)
+        expect(textOf(parts)).toMatch(/^x+$/)
+        yield* waitUntil(() => local.seen.aborted === 1, "the server has seen it")
+      })
+    ))
+})
+
+describe("one turn at a time", () => {
+  const slow = "words=3&delay=1&"
+  it("refuses a prompt meanwhile, by default", () =>
+    chatting({ rule: "hang=1" }, ({ room, local }) =>
+      Effect.gen(function* () {
+        const first = yield* asking(room, "one")
+        yield* waitUntil(() => local.seen.open === 1, "it is asked")
+        expect((yield* refusal(room, "two"))._tag).toBe("TurnUnderWay")
+        expect(yield* room.ask("Cancel")).toBe(1)
+        expect(yield* first.ended).toBe("TurnCancelled")
+      })
+    ))
+
+  it("lets so many wait, in their order, and refuses one more", () =>
+    chatting({ rule: slow, agent: { whenBusy: "wait", maxWaiting: 2 } }, ({ room, local }) =>
+      Effect.gen(function* () {
+        const first = yield* asking(room, "1")
+        yield* waitUntil(() => local.seen.open === 1, "it is asked")
+        const second = yield* asking(room, "2")
+        const third = yield* asking(room, "3")
+        yield* Effect.yieldNow
+        const refused = yield* refusal(room, "4")
+        expect(refused).toMatchObject({ _tag: "LimitReached", limit: 2, option: "option maxWaiting" })
+        for (const each of [first, second, third]) expect(yield* each.ended).toBe("Done")
+        expect(local.seen.peak).toBe(1)
+        const { lines } = yield* room.ask("History")
+        expect(lines.filter(({ role }) => role === "user").map(({ text }) => text)).toEqual(["1", "2", "3"])
+      })
+    ))
+
+  it("or lets a newer one take its place: the call of the other is aborted first", () =>
+    chatting({ rule: "words=1000000&delay=1", agent: { whenBusy: "replace" } }, ({ room, local }) =>
+      Effect.gen(function* () {
+        const first = yield* asking(room, "1")
+        yield* waitUntil(() => first.told.length > 2, "it is answered")
+        const second = yield* asking(room, "2")
+        expect(yield* first.ended).toBe("TurnCancelled")
+        yield* waitUntil(() => second.told.length > 2, "the other is answered")
+        yield* waitUntil(() => local.seen.aborted === 1, "the server has seen the end of the first")
+        expect(yield* room.ask("Cancel")).toBe(1)
+        expect(yield* second.ended).toBe("TurnCancelled")
+        expect((yield* room.ask("History")).lines).toEqual([])
+      })
+    ))
+})
+
+describe("an answer that is given up", () => {
+  it.each(["hang=1", "words=1000000&delay=1"])("is aborted at the server when its asker leaves: %s", (rule) =>
+    chatting({ rule }, ({ room, local }) =>
+      Effect.gen(function* () {
+        const asked = yield* asking(room, "hello")
+        yield* waitUntil(() => local.seen.open === 1 && (rule === "hang=1" || asked.told.length > 0), "it is under way")
+        yield* Fiber.interrupt(asked.fiber)
+        yield* waitUntil(() => local.seen.aborted === 1, "the server has seen it")
+        yield* waitUntil(() => local.seen.open === 0, "its socket is closed")
+        const { lines, spent } = yield* room.ask("History")
+        expect(lines).toEqual([])
+        // what was used is counted: by estimate, from the first token on
+        expect(spent > 0).toBe(rule !== "hang=1")
+        expect(yield* room.ask("Cancel")).toBe(0)
+      })
+    )
+  )
+
+  it("is aborted by Cancel also while its reader takes nothing", () =>
+    chatting({ rule: "words=2000&size=16384", agent: { maxAnswer: 100_000_000 } }, ({ room, local }) =>
+      Effect.gen(function* () {
+        let taken = 0
+        const reader = yield* Effect.forkChild(
+          Stream.runForEach(room.ask("Prompt", { text: "tell" }), () => {
+            taken++
+            return Effect.never
+          })
+        )
+        yield* waitUntil(() => local.seen.heldUp === 1, "the server is held up", 10_000_000)
+        expect(taken).toBe(1)
+        // 32 MB are to be said: what the sockets of this machine hold of it has been
+        expect(local.seen.written).toBeLessThan(16_000_000)
+        yield* room.ask("Cancel")
+        yield* waitUntil(() => local.seen.aborted === 1, "the server has seen it")
+        yield* Fiber.interrupt(reader)
+      })
+    ))
+
+  it("takes no longer than turnTimeout", () =>
+    chatting({ rule: "hang=1", agent: { turnTimeout: 5 } }, ({ room, local }) =>
+      Effect.gen(function* () {
+        expect(yield* refusal(room, "hello")).toMatchObject({ _tag: "TurnTimeout", millis: 5 })
+        yield* waitUntil(() => local.seen.aborted === 1 || local.seen.calls === 0, "the server has seen it")
+      })
+    ))
+
+  it("ends with its agent", () =>
+    chatting({ rule: "hang=1" }, ({ room, local }) =>
+      Effect.gen(function* () {
+        const asked = yield* asking(room, "hello")
+        yield* waitUntil(() => local.seen.open === 1, "it is asked")
+        yield* room.stop()
+        expect(yield* asked.ended).toBe("ActorStopped")
+        yield* waitUntil(() => local.seen.aborted === 1, "the server has seen it")
+      })
+    ))
+})
+
+describe("tools", () => {
+  it("are run, and their results told to the model", () =>
+    chatting({ agent: { toolkit } }, ({ room, local }) =>
+      Effect.gen(function* () {
+        used.add = 0
+        const parts = yield* prompt(room, "add 3")
+        expect([used.add, textOf(parts)]).toEqual([3, "The tool says 3"])
+        expect(parts[0]).toEqual({ _tag: "Tool", name: "Add" })
+        const [first, second] = local.seen.bodies
+        expect(first!.tools!.map((each) => each.function.name)).toEqual(["Add", "Spill", "Break", "Crash", "Wait"])
+        expect(second!.messages).toMatchObject([
+          { role: "user" },
+          { role: "assistant", tool_calls: [{ id: "call-1", function: { name: "Add", arguments: '{"by":3}' } }] },
+          { role: "tool", tool_call_id: "call-1", content: "3" }
+        ])
+        // both calls are counted
+        expect(last(parts)).toMatchObject({ input: 2 + 3, output: 1 + 4, told: true })
+        yield* prompt(room, "thanks")
+        expect(last(local.seen.bodies)!.messages.length).toBe(5)
+      })
+    ))
+
+  it.each([
+    ["add 1", 'args={"by":"one"}', /Expected number|Invalid parameters/],
+    ["add 1", "args=no json", /Invalid parameters/],
+    ["spill 1", "", /Sour/]
+  ])("%s with %s: the model is told why it failed", (text, rule, why) =>
+    chatting({ rule, agent: { toolkit } }, ({ room }) =>
+      Effect.gen(function* () {
+        used.add = 0
+        expect(textOf(yield* prompt(room, text))).toMatch(why)
+        expect(used.add).toBe(0)
+      })
+    )
+  )
+
+  it("that take too long are interrupted, and the model is told", () =>
+    chatting({ agent: { toolkit, toolTimeout: 5 } }, ({ room }) =>
+      Effect.gen(function* () {
+        used.left = 0
+        expect(textOf(yield* prompt(room, "wait 1"))).toContain("no result within 5 ms")
+        expect(used.left).toBe(1)
+      })
+    ))
+
+  it("that fail by failureMode error fail the turn: ToolFailed; the log has the rest", () =>
+    chatting({ agent: { toolkit } }, ({ room, logged }) =>
+      Effect.gen(function* () {
+        expect(yield* refusal(room, "break 1")).toMatchObject({ _tag: "ToolFailed", tool: "Break" })
+        expect(logged.some((line) => line.includes('tool "Break" failed'))).toBe(true)
+        expect((yield* room.ask("History")).lines).toEqual([])
+      })
+    ))
+
+  it("that die are incidents, and the agent goes on", () =>
+    chatting({ agent: { toolkit } }, ({ room }) =>
+      Effect.gen(function* () {
+        expect((yield* refusal(room, "crash 1"))._tag).toBe("CalleeFailed")
+        expect(textOf(yield* prompt(room, "add 3"))).toContain("The tool says")
+      })
+    ))
+
+  it("end with the turn that called them", () =>
+    chatting({ agent: { toolkit } }, ({ room }) =>
+      Effect.gen(function* () {
+        Object.assign(used, { begun: 0, left: 0 })
+        const asked = yield* asking(room, "wait 1")
+        yield* waitUntil(() => used.begun === 1, "it is called")
+        yield* room.ask("Cancel")
+        expect([yield* asked.ended, used.left]).toEqual(["TurnCancelled", 1])
+      })
+    ))
+
+  it("are told to the model so many times a turn, and then it is refused", () =>
+    chatting({ agent: { toolkit, maxToolRounds: 0 } }, ({ room }) =>
+      Effect.gen(function* () {
+        used.add = 0
+        expect(yield* refusal(room, "add 3")).toMatchObject({ _tag: "LimitReached", option: "option maxToolRounds" })
+        expect(used.add).toBe(0)
+      })
+    ))
+})
+
+describe("options", () => {
+  const approved = Toolkit.make(Tool.make("Pay", { parameters: Schema.Struct({}), needsApproval: true }))
+  it.each([
+    ["system", { system: 1 }],
+    ["system", { system: "x".repeat(100), maxContext: 16 }],
+    ["toolkit.Pay.needsApproval", { toolkit: approved }],
+    ["maxContext", { maxContext: 15 }],
+    ["maxAnswer", { maxAnswer: 0 }],
+    ["budget", { budget: -1 }],
+    ["budget", { budget: "all" }],
+    ["maxToolRounds", { maxToolRounds: 1.5 }],
+    ["toolTimeout", { toolTimeout: 0 }],
+    ["turnTimeout", { turnTimeout: "soon" }],
+    ["whenBusy", { whenBusy: "queue" }],
+    ["maxWaiting", { maxWaiting: 1025 }],
+    ["estimate", { estimate: 4 }],
+    ["maxTokens", { maxTokens: 1 }]
+  ])("%s outside of its range is refused when the behavior is made", (field, options) => {
+    expect(() => LlmAgent.behavior(Chat, options as never)).toThrow(`Chat.${field}`)
+  })
+})
