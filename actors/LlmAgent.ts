@@ -1,7 +1,7 @@
 /**
  * A chat with a language model, as an agent: clients prompt it over a WebSocket, and its answer streams back token by token.
  *
- *   Prompt { text }  -> chunks: Text, Reasoning, Tool ..., Done     Cancel -> whether there was a turn to end     History -> what it remembers
+ *   Prompt { text }  -> chunks: Begun, Text, Reasoning, Tool ..., Done     Cancel -> whether there was a turn to end     History -> what it remembers
  *   events, to all clients of the room: Asked, Delta (not to who asked: it has the stream), Answered, Unanswered
  *
  * Law: one turn at a time; a prompt meanwhile is refused, waits, or takes its place (`whenBusy`). A turn is remembered whole or not at all.
@@ -69,6 +69,7 @@ export const behavior = <Tools extends Record<string, Tool.Any> = {}>(
   const used = (state: History.State, { input, output }: LlmTurn.Tally): number => state.spent + input + output
 
   return chat.behavior({
+    ...options.limits,
     initial: History.empty,
     on: {
       Prompt: (_state, { text }, self) => {
@@ -77,6 +78,7 @@ export const behavior = <Tools extends Record<string, Tool.Any> = {}>(
         const patient = { timeout: "infinity" } as const
         const turn = Effect.fnUntraced(function* (tell: (part: Part) => Effect.Effect<unknown>, ended: () => boolean) {
           const { turn, state } = yield* insisting(self.ask(ref, "Begin", { text, from }, patient))
+          yield* tell({ _tag: "Begun", turn })
           const tally: LlmTurn.Tally = { input: 0, output: 0, told: true }
           const offer = (part: Part) => {
             if (part._tag === "Text") self.broadcast("Delta", { turn, text: part.text }, { except: client })
@@ -96,7 +98,10 @@ export const behavior = <Tools extends Record<string, Tool.Any> = {}>(
         return Stream.callback<Part, Refusal, Needed<Tools>>(
           (queue) => {
             const tell = (part: Part) => Queue.offer(queue, part)
-            const done = line(self).through((ended) => turn(tell, ended))
+            const done = line(self).through(
+              (ended) => turn(tell, ended),
+              (before) => tell({ _tag: "Waiting", before })
+            )
             return Effect.flatMap(done, tell).pipe(Effect.andThen(Queue.end(queue)))
           },
           { bufferSize: ahead }

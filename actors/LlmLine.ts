@@ -29,9 +29,10 @@ export class LlmLine {
     this.#maxWaiting = maxWaiting
   }
 
-  /** Runs `turn` when it may; it can ask whether it has been ended. */
+  /** Runs `turn` when it may, and `waiting` before where it has to wait for others; a turn can ask whether it has been ended. */
   through<A, E, R>(
-    turn: (ended: () => boolean) => Effect.Effect<A, E, R>
+    turn: (ended: () => boolean) => Effect.Effect<A, E, R>,
+    waiting: (before: number) => Effect.Effect<unknown> = () => Effect.void
   ): Effect.Effect<A, E | TurnUnderWay | TurnCancelled | LimitReached, R> {
     return Effect.suspend((): Effect.Effect<A, E | TurnUnderWay | TurnCancelled | LimitReached, R> => {
       const before = this.#ends.size
@@ -44,10 +45,9 @@ export class LlmLine {
       const end = Deferred.makeUnsafe<never, TurnCancelled>()
       this.#ends.add(end)
       const ended = Effect.sync(() => this.#ends.delete(end))
-      return Effect.ensuring(
-        Effect.raceFirst(this.#turn.withPermit(turn(() => Deferred.isDoneUnsafe(end))), Deferred.await(end)),
-        ended
-      )
+      const told = before > 0 ? waiting(before) : Effect.void
+      const run = Effect.andThen(told, this.#turn.withPermit(turn(() => Deferred.isDoneUnsafe(end))))
+      return Effect.ensuring(Effect.raceFirst(run, Deferred.await(end)), ended)
     })
   }
 

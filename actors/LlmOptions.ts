@@ -10,7 +10,7 @@
  */
 import type { Duration, Effect } from "effect"
 import { type LanguageModel, Prompt, type Tool, Toolkit } from "effect/ai"
-import { InvalidOption, Options } from "troupe"
+import { InvalidOption, type Limits, Options } from "troupe"
 import * as History from "./LlmHistory.ts"
 import { policies, type WhenBusy } from "./LlmLine.ts"
 import type { LlmProvider } from "./LlmProvider.ts"
@@ -38,6 +38,8 @@ export interface LlmAgentOptions<Tools extends Record<string, Tool.Any> = {}> {
   readonly whenBusy?: WhenBusy
   /** Prompts that wait at the most, of `wait` and `replace`. 0-1,024, default 8. */
   readonly maxWaiting?: number
+  /** Of the actor: its mailbox, supervision, `idleAfter` and the like. */
+  readonly limits?: Limits
   /** Tokens of a text, where the endpoint does not tell. Default a token for 4 bytes. */
   readonly estimate?: (text: string) => number
 }
@@ -50,7 +52,7 @@ export type Needed<Tools extends Record<string, Tool.Any>> =
   | Tool.HandlerServices<Tools[keyof Tools]>
 
 const tokens = ["system", "maxContext", "maxAnswer", "budget", "estimate"]
-const names = [...tokens, "toolkit", "maxToolRounds", "toolTimeout", "turnTimeout", "whenBusy", "maxWaiting"]
+const names = [...tokens, "limits", "toolkit", "maxToolRounds", "toolTimeout", "turnTimeout", "whenBusy", "maxWaiting"]
 const most = 100_000_000
 
 /** The options as numbers, checked. */

@@ -1,7 +1,7 @@
 /**
  * What an LlmAgent understands, what it tells its clients, and what it keeps.
  *
- *   clients    Prompt { text } -> a stream: Text, Reasoning, Tool ..., and Done last     Cancel     History
+ *   clients    Prompt { text } -> a stream: Begun, then Text, Reasoning, Tool ..., and Done last     Cancel     History
  *   events     Asked, Delta (oldest dropped where a client is slow), Answered or Unanswered, once for each Asked
  *   inside     Begin, Finish, Abandon: how a turn, which runs in a fiber, changes the state
  *
@@ -32,7 +32,14 @@ export const Done = Schema.TaggedStruct("Done", {
 export type Done = typeof Done.Type
 
 /** What a prompt is answered with, element by element. */
-export const Part = Schema.Union([Told, Done])
+export const Part = Schema.Union([
+  /** It waits for the turns before it (`whenBusy`). */
+  Schema.TaggedStruct("Waiting", { before: Schema.Int }),
+  /** Its turn has begun: the number that events name it by. From here on no request times out: something has been told. */
+  Schema.TaggedStruct("Begun", { turn: Schema.Int }),
+  Told,
+  Done
+])
 export type Part = typeof Part.Type
 
 const Line = Schema.Struct({ role: Schema.Literals(["user", "assistant"]), text: Schema.String })

@@ -7,7 +7,8 @@
  *
  * One layer a provider, given to all agents that use it; the model itself is `LanguageModel`'s. Law: what was told is never told
  * twice: a call is tried again only before its first token. Who leaves the line, a pause or a call gives its place back at once.
- * A place is held through the pauses, so an endpoint that is in trouble is asked less, not more; each try counts for the rate.
+ * A place is held through the pauses, so an endpoint that is in trouble is asked less, not more; each try counts for the rate. A slow
+ * reader holds its place, too: LlmAgent's `turnTimeout` bounds that.
  * Pauses: see LlmRetry. Order: first come, first served. Cost: a fiber none, a few closures a call.
  * Fails: `LimitReached` when the line is full; the call's own `AiError` else.
  * Effect's `RateLimiter` counts the rate: the one in the context, such as Redis' for several hosts, or one in memory.
@@ -84,7 +85,7 @@ const make = Effect.fnUntraced(function* (options: LlmProviderOptions) {
   const limit = Options.integer("llmProvider.rate.limit", rate?.limit, 1, 1, 1_000_000)
   const window = Options.millis("llmProvider.rate.window", rate?.window, 1000)
   const found = yield* Effect.serviceOption(RateLimiter.RateLimiter)
-  const memory = Effect.provide(RateLimiter.make, RateLimiter.layerStoreMemory)
+  const memory = Effect.provide(RateLimiter.make, RateLimiter.layerStoreMemory, { local: true })
   const limiter = Option.isSome(found) ? found.value : yield* memory
 
   const places = yield* Semaphore.make(concurrency)
@@ -111,35 +112,27 @@ const make = Effect.fnUntraced(function* (options: LlmProviderOptions) {
           Effect.flatMap(({ delay }) => Effect.sleep(delay))
         )
 
-  const within = <R>(call: Call<R>): Answer<R> => {
+  /** In its place. */
+  const trying = <R>(call: Call<R>): Call<R> => {
     let told = false
     const silent = Stream.suspend(() => Stream.fail(failed(`nothing came for ${stall} ms (option stallTimeout)`)))
     const timed = Stream.timeoutOrElse(call, { duration: stall, orElse: () => silent })
-    const attempt = (tried: number): Stream.Stream<Part, AiError.AiError, R> =>
-      Stream.unwrap(
-        Effect.map(turnstile, () => {
-          count.tries++
-          return Stream.tap(timed, (part) => Effect.sync(() => (told ||= tokens.includes(part.type))))
-        })
-      ).pipe(
-        Stream.catch((error) =>
-          Effect.gen(function* () {
-            const now = yield* Clock.currentTimeMillis
-            const pause = told ? undefined : LlmRetry.pause(error, tried, retrying, now, yield* Random.next)
-            if (pause === undefined) return Stream.fail(error)
-            yield* Effect.sleep(pause)
-            count.retries++
-            return attempt(tried + 1)
-          }).pipe(Stream.unwrap)
-        )
-      )
-    return Stream.unwrap(
-      Effect.as(
-        place,
-        Stream.suspend(() => attempt(1))
-      )
-    )
+    const noted = Stream.tap(timed, (part) => Effect.sync(() => (told ||= tokens.includes(part.type))))
+    const attempt = (tried: number): Call<R> => {
+      const again = Effect.fnUntraced(function* (error: AiError.AiError) {
+        const now = yield* Clock.currentTimeMillis
+        const pause = told ? undefined : LlmRetry.pause(error, tried, retrying, now, yield* Random.next)
+        if (pause === undefined) return Stream.fail(error)
+        yield* Effect.sleep(pause)
+        count.retries++
+        return attempt(tried + 1)
+      })
+      const begun = Effect.tap(turnstile, () => Effect.sync(() => count.tries++))
+      return Stream.unwrap(Effect.as(begun, noted)).pipe(Stream.catch((error) => Stream.unwrap(again(error))))
+    }
+    return attempt(1)
   }
+  const within = <R>(call: Call<R>): Answer<R> => Stream.unwrap(Effect.map(place, () => trying(call)))
   return LlmProvider.of({ within, stats: () => ({ ...count }) })
 })
 

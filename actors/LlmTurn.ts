@@ -13,7 +13,7 @@
  * Why tools are not resolved by effect/ai's streamText itself: it reads the body into a queue without bounds, however slow its reader is.
  */
 import { Clock, Effect, Schema, Stream } from "effect"
-import { type AiError, LanguageModel, Prompt, type Response, type Tool } from "effect/ai"
+import { AiError, LanguageModel, Prompt, type Response, type Tool } from "effect/ai"
 import { LimitReached } from "troupe"
 import { BudgetSpent, ModelFailed, PromptTooLong } from "./LlmErrors.ts"
 import * as History from "./LlmHistory.ts"
@@ -60,6 +60,12 @@ const modelFailed = Effect.fnUntraced(function* (error: AiError.AiError | LimitR
   return yield* new ModelFailed({ reason: error.reason._tag, retryable: error.isRetryable, ...again })
 })
 
+/** Some models tell of a failure as a part of the answer. */
+const broken = (error: unknown): AiError.AiError => {
+  const reason = new AiError.InternalProviderError({ description: String(error) })
+  return AiError.make({ module: "LlmAgent", method: "Prompt", reason })
+}
+
 /** One call of the model. */
 const call = Effect.fnUntraced(function* (asked: Asked, prompt: Prompt.Prompt, tally: Tally) {
   const { maxAnswer, offer, rules, toolkit } = asked
@@ -80,6 +86,7 @@ const call = Effect.fnUntraced(function* (asked: Asked, prompt: Prompt.Prompt, t
       yield* offer({ _tag: part.type === "text-delta" ? "Text" : "Reasoning", text: part.delta })
     } else if (part.type === "tool-params-delta") said(part.delta)
     else if (part.type === "tool-call" && part.providerExecuted !== true) calls.push(part)
+    else if (part.type === "error") return yield* broken(part.error)
     else if (part.type === "finish") {
       finish = part.reason
       const { inputTokens, outputTokens } = part.usage

@@ -9,7 +9,7 @@
 import { once } from "node:events"
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http"
 import type { AddressInfo } from "node:net"
-import { setTimeout } from "node:timers/promises"
+import { setImmediate, setTimeout } from "node:timers/promises"
 import { answer, type Body, Rule } from "./rule.ts"
 
 export const start = async (apiKey?: string) => {
@@ -38,15 +38,19 @@ export const start = async (apiKey?: string) => {
       seen.written += frame.length
       if (response.write(frame) || response.destroyed) return
       seen.heldUp++
-      await Promise.race([once(response, "drain"), once(response, "close")])
+      await once(response, "drain", gone).catch(() => undefined)
       seen.heldUp--
     }
+    const leaving = new AbortController()
+    const gone = { signal: leaving.signal }
+    response.on("close", () => leaving.abort())
     const { deltas, finish, usage } = answer(body, rule)
     response.writeHead(200, { "content-type": "text/event-stream" })
     for (const [at, delta] of deltas.entries()) {
       if (at === rule.number("break")) return response.destroy()
       if (at === rule.number("error")) await send({ error: { message: "overloaded" } })
-      await setTimeout(rule.number("delay") ?? 0)
+      const delay = rule.number("delay")
+      await (delay === undefined ? setImmediate() : setTimeout(delay))
       if (response.destroyed) return undefined
       await send({ choices: [{ index: 0, delta, finish_reason: null }] })
     }

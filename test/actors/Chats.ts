@@ -65,7 +65,7 @@ export const chatting = async <A, E>(
   const logger = Logger.layer([Logger.make(({ message }) => void logged.push(String(message)))])
   const model = OpenAiModel.layer({ model: `local?${options.rule ?? ""}`, baseUrl: options.baseUrl ?? local.url })
   const layers = Layer.mergeAll(
-    TestSystem.layer,
+    Layer.provide(TestSystem.layer, logger),
     LlmProvider.layer({ backoff: 1, ...options.provider }),
     model.pipe(Layer.provide(FetchHttpClient.layer)),
     handlers,
@@ -83,6 +83,17 @@ export const chatting = async <A, E>(
   }
 }
 
+/** A fact: the server waits for its reader, and has for so many looks. */
+export const heldUp = ({ seen }: Local, looks: number): (() => boolean) => {
+  let last = -1
+  let same = 0
+  return () => {
+    same = seen.heldUp > 0 && seen.written === last ? same + 1 : 0
+    last = seen.written
+    return same > looks
+  }
+}
+
 /** All of an answer. */
 export const prompt = (room: Room, text: string) => Stream.runCollect(room.ask("Prompt", { text }))
 
@@ -96,7 +107,8 @@ export const refusal = (room: Room, text: string) => Effect.flip(prompt(room, te
 export const asking = (room: Room, text: string) =>
   Effect.gen(function* () {
     const told: Array<Part> = []
-    const all = Stream.runForEach(room.ask("Prompt", { text }), (part) => Effect.sync(() => told.push(part)))
+    const patient = room.ask("Prompt", { text }, { timeout: "infinity" })
+    const all = Stream.runForEach(patient, (part) => Effect.sync(() => told.push(part)))
     const fiber = yield* Effect.forkChild(all)
     const ended = Effect.map(Fiber.await(fiber), (exit) =>
       Exit.isSuccess(exit) ? "Done" : ((exit.cause.reasons[0] as { error?: { _tag?: string } }).error?._tag ?? "Left")

@@ -1,9 +1,11 @@
-import { Effect, Fiber, Schema, Stream } from "effect"
-import { Tool, Toolkit } from "effect/ai"
-import { LlmAgent } from "troupe/actors"
-import { waitUntil } from "troupe/testkit"
+import { Effect, Fiber, Layer, Schema, Stream } from "effect"
+import { LanguageModel, type Response, Tool, Toolkit } from "effect/ai"
+import { TestClock } from "effect/testing"
+import { ActorSystem } from "troupe"
+import { LlmAgent, LlmProvider } from "troupe/actors"
+import { TestSystem, waitUntil } from "troupe/testkit"
 import { describe, expect, it } from "vitest"
-import { asking, Chat, chatting, prompt, refusal, textOf, toolkit, used } from "./Chats.ts"
+import { asking, Chat, chatting, heldUp, prompt, refusal, type Room, textOf, toolkit, used } from "./Chats.ts"
 
 const last = <A>(list: ReadonlyArray<A>): A | undefined => list.at(-1)
 
@@ -13,6 +15,7 @@ describe("LlmAgent", () => {
       Effect.gen(function* () {
         const parts = yield* prompt(room, "hello there")
         expect(parts.map((part) => (part._tag === "Text" ? part.text : part._tag))).toEqual([
+          "Begun",
           "You",
           " said:",
           " hello",
@@ -128,6 +131,7 @@ describe("one turn at a time", () => {
         yield* Effect.yieldNow
         const refused = yield* refusal(room, "4")
         expect(refused).toMatchObject({ _tag: "LimitReached", limit: 2, option: "option maxWaiting" })
+        expect([second.told, third.told]).toEqual([[{ _tag: "Waiting", before: 1 }], [{ _tag: "Waiting", before: 2 }]])
         for (const each of [first, second, third]) expect(yield* each.ended).toBe("Done")
         expect(local.seen.peak).toBe(1)
         const { lines } = yield* room.ask("History")
@@ -156,7 +160,7 @@ describe("an answer that is given up", () => {
     chatting({ rule }, ({ room, local }) =>
       Effect.gen(function* () {
         const asked = yield* asking(room, "hello")
-        yield* waitUntil(() => local.seen.open === 1 && (rule === "hang=1" || asked.told.length > 0), "it is under way")
+        yield* waitUntil(() => local.seen.open === 1 && (rule === "hang=1" || asked.told.length > 1), "it is under way")
         yield* Fiber.interrupt(asked.fiber)
         yield* waitUntil(() => local.seen.aborted === 1, "the server has seen it")
         yield* waitUntil(() => local.seen.open === 0, "its socket is closed")
@@ -179,7 +183,7 @@ describe("an answer that is given up", () => {
             return Effect.never
           })
         )
-        yield* waitUntil(() => local.seen.heldUp === 1, "the server is held up", 10_000_000)
+        yield* waitUntil(heldUp(local, 5000), "the server is held up", 10_000_000)
         expect(taken).toBe(1)
         // 32 MB are to be said: what the sockets of this machine hold of it has been
         expect(local.seen.written).toBeLessThan(16_000_000)
@@ -216,7 +220,7 @@ describe("tools", () => {
         used.add = 0
         const parts = yield* prompt(room, "add 3")
         expect([used.add, textOf(parts)]).toEqual([3, "The tool says 3"])
-        expect(parts[0]).toEqual({ _tag: "Tool", name: "Add" })
+        expect(parts[1]).toEqual({ _tag: "Tool", name: "Add" })
         const [first, second] = local.seen.bodies
         expect(first!.tools!.map((each) => each.function.name)).toEqual(["Add", "Spill", "Break", "Crash", "Wait"])
         expect(second!.messages).toMatchObject([
@@ -288,6 +292,51 @@ describe("tools", () => {
         used.add = 0
         expect(yield* refusal(room, "add 3")).toMatchObject({ _tag: "LimitReached", option: "option maxToolRounds" })
         expect(used.add).toBe(0)
+      })
+    ))
+})
+
+describe("over any LanguageModel of effect/ai, in the test's time", () => {
+  const chat = <A, E>(answer: Stream.Stream<Response.StreamPartEncoded>, test: (room: Room) => Effect.Effect<A, E>) => {
+    const generateText = () => Effect.succeed([])
+    const model = LanguageModel.make({ streamText: () => answer, generateText })
+    const layers = Layer.mergeAll(
+      TestSystem.layer,
+      LlmProvider.layer({ stallTimeout: "infinity" }),
+      Layer.effect(LanguageModel.LanguageModel, model)
+    )
+    const program = Effect.flatMap(ActorSystem.spawn(LlmAgent.behavior(Chat, { limits: { held: 1 } }), "room"), test)
+    return Effect.runPromise(Effect.provide(program, Layer.provideMerge(layers, TestClock.layer())))
+  }
+
+  it("a turn ends after turnTimeout, 5 minutes", () =>
+    chat(Stream.never, (room) =>
+      Effect.gen(function* () {
+        const asked = yield* asking(room, "hello")
+        yield* TestClock.adjust("299 seconds")
+        expect(asked.told).toEqual([{ _tag: "Begun", turn: 1 }])
+        expect(asked.fiber.pollUnsafe()).toBe(undefined)
+        yield* TestClock.adjust("1 second")
+        expect(yield* asked.ended).toBe("TurnTimeout")
+      })
+    ))
+
+  it("a failure that comes as a part of the answer is one", () =>
+    chat(Stream.make({ type: "error", error: "overloaded" }), (room) =>
+      Effect.gen(function* () {
+        const asked = yield* asking(room, "hello")
+        yield* TestClock.adjust("1 minute")
+        expect(yield* asked.ended).toBe("ModelFailed")
+      })
+    ))
+
+  it("limits are the actor's: held counts answers under way", () =>
+    chat(Stream.never, (room) =>
+      Effect.gen(function* () {
+        const asked = yield* asking(room, "hello")
+        yield* TestClock.adjust(0)
+        expect((yield* refusal(room, "again"))._tag).toBe("LimitReached")
+        yield* Fiber.interrupt(asked.fiber)
       })
     ))
 })

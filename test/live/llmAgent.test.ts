@@ -1,0 +1,81 @@
+import { once } from "node:events"
+import { Context, Effect, Exit, Layer, Scope } from "effect"
+import { FetchHttpClient } from "effect/http"
+import { LlmAgent, LlmProvider, OpenAiModel } from "troupe/actors"
+import { Gateway } from "troupe/gateway"
+import { TestSystem } from "troupe/testkit"
+import { afterEach, describe, expect, it } from "vitest"
+import { WebSocket } from "ws"
+import { start } from "../../examples/llm-chat/provider.ts"
+import { heldUp } from "../actors/Chats.ts"
+import { until } from "./Lab.ts"
+
+const Chat = LlmAgent.make("Chat")
+const closing: Array<() => Promise<unknown>> = []
+
+afterEach(async () => {
+  for (const close of closing.splice(0).toReversed()) await close()
+})
+
+/** A socket to a room whose model behaves by `rule`, and what the model's server has seen. */
+const join = async (rule: string, options: LlmAgent.LlmAgentOptions = {}) => {
+  const local = await start()
+  closing.push(local.close)
+  const model = OpenAiModel.layer({ model: `local?${rule}`, baseUrl: local.url })
+  const layer = Gateway.layer({ port: 0, agents: [LlmAgent.behavior(Chat, options)] }).pipe(
+    Layer.provide([LlmProvider.layer(), Layer.provide(model, FetchHttpClient.layer)]),
+    Layer.provideMerge(TestSystem.layer)
+  )
+  const scope = Scope.makeUnsafe()
+  closing.push(() => Effect.runPromise(Scope.close(scope, Exit.void)))
+  const { url } = Context.get(await Effect.runPromise(Layer.buildWithScope(layer, scope)), Gateway)
+  const socket = new WebSocket(`${url}/agents/Chat/lobby`)
+  await once(socket, "open")
+  const frames: Array<{
+    readonly id?: number
+    readonly method?: string
+    readonly error?: { readonly data?: unknown }
+  }> = []
+  socket.on("message", (data: Buffer) => frames.push(JSON.parse(data.toString())))
+  const send = (message: object): void => socket.send(JSON.stringify({ jsonrpc: "2.0", ...message }))
+  const ask = (id: number, text: string): void => send({ id, method: "Prompt", params: { text } })
+  return { socket, frames, send, ask, local, seen: local.seen }
+}
+const chunks = (frames: ReadonlyArray<{ readonly method?: string }>): number =>
+  frames.filter(({ method }) => method === "$/chunk").length
+
+describe("a chat over a WebSocket", () => {
+  it("slows the reading of the HTTP body while its client does not read, and goes on when it does", async () => {
+    const { socket, frames, ask, local, seen } = await join("words=100000&size=16384", { maxAnswer: 100_000_000 })
+    ask(1, "tell me everything")
+    await until("it is answered", () => chunks(frames) > 1)
+    socket.pause()
+    await until("the server is held up", heldUp(local, 50))
+    const written = seen.written
+    // 1.6 GB are to be said: the sockets of this machine, and 1 MiB of the gateway's, hold what has been
+    expect(written).toBeLessThan(32_000_000)
+    socket.resume()
+    await until("it goes on", () => seen.written > written + 16_000_000)
+    socket.terminate()
+    await until("the server has seen the end", () => seen.aborted === 1 && seen.open === 0)
+  })
+
+  it("aborts the HTTP call when its client closes, gives the request up, or says Cancel", async () => {
+    const { socket, frames, ask, send, seen } = await join("words=1000000&delay=1")
+    ask(1, "one")
+    await until("it is answered", () => chunks(frames) > 1)
+    send({ method: "$/cancel", params: { id: 1 } })
+    await until("the server has seen it", () => seen.aborted === 1)
+    await until("its client was told", () => frames.some(({ id }) => id === 1))
+    ask(2, "two")
+    await until("it is asked", () => seen.open === 1)
+    send({ id: 3, method: "Cancel" })
+    await until("the server has seen it", () => seen.aborted === 2)
+    await until("its client was told", () => frames.some(({ id }) => id === 2))
+    expect(frames.find(({ id }) => id === 2)!.error!.data).toEqual({ _tag: "TurnCancelled", by: "cancel" })
+    ask(4, "four")
+    await until("it is asked", () => seen.open === 1)
+    socket.close()
+    await until("the server has seen it", () => seen.aborted === 3 && seen.open === 0)
+  })
+})
