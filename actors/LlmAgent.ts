@@ -1,7 +1,7 @@
 /**
  * A chat with a language model, as an agent: clients prompt it over a WebSocket, and its answer streams back token by token.
  *
- *   Prompt { text }  -> chunks: Begun, Text, Reasoning, Tool ..., Done     Cancel -> whether there was a turn to end     History -> what it remembers
+ *   Prompt { text }  -> chunks: Begun, Text, Reasoning, Tool ..., Done     Cancel -> how many it ended     History
  *   events, to all clients of the room: Asked, Delta (not to who asked: it has the stream), Answered, Unanswered
  *
  * Law: one turn at a time; a prompt meanwhile is refused, waits, or takes its place (`whenBusy`). A turn is remembered whole or not at all.
@@ -31,7 +31,11 @@ export { type Definition, make, Part } from "./LlmProtocol.ts"
 /** Elements of an answer that wait here for the reader. */
 const ahead = 16
 
-/** The agent asks itself; where its mailbox is full, again: its turn waits, and can be ended. */
+type Begun = { readonly turn: number; readonly state: History.State }
+/** Waits while the reader is behind. */
+type Tell = (part: Part) => Effect.Effect<unknown>
+
+/** The agent asks itself; where its mailbox is full, again. */
 const insisting = <A, E extends { readonly _tag: string }>(ask: Effect.Effect<A, E>): Effect.Effect<A, BudgetSpent> =>
   Effect.retry(ask, { schedule: Schedule.spaced("50 millis"), while: ({ _tag }) => _tag === "MailboxFull" }).pipe(
     Effect.catch((error) => (error instanceof BudgetSpent ? Effect.fail(error) : Effect.die(error)))
@@ -75,29 +79,37 @@ export const behavior = <Tools extends Record<string, Tool.Any> = {}>(
       Prompt: (_state, { text }, self) => {
         const { client, ref } = self
         const from = client?.principal?.id ?? client?.id ?? "inside"
-        const patient = { timeout: "infinity" } as const
-        const turn = Effect.fnUntraced(function* (tell: (part: Part) => Effect.Effect<unknown>, ended: () => boolean) {
-          const { turn, state } = yield* insisting(self.ask(ref, "Begin", { text, from }, patient))
+        const patient = { timeout: "30 seconds" } as const
+        const answer = Effect.fnUntraced(function* (begun: Begun, tally: LlmTurn.Tally, tell: Tell) {
+          const { turn, state } = begun
           yield* tell({ _tag: "Begun", turn })
-          const tally: LlmTurn.Tally = { input: 0, output: 0, told: true }
           const offer = (part: Part) => {
             if (part._tag === "Text") self.broadcast("Delta", { turn, text: part.text }, { except: client })
             return tell(part)
           }
-          const abandon = (cause: Cause.Cause<Refusal>) =>
-            Effect.sync(() =>
-              self.pipe(Effect.void, () => ["Abandon", { turn, ...tally, why: reason(cause, ended()) }])
-            )
-          const late = { duration: turnMillis, orElse: () => Effect.fail(new TurnTimeout({ millis: turnMillis })) }
           const tools = yield* toolkit
-          const asked = { ...limits, text, state, rules, toolkit: tools, budget, offer }
-          const answered = yield* LlmTurn.run(asked, tally).pipe(Effect.timeoutOrElse(late), Effect.onError(abandon))
-          const finish = self.ask(ref, "Finish", { ...tally, ...answered, turn }, patient)
-          return yield* Effect.uninterruptible(insisting(finish))
+          return yield* LlmTurn.run({ ...limits, text, state, rules, toolkit: tools, budget, offer }, tally)
         })
+        const late = { duration: turnMillis, orElse: () => Effect.fail(new TurnTimeout({ millis: turnMillis })) }
+        // interrupted or not, what has begun is finished or abandoned, once
+        const turn = (tell: Tell, ended: () => boolean) =>
+          Effect.uninterruptibleMask(
+            Effect.fnUntraced(function* (restore) {
+              const begun = yield* insisting(self.ask(ref, "Begin", { text, from }, patient))
+              const { turn } = begun
+              const tally: LlmTurn.Tally = { input: 0, output: 0, told: true }
+              const abandon = (cause: Cause.Cause<Refusal>) =>
+                Effect.sync(() =>
+                  self.pipe(Effect.void, () => ["Abandon", { turn, ...tally, why: reason(cause, ended()) }])
+                )
+              const answering = Effect.timeoutOrElse(answer(begun, tally, tell), late)
+              const answered = yield* Effect.onError(restore(answering), abandon)
+              return yield* insisting(self.ask(ref, "Finish", { ...tally, ...answered, turn }, patient))
+            })
+          )
         return Stream.callback<Part, Refusal, Needed<Tools>>(
           (queue) => {
-            const tell = (part: Part) => Queue.offer(queue, part)
+            const tell: Tell = (part) => Queue.offer(queue, part)
             const done = line(self).through(
               (ended) => turn(tell, ended),
               (before) => tell({ _tag: "Waiting", before })

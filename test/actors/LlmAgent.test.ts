@@ -92,7 +92,16 @@ describe("LlmAgent", () => {
         yield* prompt(room, "two")
         const refused = yield* refusal(room, "three")
         expect(refused).toMatchObject({ _tag: "BudgetSpent", spent: 12, budget: 5 })
-        expect(local.seen.calls).toBe(2)
+        expect([local.seen.calls, (yield* room.ask("History")).begun]).toEqual([2, 2])
+      })
+    ))
+
+  it("looks at its budget before each call, in the midst of a turn, too", () =>
+    chatting({ agent: { budget: 3, toolkit } }, ({ room, local }) =>
+      Effect.gen(function* () {
+        expect(yield* refusal(room, "add 3")).toMatchObject({ _tag: "BudgetSpent", spent: 3, budget: 3 })
+        const { begun, spent } = yield* room.ask("History")
+        expect([local.seen.calls, begun, spent]).toEqual([1, 1, 3])
       })
     ))
 

@@ -39,7 +39,20 @@ const join = async (rule: string, options: LlmAgent.LlmAgentOptions = {}) => {
   socket.on("message", (data: Buffer) => frames.push(JSON.parse(data.toString())))
   const send = (message: object): void => socket.send(JSON.stringify({ jsonrpc: "2.0", ...message }))
   const ask = (id: number, text: string): void => send({ id, method: "Prompt", params: { text } })
-  return { socket, frames, send, ask, local, seen: local.seen }
+  const another = async (): Promise<ReadonlyArray<string>> => {
+    const heard: Array<string> = []
+    const listener = new WebSocket(`${url}/agents/Chat/lobby`)
+    await once(listener, "open")
+    listener.on("message", (data: Buffer) => {
+      const { method, params } = JSON.parse(data.toString()) as {
+        method: string
+        params: { turn: number; why?: string }
+      }
+      if (method !== "Delta") heard.push(`${method} ${params.turn} ${params.why ?? ""}`.trim())
+    })
+    return heard
+  }
+  return { socket, frames, send, ask, another, local, seen: local.seen }
 }
 const chunks = (frames: ReadonlyArray<{ readonly method?: string }>): number =>
   frames.filter(({ method }) => method === "$/chunk").length
@@ -61,7 +74,8 @@ describe("a chat over a WebSocket", () => {
   })
 
   it("aborts the HTTP call when its client closes, gives the request up, or says Cancel", async () => {
-    const { socket, frames, ask, send, seen } = await join("words=1000000&delay=1")
+    const { socket, frames, ask, send, another, seen } = await join("words=1000000&delay=1")
+    const heard = await another()
     ask(1, "one")
     await until("it is answered", () => chunks(frames) > 1)
     send({ method: "$/cancel", params: { id: 1 } })
@@ -77,5 +91,14 @@ describe("a chat over a WebSocket", () => {
     await until("it is asked", () => seen.open === 1)
     socket.close()
     await until("the server has seen it", () => seen.aborted === 3 && seen.open === 0)
+    await until("the others have heard it", () => heard.length === 6)
+    expect(heard).toEqual([
+      "Asked 1",
+      "Unanswered 1 Left",
+      "Asked 2",
+      "Unanswered 2 TurnCancelled",
+      "Asked 3",
+      "Unanswered 3 Left"
+    ])
   })
 })

@@ -9,11 +9,11 @@ const actors = "../actors"
 
 export const llmAgents: ReadonlyArray<Fault> = [
   one(
-    "llm-never-aborted",
-    "who leaves aborts the HTTP call at once",
-    `${actors}/OpenAiModel.ts`,
-    "HttpClient.withScope(yield* HttpClient.HttpClient)",
-    "yield* HttpClient.HttpClient"
+    "llm-cancel-in-vain",
+    "Cancel ends the turn under way, its call aborted",
+    `${actors}/LlmLine.ts`,
+    "Effect.raceFirst(run, Deferred.await(end))",
+    "run"
   ),
   one(
     "llm-broke-off-is-whole",
@@ -91,6 +91,13 @@ export const llmAgents: ReadonlyArray<Fault> = [
     `${actors}/LlmTool.ts`,
     '["ToolNotFoundError", "ToolParameterValidationError"]',
     "[]"
+  ),
+  one(
+    "llm-budget-rounds",
+    "the budget is looked at before each call",
+    `${actors}/LlmTurn.ts`,
+    "if (spent >= budget) return",
+    "if (spent > budget * 1e9) return"
   ),
   one(
     "llm-budget-unlimited",
