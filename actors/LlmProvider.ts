@@ -18,7 +18,7 @@ import { Clock, Context, Effect, Layer, Option, Random, Semaphore, Stream } from
 import type { Duration } from "effect"
 import { AiError, type Response, type Tool } from "effect/ai"
 import { RateLimiter } from "effect/persistence"
-import { LimitReached, Options } from "troupe"
+import { InvalidOption, LimitReached, Options } from "troupe"
 import * as LlmRetry from "./LlmRetry.ts"
 
 /** Each is checked when the layer is built: `InvalidOption` by field, value and range. */
@@ -81,6 +81,8 @@ const make = Effect.fnUntraced(function* (options: LlmProviderOptions) {
   }
   const stall = Options.millis("llmProvider.stallTimeout", options.stallTimeout, 60_000)
   const { name = "llm", rate } = options
+  if (typeof name !== "string")
+    throw new InvalidOption({ field: "llmProvider.name", value: typeof name, range: "text" })
   Options.known("llmProvider.rate", rate, ["limit", "window"])
   const limit = Options.integer("llmProvider.rate.limit", rate?.limit, 1, 1, 1_000_000)
   const window = Options.millis("llmProvider.rate.window", rate?.window, 1000)

@@ -165,6 +165,7 @@ describe("LlmProvider", () => {
 
   it.effect.each([
     ["concurrency", { concurrency: 0 }],
+    ["name", { name: 1 }],
     ["maxQueued", { maxQueued: -1 }],
     ["rate.limit", { rate: { limit: 0, window: "1 second" } }],
     ["rate.window", { rate: { limit: 1, window: "never" } }],
