@@ -4,14 +4,16 @@
  *   Prompt { text }  -> chunks: Begun, Text, Reasoning, Tool ..., Done     Cancel -> how many it ended     History
  *   events, to all clients of the room: Asked, Delta (not to who asked: it has the stream), Answered, Unanswered
  *
- * Law: one turn at a time; a prompt meanwhile is refused, waits, or takes its place (`whenBusy`). A turn is remembered whole or not at all.
- * Back pressure: an answer is the Rpc's stream, so a client that reads slowly slows the reading of the HTTP body: 16 elements are on the
- * way here, 32 in Troupe's stream, the rest stays in the endpoint's socket. Events do not wait: a slow listener loses Deltas, the
- * oldest first, and has the whole text in Answered. A client that leaves, `$/cancel`, `Cancel` and `turnTimeout` abort the HTTP call at
- * once, also while its reader waits. Needs `LanguageModel` (OpenAiModel, or any of effect/ai), `LlmProvider`, and what its tools need.
- * State: LlmHistory, through its Schema. A restart begins it anew, as any volatile actor's. Tokens that a turn used are counted also
- * where it fails. The budget is looked at before each call, so it is overrun by one call at most.
- * Considered: answers as events; rejected, a broadcast never waits. The whole turn in one handler; rejected, a `Cancel` would wait behind it.
+ * Law: one turn at a time; a prompt meanwhile is refused, waits, or takes its place (`whenBusy`). A turn is remembered whole or not
+ * at all. Back pressure: an answer is the Rpc's stream, so a client that reads slowly slows the reading of the HTTP body: 16
+ * elements are on the way here, 32 in Troupe's stream, the rest stays in the endpoint's socket. Events do not wait: a slow listener
+ * loses Deltas, the oldest first, and has the whole text in Answered. A client that leaves, `$/cancel`, `Cancel` and `turnTimeout`
+ * abort the HTTP call at once, also while its reader waits. Needs `LanguageModel` (OpenAiModel, or any of effect/ai),
+ * `LlmProvider`, and what its tools need.
+ * State: LlmHistory, through its Schema. A restart begins it anew, as any volatile actor's. Tokens that a turn used are counted
+ * also where it fails. The budget is looked at before each call, so it is overrun by one call at most.
+ * Considered: answers as events; rejected, a broadcast never waits. The whole turn in one handler; rejected, a `Cancel` would wait
+ * behind it.
  */
 import { Cause, Effect, Queue, Schedule, Stream } from "effect"
 import type { Tool } from "effect/ai"

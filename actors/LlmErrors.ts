@@ -5,8 +5,8 @@
  *   ended     TurnCancelled (a `Cancel`, or a newer prompt), TurnTimeout
  *   failed    ModelFailed (the provider), ToolFailed (a tool of failureMode "error")
  *
- * Law: each says what happened, the limit, and the option to change, and nothing of what is inside: no URL, no text of the provider, no key;
- * those stand in the log. A prompt that fails leaves the history as it was; the tokens it has used are counted.
+ * Law: each says what happened, the limit, and the option to change, and nothing of what is inside: no URL, no text of the
+ * provider, no key; those stand in the log. A prompt that fails leaves the history as it was; the tokens it has used are counted.
  */
 import { Schema } from "effect"
 import { LimitReached } from "troupe"

@@ -4,13 +4,14 @@
  *   | system | turn | turn | turn | prompt ... rounds of tools |   <= maxContext tokens
  *              ^ the oldest leave first; the system prompt and the turn under way stay
  *
- * A pure rule; its state goes through `State`, a Schema. Law: a turn is remembered as a whole (prompt, calls of tools, their results, answer)
- * or not at all: a call without its result is an error to most endpoints.
- * Tokens are counted by what the endpoint tells (`usage`): what was sent and the answer take together what it has told, so their sum is
- * exact after each answer; what every call takes besides (system prompt, tools) is learnt of the first. Where nothing is told, `estimate`
- * counts: a token for 4 bytes of UTF-8, rounded up, and 4 a message; for other alphabets and for code that is too few: give your model's
- * tokenizer. Tools are not in the estimate.
- * Cost: O(turns) a prompt. Considered: summing up what leaves by another call of the model; rejected: it costs tokens nobody asked for.
+ * A pure rule; its state goes through `State`, a Schema. Law: a turn is remembered as a whole (prompt, calls of tools, their
+ * results, answer) or not at all: a call without its result is an error to most endpoints.
+ * Tokens are counted by what the endpoint tells (`usage`): what was sent and the answer take together what it has told, so their
+ * sum is exact after each answer; what every call takes besides (system prompt, tools) is learnt of the first. Where nothing is
+ * told, `estimate` counts: a token for 4 bytes of UTF-8, rounded up, and 4 a message; for other alphabets and for code that is too
+ * few: give your model's tokenizer. Tools are not in the estimate.
+ * Cost: O(turns) a prompt. Considered: summing up what leaves by another call of the model; rejected: it costs tokens nobody asked
+ * for.
  */
 import { Schema } from "effect"
 import { Prompt } from "effect/ai"

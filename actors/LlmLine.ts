@@ -5,8 +5,9 @@
  *   wait      it waits for those before it, at most `maxWaiting` do; one more fails with LimitReached
  *   replace   those before it end with TurnCancelled, their calls aborted; it begins when they have
  *
- * One an incarnation of an LlmAgent: a handle, so not in its state. Law: no two turns overlap, finalizers included; first come, first served.
- * `end` ends the turn under way and those that wait: what has no answer yet gets none. Decided in one step, before anything waits.
+ * One an incarnation of an LlmAgent: a handle, so not in its state. Law: no two turns overlap, finalizers included; first come,
+ * first served. `end` ends the turn under way and those that wait: what has no answer yet gets none. Decided in one step, before
+ * anything waits.
  * Considered: Effect's Semaphore alone; its line has no bounds and cannot be told to leave.
  */
 import { Deferred, Effect, Exit, Semaphore } from "effect"

@@ -4,8 +4,8 @@
  *   tokens   maxContext, maxAnswer, budget, estimate      time   toolTimeout, turnTimeout
  *   tools    toolkit, maxToolRounds                       turns  whenBusy, maxWaiting
  *
- * Used by LlmAgent. Law: an option outside its range, misspelt, or that would leave no room to answer is refused when the behavior is
- * made, as `InvalidOption` with field, value and range; so is a tool that needs approval: there is nobody to ask.
+ * Used by LlmAgent. Law: an option outside its range, misspelt, or that would leave no room to answer is refused when the behavior
+ * is made, as `InvalidOption` with field, value and range; so is a tool that needs approval: there is nobody to ask.
  * Defaults suit a small model and a chat; `budget` has none, for only its user knows what a token costs.
  */
 import type { Duration, Effect } from "effect"

@@ -5,8 +5,9 @@
  *   events     Asked, Delta (oldest dropped where a client is slow), Answered or Unanswered, once for each Asked
  *   inside     Begin, Finish, Abandon: how a turn, which runs in a fiber, changes the state
  *
- * Used by LlmAgent; `make` gives a kind its name. Law: whatever crosses the wire goes through these Schemas; a refusal is one of LlmErrors.
- * Clients see nothing of the system prompt, nor of the parameters and results of tools: those may hold what is none of theirs.
+ * Used by LlmAgent; `make` gives a kind its name. Law: whatever crosses the wire goes through these Schemas; a refusal is one of
+ * LlmErrors. Clients see nothing of the system prompt, nor of the parameters and results of tools: those may hold what is none of
+ * theirs.
  */
 import { Schema } from "effect"
 import { Prompt } from "effect/ai"

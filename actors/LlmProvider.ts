@@ -7,8 +7,8 @@
  *
  * One layer a provider, given to all agents that use it; the model itself is `LanguageModel`'s. Law: what was told is never told
  * twice: a call is tried again only before its first token. Who leaves the line, a pause or a call gives its place back at once.
- * A place is held through the pauses, so an endpoint that is in trouble is asked less, not more; each try counts for the rate. A slow
- * reader holds its place, too: LlmAgent's `turnTimeout` bounds that.
+ * A place is held through the pauses, so an endpoint that is in trouble is asked less, not more; each try counts for the rate. A
+ * slow reader holds its place, too: LlmAgent's `turnTimeout` bounds that.
  * Pauses: see LlmRetry. Order: first come, first served. Cost: a fiber none, a few closures a call.
  * Fails: `LimitReached` when the line is full; the call's own `AiError` else.
  * Effect's `RateLimiter` counts the rate: the one in the context, such as Redis' for several hosts, or one in memory.

@@ -5,8 +5,9 @@
  *   told to wait for over `maxDelay`      none: whoever asked hears for how long
  *   400, 401, 403, quota spent, unfit     none: it would end the same
  *
- * A pure rule, used by LlmProvider and OpenAiModel. Law: a pause is never shorter than the endpoint has said. Where it has said nothing the
- * pause is between half and all of the doubled one, by chance, so that those who were refused together do not come back together.
+ * A pure rule, used by LlmProvider and OpenAiModel. Law: a pause is never shorter than the endpoint has said. Where it has said
+ * nothing the pause is between half and all of the doubled one, by chance, so that those who were refused together do not come back
+ * together.
  * Sources: RFC 9110, 10.2.3 (Retry-After: seconds or a date); "Exponential backoff and jitter" (AWS), its equal jitter.
  */
 import { Duration } from "effect"

@@ -8,8 +8,9 @@
  *   its error, failureMode "error" (effect/ai's default)          none: the turn fails with ToolFailed, the log has the error
  *   a defect                                                      none: the turn dies, its asker hears CalleeFailed
  *
- * Used by LlmTurn. A tool is an Effect: another actor is one that asks it (`counter.ask("Add", { by })`). Law: who gives the turn up
- * interrupts the handler. Bounds: results that are told on the way (`preliminary`) are 16 ahead, and dropped: the model takes one.
+ * Used by LlmTurn. A tool is an Effect: another actor is one that asks it (`counter.ask("Add", { by })`). Law: who gives the turn
+ * up interrupts the handler. Bounds: results that are told on the way (`preliminary`) are 16 ahead, and dropped: the model takes
+ * one.
  */
 import { Effect, Option, Stream } from "effect"
 import { AiError, Prompt, type Response, type Tool, Toolkit } from "effect/ai"

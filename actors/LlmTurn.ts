@@ -6,11 +6,12 @@
  *   3. calls: 4 at a time, each within `toolTimeout`; results go back to the model: 1, at most `maxToolRounds` times
  *   4. none: the turn is whole
  *
- * Used by LlmAgent, in a fiber of the turn's own; it offers to a queue of a few elements, so a reader that is slow slows the reading of
- * the HTTP body. Law: what a turn has used is counted in `tally` as it goes, by the endpoint's `usage` where told: interrupted
- * anywhere, it is right to an estimate of the call under way.
+ * Used by LlmAgent, in a fiber of the turn's own; it offers to a queue of a few elements, so a reader that is slow slows the
+ * reading of the HTTP body. Law: what a turn has used is counted in `tally` as it goes, by the endpoint's `usage` where told:
+ * interrupted anywhere, it is right to an estimate of the call under way.
  * Bounds: `maxAnswer` tokens of an answer by estimate, then the call is ended and what came is the answer (finish "length").
- * Why tools are not resolved by effect/ai's streamText itself: it reads the body into a queue without bounds, however slow its reader is.
+ * Why tools are not resolved by effect/ai's streamText itself: it reads the body into a queue without bounds, however slow its
+ * reader is.
  */
 import { Clock, Effect, Schema, Stream } from "effect"
 import { AiError, LanguageModel, Prompt, type Response, type Tool } from "effect/ai"

@@ -7,8 +7,8 @@
  *   end                          -> text-end, tool-call with all its arguments, finish with the usage
  *
  * Used by OpenAiModel; knows no socket. Law: an answer is whole or it fails: without a `finish_reason` it broke off, however its
- * body ended; a tool's call is handed on when all its fragments are there. Each chunk is checked by Schema; fields that nobody reads
- * may be anything, for each compatible server has some of its own.
+ * body ended; a tool's call is handed on when all its fragments are there. Each chunk is checked by Schema; fields that nobody
+ * reads may be anything, for each compatible server has some of its own.
  * Bounds: the arguments of tools, `maxBytes` in all; text is handed on as it comes, and kept by nobody here.
  * Sources: OpenAI's API reference, streaming; and what compatible servers send: no index, `null` for what is absent, no `[DONE]`.
  */

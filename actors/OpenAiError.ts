@@ -4,8 +4,8 @@
  *   400 InvalidRequestError   401, 403 AuthenticationError   5xx InternalProviderError   other UnknownError
  *   429 RateLimitError with `retryAfter`; QuotaExhaustedError where its code is `insufficient_quota`: waiting does not help there
  *
- * Used by OpenAiModel. Law: of the endpoint's answer its status, its message and the headers `retry-after` and `x-request-id` are kept, no more:
- * other headers may hold what belongs in no log. Bounds: 8 KiB of the body are read, however long it is.
+ * Used by OpenAiModel. Law: of the endpoint's answer its status, its message and the headers `retry-after` and `x-request-id` are
+ * kept, no more: other headers may hold what belongs in no log. Bounds: 8 KiB of the body are read, however long it is.
  * Sources: OpenAI's list of error codes; RFC 9110.
  */
 import { Clock, Duration, Effect, Option, Schema, Stream } from "effect"

@@ -7,9 +7,10 @@
  * process's memory; who leaves aborts the call at once, before the response and in the midst of it.
  * Bounds: one event of the stream `maxEventBytes`, the text of an error 8 KiB. Cost: a Schema's check a chunk.
  * Fails with `AiError`: see OpenAiError for what the endpoint refuses; `NetworkError` where it is not reached, or breaks off;
- * `InternalProviderError` for an error in mid stream; `InvalidResponseError` for what is not this protocol. It tries once: LlmProvider retries.
- * No provider package of Effect 4.1 is stable; when one is, it can stand in the place of this layer, for LlmAgent asks for
- * `LanguageModel`. Considered: `HttpClient.retryTransient` and `withRateLimiter`; they see the headers alone, not the first token.
+ * `InternalProviderError` for an error in mid stream; `InvalidResponseError` for what is not this protocol. It tries once:
+ * LlmProvider retries. No provider package of Effect 4.1 is stable; when one is, it can stand in the place of this layer, for
+ * LlmAgent asks for `LanguageModel`. Considered: `HttpClient.retryTransient` and `withRateLimiter`; they see the headers alone, not
+ * the first token.
  */
 import { Config, Deferred, Effect, Layer, Option, Redacted, Schema, Stream } from "effect"
 import { AiError, LanguageModel, OpenAiStructuredOutput, type Response } from "effect/ai"

@@ -3,10 +3,11 @@
  *
  *   Prompt -> messages    tools -> functions with a JSON Schema    responseFormat -> json_schema    always `stream: true`
  *
- * Used by OpenAiModel; knows no socket. Law: what this client does not carry (files, approvals) is refused by name, not left out: the
- * model would answer another question. Reasoning is left out: it is not sent back in this protocol.
+ * Used by OpenAiModel; knows no socket. Law: what this client does not carry (files, approvals) is refused by name, not left out:
+ * the model would answer another question. Reasoning is left out: it is not sent back in this protocol.
  * Pure; cost: the length of the prompt, once a call.
- * Fails: `InvalidUserInputError` of effect/ai. Sources: OpenAI's API reference, chat completions; vLLM, llama.cpp and Ollama take the same.
+ * Fails: `InvalidUserInputError` of effect/ai. Sources: OpenAI's API reference, chat completions; vLLM, llama.cpp and Ollama take
+ * the same.
  * Considered: the `responses` API; rejected, few compatible servers speak it.
  */
 import { Result } from "effect"

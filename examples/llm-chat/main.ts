@@ -4,8 +4,9 @@
  * Run: npx tsx examples/llm-chat/main.ts             a scripted chat and its figures (demo.ts); ends by itself
  *      npx tsx examples/llm-chat/main.ts --serve     a page to chat on, until Ctrl-C; PORT (default 4000) for the page, the next for agents
  *
- * With OPENAI_BASE_URL or OPENAI_API_KEY set a real endpoint answers (OPENAI_MODEL, default gpt-4o-mini), else the local model, a server of
- * this process that speaks the same protocol (provider.ts). The scripted chat prints what is said; then, as measured by itself:
+ * With OPENAI_BASE_URL or OPENAI_API_KEY set a real endpoint answers (OPENAI_MODEL, default gpt-4o-mini), else the local model, a
+ * server of this process that speaks the same protocol (provider.ts). The scripted chat prints what is said; then, as measured by
+ * itself:
  *   tokens in and out, the time to the first token, prompts answered, refused and ended, and, of the local model, what its side has seen:
  *   calls, those that were aborted, the most at once.
  */

@@ -1,7 +1,8 @@
 /**
  * What the local model says to a request: a function of the request alone, so that runs are the same.
  *
- * It says back what it is told, word by word; "add 3" calls the tool `Add`, where it is offered one: its first parameter is the number.
+ * It says back what it is told, word by word; "add 3" calls the tool `Add`, where it is offered one: its first parameter is the
+ * number.
  */
 export interface Body {
   readonly model: string
