@@ -28,6 +28,7 @@ import { doors } from "./doors.ts"
 import { drains } from "./drains.ts"
 import { fanOuts } from "./fanOuts.ts"
 import { httpPools } from "./httpPools.ts"
+import { llmAgents } from "./llmAgents.ts"
 import { lives } from "./lives.ts"
 import { machines } from "./machines.ts"
 import { messages } from "./messages.ts"
@@ -60,6 +61,7 @@ const faults = [
   ...throttles,
   ...breakers,
   ...topics,
+  ...llmAgents,
   ...turns
 ]
 
