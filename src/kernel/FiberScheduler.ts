@@ -187,10 +187,11 @@ export class FiberScheduler implements EffectScheduler.Scheduler {
     try {
       task()
     } finally {
-      owner?.settle()
-      this.#scheduler.endTurn()
+      // first: who goes on behind it may bring about a turn on this stack, whose forks are no part of this task
       this.#inTask = false
       this.#fiber = undefined
+      owner?.settle()
+      this.#scheduler.endTurn()
     }
   }
 }

@@ -656,6 +656,22 @@ describe("The chain of asks", () => {
       yield* waitUntil(() => items.length === 2, "the fork has consumed both")
     }).pipe(Effect.provide(quiet))
   )
+
+  it.effect("does not hold a stream's that begins on the stack of one that has just failed", () =>
+    Effect.gen(function* () {
+      const ref = yield* spawn()
+      const late = Stream.fromEffect(Effect.delay(Effect.fail(new Broken({ at: 1 })), 10))
+      const failing = yield* Effect.forkChild(Effect.flip(Stream.runDrain(ref.ask("Tail", () => late))))
+      const again = yield* Effect.forkChild(
+        Effect.andThen(
+          Fiber.join(failing),
+          Stream.runCollect(ref.ask("Tail", (self) => Stream.fromEffect(Effect.orDie(self.ask(self.ref, "Read")))))
+        )
+      )
+      yield* TestClock.adjust(10)
+      expect(yield* Fiber.join(again)).toEqual([0])
+    }).pipe(Effect.provide(quiet))
+  )
 })
 
 describe("A message that is answered by a stream", () => {
