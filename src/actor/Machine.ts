@@ -7,8 +7,9 @@
  * which sends it on by `self`: staged with the turn, so that a machine reports to others and knows none of them.
  * Pure steps of the machine, in one scope for all: an actor of XState costs 3.6 kB, this one its snapshot. XState's own
  * `transition()` makes such an actor, and its first state without its input, at each step: that is most of what it costs.
- * Custom actions run in the turn; one that throws is the actor's failure. A machine that invokes or spawns actors of XState
- * is refused by name: those would run outside supervision; use `self.pipe` or a child.
+ * Custom actions run in the turn; one that throws is the actor's failure. Their `self` can `send`, within the turn, and nothing
+ * else; `log` goes where XState's does, to the console. A machine that invokes or spawns actors of XState, also in `assign`, is
+ * refused by name: those would run outside supervision; use `self.pipe` or a child.
  */
 import { Effect, Schema } from "effect"
 import { Rpc } from "effect/rpc"
@@ -90,7 +91,7 @@ const check = (machine: AnyStateMachine): void => {
 export interface MachineOptions<M extends AnyStateMachine> {
   /** What the machine's `context` is made of: a value, or a function of the key. */
   readonly input?: InputFrom<M> | ((key: string) => InputFrom<M>)
-  /** Hears what the machine emits, in its turn: sends by `self` are staged with it. An Effect would not be run: it is refused. */
+  /** Hears what the machine emits, in its turn: sends by `self` are staged with it. An Effect or a Promise is refused. */
   readonly onEmit?: (event: EmittedFrom<M>, self: ActorContext<EventRpc<EventFrom<M>>>) => void
 }
 
@@ -123,47 +124,81 @@ export const fromMachine = <M extends AnyStateMachine>(
   const inert = createActor(machine, { input: typeof input === "function" ? undefined : input } as never)
   const isSelf = ({ to }: SendTo): boolean => to === inert
   let actions: Array<Action> = []
+  /** Whose turn it is. */
+  let current: Self | undefined
+  let unnamed = 0
+  const refuse = (field: string, value: string, range: string): never => {
+    throw new InvalidOption({ field: `${type}.${field}`, value, range })
+  }
+  Object.assign(inert, {
+    send: (event: unknown) => {
+      if (current === undefined)
+        return refuse("self.send", "outside of a turn", "in an action (use self.pipe, or a ref)")
+      current.send(current.ref as ActorRef<Rpc.Any>, AFTER, event as never)
+    },
+    getSnapshot: () => refuse("self.getSnapshot", "this call", "supported (use context)")
+  })
   const scope = {
     self: inert,
     system: inert.system,
     id: inert.id,
     sessionId: inert.sessionId,
-    logger: () => {},
-    defer: () => {},
+    logger: (...said: ReadonlyArray<unknown>) => console.log(...said),
+    // by `spawn` in `assign`: all else that defers is not executed here
+    defer: () => refuse("spawn", "an actor of XState", "supported (use a child in a behaviour of your own)"),
     emit: () => {},
     stopChild: () => {},
     actionExecutor: (action: Action) => void actions.push(action)
   } as unknown as AnyActorScope
 
+  /** The key of its timer: of those without an id none takes the place of another. */
+  const named = ({ event, id }: Pick<DelayedRaise, "event" | "id">): string => id ?? `${event.type} ${++unnamed}`
+
   const emit = (event: unknown, self: Self): void => {
     if (onEmit === undefined) {
-      throw new InvalidOption({ field: `${type}.onEmit`, value: "nothing", range: "a function, for the machine emits" })
+      return refuse("onEmit", "nothing", "a function, for the machine emits")
     }
     const heard: unknown = onEmit(event as EmittedFrom<M>, self as never)
-    if (!Effect.isEffect(heard)) return
-    throw new InvalidOption({ field: `${type}.onEmit`, value: "an Effect", range: "a function that uses self.send" })
+    const isPromise = heard instanceof Promise
+    if (isPromise) heard.catch(() => {}) // refused here, as a whole
+    if (isPromise || Effect.isEffect(heard)) {
+      refuse("onEmit", isPromise ? "a Promise" : "an Effect", "a function that uses self.send")
+    }
   }
 
   /** Takes a pure step of the machine's, then does what it asks for. */
   const execute = (pure: () => unknown, self: Self): Snapshot => {
+    const before = current
+    current = self
+    try {
+      return steps(pure, self)
+    } finally {
+      current = before
+    }
+  }
+
+  const steps = (pure: () => unknown, self: Self): Snapshot => {
     const wanted: Array<Action> = (actions = [])
     const snapshot = pure() as Snapshot
     for (const action of wanted) {
       const raise = action.params as DelayedRaise | undefined
       if (action.type === "xstate.raise" && raise?.delay !== undefined) {
         const message = [AFTER, raise.event] as never
-        self.timers.once(raise.id ?? raise.event.type, Math.max(raise.delay, 0.001), ...(message as [never]))
+        self.timers.once(named(raise), Math.max(raise.delay, 0.001), ...(message as [never]))
       } else if (action.type === "xstate.cancel") {
         self.timers.cancel((action.params as { readonly sendId: string }).sendId)
       } else if (action.type === "xstate.sendTo" && isSelf(action.params as SendTo)) {
         const { event, delay, id } = action.params as SendTo
         if (delay === undefined) self.send(self.ref as ActorRef<Rpc.Any>, AFTER, event as never)
-        else self.timers.once(id ?? event.type, Math.max(delay, 0.001), ...([AFTER, event] as never as [never]))
+        else self.timers.once(named({ event, id }), Math.max(delay, 0.001), ...([AFTER, event] as never as [never]))
       } else if (action.type === "xstate.emit") {
         emit((action.params as { readonly event: unknown }).event, self)
       } else if (unsupported.has(action.type)) {
-        const range = "supported (use self.send, self.broadcast or a child in a behaviour of your own)"
-        throw new InvalidOption({ field: `${type}.${action.type}`, value: "this action", range })
+        refuse(
+          action.type,
+          "this action",
+          "supported (use self.send, self.broadcast or a child in a behaviour of your own)"
+        )
       } else action.exec?.(action.info, action.params)
     }
     if (snapshot.status === "done") self.stop()

@@ -1,10 +1,25 @@
 import { describe, expect, it } from "@effect/vitest"
+import { vi } from "vitest"
 import { Effect, Layer, Logger, Schema } from "effect"
 import { Rpc } from "effect/rpc"
 import { TestClock } from "effect/testing"
 import { Actor, ActorSystem, InvalidOption } from "troupe"
 import { TestProbe, TestSystem } from "troupe/testkit"
-import { type AnyStateMachine, assign, createMachine, emit, fromPromise, sendTo, setup, stopChild } from "xstate"
+import {
+  type AnyEventObject,
+  type AnyStateMachine,
+  assign,
+  createMachine,
+  emit,
+  fromPromise,
+  log,
+  type MachineConfig,
+  type MachineContext,
+  raise,
+  sendTo,
+  setup,
+  stopChild
+} from "xstate"
 
 const delayed = sendTo(({ self }) => self, { type: "INNER" }, { delay: 50 })
 
@@ -45,8 +60,8 @@ const failureOf = async (machine: AnyStateMachine, options: Parameters<typeof Ac
   return reports.join()
 }
 
-const going = (actions: ReturnType<typeof emit> | ReturnType<typeof stopChild>) =>
-  createMachine({ initial: "a", states: { a: { on: { GO: { actions } } } } })
+const going = (actions: NonNullable<Exclude<MachineConfig<MachineContext, AnyEventObject>["entry"], undefined>>) =>
+  createMachine({ context: {}, initial: "a", states: { a: { on: { GO: { actions } } } } })
 
 const meter = setup({
   types: {
@@ -119,6 +134,9 @@ describe("Actor.fromMachine", () => {
     const emitting = going(emit({ type: "out" }))
     expect(await failureOf(emitting, {})).toContain("E.onEmit: nothing")
     expect(await failureOf(emitting, { onEmit: () => Effect.void })).toContain("E.onEmit: an Effect")
+    const late = (): void => void 0
+    const onEmit = (() => Promise.reject(new Error("nobody hears")).then(late)) as typeof late
+    expect(await failureOf(emitting, { onEmit })).toContain("E.onEmit: a Promise")
     expect(() => Actor.fromMachine("E", emitting, { onEmit: "log" as never })).toThrow("E.onEmit")
   })
 
@@ -200,6 +218,77 @@ describe("Actor.fromMachine", () => {
       expect(yield* ref.ask("INNER")).toBe("b")
     }).pipe(Effect.provide(TestSystem.layer))
   )
+
+  it.effect("delivers each delayed event, also where two of one type have no id", () =>
+    Effect.gen(function* () {
+      const twice = createMachine({
+        context: { ticks: 0 },
+        entry: [raise({ type: "TICK" }, { delay: 10 }), raise({ type: "TICK" }, { delay: 20 })],
+        initial: "none",
+        on: { TICK: { actions: assign({ ticks: ({ context }) => (context as { ticks: number }).ticks + 1 }) } },
+        states: {
+          none: { always: { target: "both", guard: ({ context }) => (context as { ticks: number }).ticks === 2 } },
+          both: {}
+        }
+      })
+      const ref = yield* ActorSystem.spawn(Actor.fromMachine("Twice", twice), "t")
+      yield* TestClock.adjust(20)
+      expect(yield* ref.ask("TICK")).toBe("both")
+      const again = yield* ActorSystem.spawn(Actor.fromMachine("Once", twice), "t")
+      yield* TestClock.adjust(10)
+      expect(yield* again.ask("TICK")).toBe("both")
+    }).pipe(Effect.provide(TestSystem.layer))
+  )
+
+  it.effect("lets an action send to itself by XState's self, in its turn, and log", () =>
+    Effect.gen(function* () {
+      const logged = vi.spyOn(console, "log").mockImplementation(() => {})
+      let late: (() => void) | undefined
+      const machine = createMachine({
+        initial: "a",
+        states: {
+          a: {
+            on: {
+              GO: {
+                actions: [
+                  ({ self }) => {
+                    late = () => self.send({ type: "NEXT" })
+                    self.send({ type: "NEXT" })
+                  },
+                  log("went")
+                ]
+              },
+              NEXT: "b"
+            }
+          },
+          b: { on: { GO: { actions: () => {} } } }
+        }
+      })
+      const [one, two] = [
+        yield* ActorSystem.spawn(Actor.fromMachine("S", machine), "one"),
+        yield* ActorSystem.spawn(Actor.fromMachine("S", machine), "two")
+      ]
+      yield* one.ask("GO")
+      expect(yield* one.ask("GO")).toBe("b")
+      expect(yield* two.ask("NEXT")).toBe("b")
+      expect(logged.mock.calls).toEqual([["went"]])
+      logged.mockRestore()
+      expect(late).toThrow("S.self.send")
+    }).pipe(Effect.provide(TestSystem.layer))
+  )
+
+  it("refuses actors spawned in assign, and what its actor would say of itself, by name", async () => {
+    const child = fromPromise(() => Promise.resolve(1))
+    expect(await failureOf(going(assign(({ spawn }) => ({ child: spawn(child) }))), {})).toContain("E.spawn")
+    const born = createMachine({ context: ({ spawn }) => ({ child: spawn(child) }), on: { GO: { actions: () => {} } } })
+    expect(await failureOf(born, { supervision: { restart: "temporary" } })).toContain("E.spawn")
+    expect(
+      await failureOf(
+        going(({ self }) => void self.getSnapshot()),
+        {}
+      )
+    ).toContain("E.self.getSnapshot")
+  })
 
   it("refuses partial wildcards, and what speaks to actors of XState, by name", async () => {
     const wild = createMachine({ initial: "a", states: { a: { on: { "mouse.*": "a" } } } })
