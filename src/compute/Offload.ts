@@ -11,7 +11,7 @@
  * in silence. Law 8: an interrupted call has ended when its thread has. Law 11: time-outs are by Effect's clock; in a seeded
  * system threads are refused by name, `layerInline` stands in for them.
  * Without threads (`threads: 0`, or none that starts) calls are run on the loop, one after the other, and the log says so:
- * slower and in the way, but answered.
+ * slower and in the way, but answered. There nothing ends a call: given up, it goes on, and the others wait until it has ended.
  * Cost: a call 0.15 ms there and back, a thread in place of one that was ended 50 ms, and the copy of arguments and result
  * (structured clone): for work of milliseconds.
  */
@@ -136,8 +136,14 @@ export const make = Effect.fnUntraced(function* (options: OffloadOptions, entry?
 
   const services = yield* Effect.context()
   const inTurn = Semaphore.makeUnsafe(1)
+  /** Nothing ends it: who gives up leaves, and its turn lasts until it has ended by itself. */
   const inline = (call: Call): Effect.Effect<Ended> =>
-    inTurn.withPermit(Effect.uninterruptible(Effect.promise(() => perform(call))))
+    Effect.uninterruptibleMask((restore) =>
+      Effect.flatMap(restore(inTurn.take(1)), () => {
+        const ended = perform(call).finally(() => Effect.runSync(inTurn.release(1)))
+        return restore(Effect.promise(() => ended))
+      })
+    )
   const log = (why: string): void =>
     void Effect.runForkWith(services)(
       Effect.logWarning(`Offload has no worker threads (${why}): calls run on the event loop, one after the other`)

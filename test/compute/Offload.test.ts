@@ -200,6 +200,19 @@ describe("without threads", () => {
     expect(logged.filter((text) => /no worker threads \(option threads is 0\)/.test(text))).toHaveLength(1)
   })
 
+  it("a call that is given up is left, not waited for; those behind it wait until it has ended", async () => {
+    const tags = await run(
+      Effect.gen(function* () {
+        const late = yield* Effect.flip(Offload.call(work, "wait", [], { timeout: 1 }))
+        const behind = yield* Effect.flip(Offload.call(work, "where", [], { timeout: 1 }))
+        yield* Effect.promise(async () => (await import("./work.ts")).letGo())
+        return [late._tag, behind._tag, yield* Offload.call(work, "add", [1, 1])]
+      }),
+      { threads: 0 }
+    )
+    expect(tags).toEqual(["OffloadTimeout", "OffloadTimeout", 2])
+  })
+
   it("none that starts: the log says so once, and what waited runs on the loop, one after the other", async () => {
     logged.length = 0
     const counts = counter()

@@ -13,6 +13,11 @@ export const later = async (value: string): Promise<string> => {
   return value
 }
 
+/** Does not end until another call says so. */
+let release = (): void => {}
+export const wait = (): Promise<void> => new Promise((resolve) => void (release = resolve))
+export const letGo = (): void => release()
+
 /** Holds its thread, and counts on, until it is ended or told to stop. */
 export const spin = (counter: Int32Array): number => {
   while (Atomics.load(counter, 1) === 0) Atomics.add(counter, 0, 1)
