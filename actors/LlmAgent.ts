@@ -20,7 +20,7 @@ import type { Tool } from "effect/ai"
 import { Actor } from "troupe"
 import { BudgetSpent, type Refusal, TurnTimeout } from "./LlmErrors.ts"
 import * as History from "./LlmHistory.ts"
-import { LlmLine } from "./LlmLine.ts"
+import { LlmLine, type Mine } from "./LlmLine.ts"
 import { check, type LlmAgentOptions, type Needed } from "./LlmOptions.ts"
 import type { Definition, Line, Part } from "./LlmProtocol.ts"
 import * as LlmTurn from "./LlmTurn.ts"
@@ -93,8 +93,8 @@ export const behavior = <Tools extends Record<string, Tool.Any> = {}>(
           return yield* LlmTurn.run({ ...limits, text, state, rules, toolkit: tools, budget, offer }, tally)
         })
         const late = { duration: turnMillis, orElse: () => Effect.fail(new TurnTimeout({ millis: turnMillis })) }
-        // interrupted or not, what has begun is finished or abandoned, once
-        const turn = (tell: Tell, ended: () => boolean) =>
+        // interrupted or not, what has begun is finished or abandoned, once; one that has been ended waits for that
+        const turn = (tell: Tell, { ended, whole }: Mine) =>
           Effect.uninterruptibleMask(
             Effect.fnUntraced(function* (restore) {
               const begun = yield* insisting(self.ask(ref, "Begin", { text, from }, patient))
@@ -104,7 +104,9 @@ export const behavior = <Tools extends Record<string, Tool.Any> = {}>(
                 Effect.sync(() =>
                   self.pipe(Effect.void, () => ["Abandon", { turn, ...tally, why: reason(cause, ended()) }])
                 )
-              const answering = Effect.timeoutOrElse(answer(begun, tally, tell), late)
+              const answering = Effect.tap(Effect.timeoutOrElse(answer(begun, tally, tell), late), () =>
+                whole() ? Effect.void : Effect.never
+              )
               const answered = yield* Effect.onError(restore(answering), abandon)
               return yield* insisting(self.ask(ref, "Finish", { ...tally, ...answered, turn }, patient))
             })
@@ -113,7 +115,7 @@ export const behavior = <Tools extends Record<string, Tool.Any> = {}>(
           (queue) => {
             const tell: Tell = (part) => Queue.offer(queue, part)
             const done = line(self).through(
-              (ended) => turn(tell, ended),
+              (mine) => turn(tell, mine),
               (before) => tell({ _tag: "Waiting", before })
             )
             return Effect.flatMap(done, tell).pipe(Effect.andThen(Queue.end(queue)))

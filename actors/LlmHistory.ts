@@ -7,9 +7,10 @@
  * A pure rule; its state goes through `State`, a Schema. Law: a turn is remembered as a whole (prompt, calls of tools, their
  * results, answer) or not at all: a call without its result is an error to most endpoints.
  * Tokens are counted by what the endpoint tells (`usage`): what was sent and the answer take together what it has told, so their
- * sum is exact after each answer; what every call takes besides (system prompt, tools) is learnt of the first. Where nothing is
- * told, `estimate` counts: a token for 4 bytes of UTF-8, rounded up, and 4 a message; for other alphabets and for code that is too
- * few: give your model's tokenizer. Tools are not in the estimate.
+ * sum is exact after each answer; what every call takes besides (system prompt, tools) is learnt: the least that a turn has shown,
+ * for what the estimate of a prompt falls short of is in it. So prompts are refused by estimate, and one that would not fit only by
+ * what was learnt is sent alone. Where nothing is told, `estimate` counts: a token for 4 bytes of UTF-8, rounded up, and 4 a
+ * message; for other alphabets and for code that is too few: give your model's tokenizer. Tools are not in the estimate.
  * Cost: O(turns) a prompt. Considered: summing up what leaves by another call of the model; rejected: it costs tokens nobody asked
  * for.
  */
@@ -72,8 +73,11 @@ export const fit = (
   own: ReadonlyArray<Prompt.Message>,
   rules: Rules
 ): ReadonlyArray<Turn> | number => {
-  const needed = always(fixed, rules) + weigh(own, rules)
-  if (needed > rules.maxContext) return needed
+  const prompt = weigh(own, rules)
+  const needed = always(fixed, rules) + prompt
+  if (needed > rules.maxContext) {
+    return Math.min(needed, always(null, rules) + prompt) > rules.maxContext ? needed : []
+  }
   let from = 0
   let all = needed + sum(turns)
   while (all > rules.maxContext) all -= turns[from++]!.tokens
@@ -100,7 +104,7 @@ export const remember = (
   rules: Rules
 ): State => {
   const learnt = told === undefined ? null : Math.max(0, told.first - sum(sent) - weigh(messages.slice(0, 1), rules))
-  const fixed = state.fixed ?? learnt
+  const fixed = learnt === null ? state.fixed : Math.min(state.fixed ?? learnt, learnt)
   const others = (fixed ?? 0) + sum(sent)
   const tokens = told === undefined ? weigh(messages, rules) : Math.max(1, told.all - others)
   const kept = [...state.turns, { messages, tokens }]

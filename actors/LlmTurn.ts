@@ -76,11 +76,14 @@ const call = Effect.fnUntraced(function* (asked: Asked, prompt: Prompt.Prompt, t
   let finish: Response.FinishReason = "length"
   let told: History.Told | undefined
   const said = (delta: string): void => void (tally.output += rules.estimate(delta))
+  let answered = false
+  /** Counted when it is sent: who leaves before the first token has used it. */
+  const sent = Effect.sync(() => {
+    tally.input = before.input + History.weigh(prompt.content, rules)
+    tally.told = false
+  })
   const take = Effect.fnUntraced(function* (part: Part) {
-    if (tally.input === before.input) {
-      tally.input += History.weigh(prompt.content, rules)
-      tally.told = false
-    }
+    answered = true
     if (part.type === "text-delta" || part.type === "reasoning-delta") {
       said(part.delta)
       if (part.type === "text-delta") text += part.delta
@@ -91,19 +94,23 @@ const call = Effect.fnUntraced(function* (asked: Asked, prompt: Prompt.Prompt, t
     else if (part.type === "finish") {
       finish = part.reason
       const { inputTokens, outputTokens } = part.usage
-      if (inputTokens.total === undefined || outputTokens.total === undefined) return
-      told = { first: inputTokens.total, all: inputTokens.total + outputTokens.total }
-      Object.assign(tally, { input: before.input + inputTokens.total, output: before.output + outputTokens.total })
+      const [input = 0, output = -1] = [inputTokens.total, outputTokens.total]
+      // a call takes some: zeros are what servers send that do not count
+      if (!(input > 0 && output >= 0)) return
+      told = { first: input, all: input + output }
+      Object.assign(tally, { input: before.input + input, output: before.output + output })
       tally.told = before.told
     }
   })
   const options = { prompt, toolkit, disableToolCallResolution: true, toolCallValidation: "deferred" } as const
   // what its tools need is asked for by the behavior, for all of them
   const answer = LanguageModel.streamText(options) as Stream.Stream<Part, AiError.AiError, LanguageModel.LanguageModel>
-  yield* (yield* LlmProvider).within(answer).pipe(
+  yield* (yield* LlmProvider).within(Stream.unwrap(Effect.as(sent, answer))).pipe(
     Stream.tap(take),
     Stream.takeUntil(() => tally.output - before.output > maxAnswer),
     Stream.runDrain,
+    // of what was refused, or not reached, nothing is billed
+    Effect.tapError(() => Effect.sync(() => answered || Object.assign(tally, before))),
     Effect.catch(modelFailed)
   )
   return { text, calls: complete.includes(finish) ? calls : [], finish, told }

@@ -9,7 +9,7 @@
  * Used by OpenAiModel; knows no socket. Law: an answer is whole or it fails: without a `finish_reason` it broke off, however its
  * body ended; a tool's call is handed on when all its fragments are there. Each chunk is checked by Schema; fields that nobody
  * reads may be anything, for each compatible server has some of its own.
- * Bounds: the arguments of tools, `maxBytes` in all; text is handed on as it comes, and kept by nobody here.
+ * Bounds: the names and arguments of tools, `maxBytes` in all; text is handed on as it comes, and kept by nobody here.
  * Sources: OpenAI's API reference, streaming; and what compatible servers send: no index, `null` for what is absent, no `[DONE]`.
  */
 import { Schema } from "effect"
@@ -44,13 +44,13 @@ export const Chunk = Schema.Struct({
 type Part = Response.StreamPartEncoded
 type Kind = "text" | "reasoning"
 
-const reasons: Readonly<Record<string, Response.FinishReason>> = {
-  stop: "stop",
-  length: "length",
-  content_filter: "content-filter",
-  tool_calls: "tool-calls",
-  function_call: "tool-calls"
-}
+const reasons: ReadonlyMap<string, Response.FinishReason> = new Map([
+  ["stop", "stop"],
+  ["length", "length"],
+  ["content_filter", "content-filter"],
+  ["tool_calls", "tool-calls"],
+  ["function_call", "tool-calls"]
+])
 
 /** Arguments of a tool: JSON, or the text as it came, which the tool's Schema then refuses. */
 const parameters = (text: string): unknown => {
@@ -104,6 +104,7 @@ export class Answer {
     if (call === undefined) {
       call = { id: fragment.id ?? `call-${at}`, name: fragment.function?.name ?? "", text: "" }
       this.#calls.set(at, call)
+      this.#bytes += call.id.length + call.name.length
       parts.push({ type: "tool-params-start", id: call.id, name: call.name })
     }
     const delta = fragment.function?.arguments ?? ""
@@ -126,6 +127,6 @@ export class Answer {
       inputTokens: { total: input, cacheRead, uncached: undefined, cacheWrite: undefined },
       outputTokens: { total: output, reasoning, text: undefined }
     }
-    return [...parts, { type: "finish", reason: reasons[this.#finish] ?? "other", usage }]
+    return [...parts, { type: "finish", reason: reasons.get(this.#finish) ?? "other", usage }]
   }
 }

@@ -35,7 +35,12 @@ export interface OpenAiModelOptions {
 
 type Parts = Stream.Stream<Response.StreamPartEncoded, AiError.AiError>
 
-const isHttp = (url: string): boolean => URL.canParse(url) && /^https?:$/.test(new URL(url).protocol)
+/** Of a URL with a password in it fetch makes no request, and its errors show it; a query would swallow the path. */
+const isPlain = (url: string): boolean => {
+  if (!URL.canParse(url)) return false
+  const { hash, password, protocol, search, username } = new URL(url)
+  return /^https?:$/.test(protocol) && [hash, password, search, username].every((part) => part === "")
+}
 const decodeChunk = Schema.decodeUnknownEffect(Schema.fromJsonString(Chunk))
 
 const check = (options: OpenAiModelOptions) => {
@@ -45,7 +50,7 @@ const check = (options: OpenAiModelOptions) => {
     throw new InvalidOption({ field: `openAiModel.${field}`, value, range })
   }
   if (typeof model !== "string" || model === "") refuse("model", JSON.stringify(model), "the name of a model")
-  if (!isHttp(baseUrl)) refuse("baseUrl", JSON.stringify(baseUrl), "an http or https URL")
+  if (!isPlain(baseUrl)) refuse("baseUrl", "what was given", "an http or https URL without user, query and fragment")
   if (apiKey !== undefined && !Redacted.isRedacted(apiKey)) refuse("apiKey", "what was given", "a Redacted")
   const maxEventSize = Options.integer("openAiModel.maxEventBytes", options.maxEventBytes, 1_048_576, 1024, 67_108_864)
   return { url: `${baseUrl.replace(/\/+$/, "")}/chat/completions`, maxEventSize }

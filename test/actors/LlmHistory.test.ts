@@ -31,7 +31,8 @@ describe("LlmHistory", () => {
         const needed = 5 + 4 + History.byBytes(prompt)
         const fit = History.fit({ ...History.empty, fixed: 5, turns }, own, rules(max))
         if (needed > max) {
-          expect(fit).toBe(needed)
+          // what was learnt refuses nobody: where it alone is in the way the prompt is sent alone
+          expect(fit).toEqual(needed - 5 > max ? needed : [])
           return
         }
         const kept = fit as ReadonlyArray<History.Turn>
@@ -61,6 +62,17 @@ describe("LlmHistory", () => {
         expect([state.turns.length, state.forgotten]).toEqual([all.length, 0])
       })
     )
+  })
+
+  it("learns of each turn what calls take besides: a prompt that was estimated far too low shuts out nobody", () => {
+    const few = rules(1000)
+    const dense = [user("x".repeat(2000)), said("well")]
+    const once = History.remember(History.empty, [], dense, { first: 1500, all: 1501 }, few)
+    const next = [user("x".repeat(400))]
+    expect(History.fit(once, next, few)).toEqual([])
+    const twice = History.remember(once, [], [...next, said("well")], { first: 104, all: 106 }, few)
+    expect([twice.fixed, total(twice)]).toEqual([0, 106])
+    expect(History.fit(twice, next, few)).toEqual(twice.turns)
   })
 
   it("keeps no more than may be sent: the oldest leave, and are counted", () => {

@@ -160,6 +160,8 @@ describe("OpenAiModel", () => {
     ["model", { model: "" }],
     ["baseUrl", { model: "m", baseUrl: "localhost" }],
     ["baseUrl", { model: "m", baseUrl: "file:///etc" }],
+    ["baseUrl", { model: "m", baseUrl: "http://me:secret@localhost/v1" }],
+    ["baseUrl", { model: "m", baseUrl: "http://localhost/v1?version=2" }],
     ["apiKey", { model: "m", apiKey: "plain" }],
     ["maxEventBytes", { model: "m", maxEventBytes: 1 }],
     ["temperature", { model: "m", temperature: 1 }]
@@ -167,6 +169,7 @@ describe("OpenAiModel", () => {
     const layer = Layer.provide(OpenAiModel.layer(options as never), FetchHttpClient.layer)
     const exit = await Effect.runPromiseExit(Effect.provide(LanguageModel.generateText({ prompt: "" }), layer))
     expect(Exit.isFailure(exit) && String(exit.cause)).toContain(`openAiModel.${field}`)
+    expect(String(exit)).not.toContain("secret")
   })
 })
 
@@ -205,6 +208,21 @@ describe("an answer", () => {
     const answer = new Answer(1000)
     take(answer, delta({ content: "so" }))
     expect(answer.end()).toBe(undefined)
+  })
+
+  it("may end for a reason that nobody knows, also one that every object has", () => {
+    const answer = new Answer(1000)
+    take(answer, { choices: [{ delta: { content: "so" }, finish_reason: "constructor" }] })
+    expect(answer.end()?.at(-1)).toMatchObject({ type: "finish", reason: "other" })
+  })
+
+  it("collects so many bytes of names of tools", () => {
+    const call = (index: number) => delta({ tool_calls: [{ index, id: "x".repeat(400), function: { name: "Add" } }] })
+    expect(take(new Answer(1000), call(0), call(1), call(2)).reasons).toEqual([
+      undefined,
+      undefined,
+      "InvalidResponseError"
+    ])
   })
 
   it("collects so many bytes of arguments of tools", () => {
