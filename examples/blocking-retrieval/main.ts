@@ -59,6 +59,6 @@ await Effect.runPromise(Effect.provide(program, Layer.provideMerge(ActorSystem.l
 if ((process.permission as NodeJS.ProcessPermission | undefined) === undefined) {
   const options = ["--no-warnings", "--permission", "--allow-fs-read=*"]
   const again = [...options, fileURLToPath(import.meta.url), ...process.argv.slice(2)]
-  const [code] = (await once(spawn(process.execPath, again, { stdio: "inherit" }), "exit")) as [number]
-  process.exitCode = code
+  const [code] = (await once(spawn(process.execPath, again, { stdio: "inherit" }), "exit")) as [number | null]
+  process.exitCode = code ?? 1 // null where a signal has ended it
 }
