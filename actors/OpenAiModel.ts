@@ -5,7 +5,8 @@
  *
  * Law: the body is read as fast as the parts are taken, no faster: who takes none holds up the endpoint's socket (TCP), not this
  * process's memory; who leaves aborts the call at once, before the response and in the midst of it.
- * Bounds: one event of the stream `maxEventBytes`, the text of an error 8 KiB. Cost: a Schema's check a chunk.
+ * Bounds: one event of the stream `maxEventBytes`, the text of an error 8 KiB; `generateText` keeps a whole answer, which only
+ * `parameters` such as `max_completion_tokens` bound. Cost: a Schema's check a chunk.
  * Fails with `AiError`: see OpenAiError for what the endpoint refuses; `NetworkError` where it is not reached, or breaks off;
  * `InternalProviderError` for an error in mid stream; `InvalidResponseError` for what is not this protocol. It tries once:
  * LlmProvider retries. No provider package of Effect 4.1 is stable; when one is, it can stand in the place of this layer, for

@@ -18,7 +18,7 @@ export const start = async (apiKey?: string) => {
   const refusals = new Map<string, number>()
 
   const complete = async (request: IncomingMessage, response: ServerResponse): Promise<unknown> => {
-    const body = JSON.parse((await request.toArray()).join("")) as Body
+    const body = JSON.parse(Buffer.concat(await request.toArray()).toString()) as Body
     if (seen.bodies.push(body) > 100) seen.bodies.shift()
     const rule = new Rule(body.model)
     const refuse = (status: number, code: string | undefined, headers = {}) =>

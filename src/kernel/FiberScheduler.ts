@@ -192,6 +192,7 @@ export class FiberScheduler implements EffectScheduler.Scheduler {
       this.#fiber = undefined
       owner?.settle()
       this.#scheduler.endTurn()
+      this.#fiber = undefined
     }
   }
 }

@@ -45,6 +45,15 @@ describe("OpenAiModel", () => {
       })
     ))
 
+  it("sends text of any length and alphabet as it is", () =>
+    chatting({ rule: "words=1" }, ({ local }) =>
+      Effect.gen(function* () {
+        const prompt = "漢".repeat(200_000)
+        yield* LanguageModel.generateText({ prompt })
+        expect(local.seen.bodies[0]!.messages[0]!.content === prompt).toBe(true)
+      })
+    ))
+
   it("generates text, and objects by their Schema", () =>
     asking("", (local) =>
       Effect.gen(function* () {

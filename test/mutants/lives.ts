@@ -533,6 +533,13 @@ export const lives: ReadonlyArray<Fault> = [
     "    void fiber.currentDispatcher\n    const strand = fiber.getRef(CurrentStrand)\n"
   ),
   one(
+    "fork-in-a-task-that-ended",
+    "1: a fork is no part of a turn on whose stack it begins",
+    "kernel/FiberScheduler.ts",
+    "      this.#inTask = false\n      this.#fiber = undefined\n      owner?.settle()\n      this.#scheduler.endTurn()\n",
+    "      owner?.settle()\n      this.#scheduler.endTurn()\n      this.#inTask = false\n"
+  ),
+  one(
     "scope-of-the-incarnation",
     "8: what a handler acquires is released when it ends",
     "actor/Forks.ts",

@@ -98,6 +98,27 @@ export const llmAgents: ReadonlyArray<Fault> = [
     "if (spent > budget * 1e9) return"
   ),
   ofActors(
+    "llm-done-and-ended",
+    "a turn is done or ended, never both",
+    "LlmAgent.ts",
+    "whole() ? Effect.void : Effect.never",
+    "Effect.void"
+  ),
+  ofActors(
+    "llm-shut-out",
+    "what was learnt refuses nobody",
+    "LlmHistory.ts",
+    "return Math.min(needed, always(null, rules) + prompt) > rules.maxContext ? needed : []",
+    "return needed"
+  ),
+  ofActors(
+    "llm-free-leavers",
+    "who leaves before the first token has used what was sent",
+    "LlmTurn.ts",
+    "Stream.unwrap(Effect.as(sent, answer))",
+    "answer"
+  ),
+  ofActors(
     "llm-budget-unlimited",
     "prompts are refused when the budget is spent",
     "LlmAgent.ts",
