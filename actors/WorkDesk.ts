@@ -3,35 +3,17 @@
  *
  * Made by the pool's `initial`, gone with the incarnation, as are the fibers. Each step takes the books and hands back the next
  * ones. Nothing here is state: books from elsewhere would find an empty desk, and be worked off unheard.
- * Law 8: an asker that leaves is noted at once and dealt with in a turn; a burst of them comes as one piece of mail, in a slot
- * that no full mailbox refuses. An interrupted task is `cancelled`, and its worker free, when its fiber has ended.
+ * Law 8: an asker that leaves is noted at once and dealt with in a turn, a burst of them in one (WorkLine.look). An interrupted task is `cancelled`, and its worker free, when its fiber has ended.
  * Law 3: no more hands than unfinished tasks.
  */
-import { Cause, type Clock, Effect, Exit, type Fiber } from "effect"
-import type { Deferral } from "troupe"
-import { attempt, type Course, type Ending } from "./WorkAttempt.ts"
+import { Cause, type Clock, Effect, Exit } from "effect"
+import { attempt, type Ending } from "./WorkAttempt.ts"
 import * as Books from "./WorkBooks.ts"
+import { Hand } from "./WorkHand.ts"
 import { WorkJoins } from "./WorkJoins.ts"
+import { WorkLine } from "./WorkLine.ts"
 import type { Rules } from "./WorkOptions.ts"
 import { type Me, PoolDraining, TaskDied } from "./WorkProtocol.ts"
-
-type Asked = Deferral<unknown, unknown>
-
-/** On a task. */
-class Hand implements Course {
-  step: Course["step"] = undefined
-  fiber: Fiber.Fiber<unknown, unknown> | undefined = undefined
-  /** It is given up: its fiber is being interrupted. */
-  left = false
-  readonly ask: Asked | undefined
-  constructor(ask: Asked | undefined) {
-    this.ask = ask
-  }
-
-  get heard(): boolean {
-    return this.left || this.ask?.waiting === true
-  }
-}
 
 export class WorkDesk {
   readonly #joins = new WorkJoins()
@@ -40,9 +22,11 @@ export class WorkDesk {
   readonly now: () => number
   readonly #hands = new Map<number, Hand>()
   readonly #left = new Set<number>()
+  readonly line: WorkLine
 
   constructor(self: Me, rules: Rules, clock: Clock.Clock) {
     this.#self = self
+    this.line = new WorkLine(self)
     this.#rules = rules
     this.now = () => clock.currentTimeMillisUnsafe()
   }
@@ -53,21 +37,26 @@ export class WorkDesk {
     const ask = this.#self.defer<unknown, unknown>()
     this.#hands.set(id, new Hand(ask))
     ask.onCancel(() => {
-      if (this.#left.add(id).size === 1) this.#self.pipe(Effect.void, () => ["Left"])
+      this.#left.add(id)
+      this.line.look()
     })
-    return this.pump(Books.submit(books, task))
+    return this.begin(Books.submit(books, task))
   }
 
-  /** Whoever is free begins; whoever is suspended comes again, as far as there is room; to be refused, when the pool drains. */
-  pump(books: Books.Books): Books.Books {
+  /** Whoever is free begins. */
+  begin(books: Books.Books): Books.Books {
     let next = books
     for (let taken = Books.take(next, this.now()); taken !== undefined; taken = Books.take(next, this.now())) {
       next = taken[0]
       this.#begin(taken[1].index, taken[2])
     }
-    const room = Books.room(next, this.#rules.maxQueued)
-    if (next.draining) this.#self.unstash()
-    else if (room > 0 && this.#rules.overflow === "suspend") this.#self.unstash(room)
+    return next
+  }
+
+  /** And whoever is suspended comes again, as far as there is room; to be refused, when the pool drains. */
+  pump(books: Books.Books): Books.Books {
+    const next = this.begin(books)
+    this.line.call(next.draining ? Number.MAX_SAFE_INTEGER : Books.room(next, this.#rules.maxQueued))
     return next
   }
 
@@ -104,13 +93,18 @@ export class WorkDesk {
     const { address } = this.#self.ref
     if (ending?.how === "done") hand.ask?.succeed(ending.value)
     if (ending?.how === "failed") hand.ask?.fail(ending.error)
-    if (ending === undefined) hand.ask?.fail(new TaskDied({ address, id, worker: index, interrupted }))
+    if (ending === undefined) {
+      const died = new TaskDied({ address, id, worker: index, interrupted })
+      const isHeard = hand.ask?.fail(died) === true || hand.left
+      if (interrupted && !isHeard) this.#self.fork(Effect.logWarning(died.message))
+    }
     this.#settle(id)
     return this.pump(Books.end(books, worker, how === "retried" ? "cancelled" : how, this.now()))
   }
 
-  /** Some askers have left. */
-  left(books: Books.Books): Books.Books {
+  /** Some askers have left, or somebody suspended has that was called. */
+  look(books: Books.Books): Books.Books {
+    this.line.looked()
     const ids = new Set(this.#left)
     this.#left.clear()
     return this.pump(this.#cancel(books, ids))

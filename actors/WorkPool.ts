@@ -32,10 +32,11 @@
  * From pools' issue lists: poison tasks that end all workers, cancelled tasks that run all the same, places lost by a cancel.
  */
 import { Clock, Effect, type Exit, Schema, type Scope } from "effect"
-import { Actor, type Behavior, type InvalidOption, LimitReached, Options } from "troupe"
+import { Actor, type Behavior, type InvalidOption, Options } from "troupe"
 import type { Ending } from "./WorkAttempt.ts"
 import * as Books from "./WorkBooks.ts"
 import { WorkDesk } from "./WorkDesk.ts"
+import type { WorkLine } from "./WorkLine.ts"
 import { check, maxWorkers, type PoolOptions, type Rules } from "./WorkOptions.ts"
 import { type Codec, type Me, messages, type Messages, own, PoolDraining, PoolFull } from "./WorkProtocol.ts"
 
@@ -56,21 +57,11 @@ export interface Pool<T extends Codec, A extends Codec, E extends Codec, R> {
 const checked = <A>(check: () => A): Effect.Effect<A, InvalidOption> =>
   Effect.try({ try: check, catch: (error) => error as InvalidOption })
 
-/** Puts the message at hand aside, where there is room for that. */
-const suspends = (self: Me): boolean => {
-  try {
-    self.stash()
-    return true
-  } catch (error) {
-    if (error instanceof LimitReached) return false
-    throw error
-  }
-}
-
 /** What becomes of a task that does not come in now; undefined: there is room. */
-const kept = (books: Books.Books, task: unknown, self: Me, { maxQueued, maxWaiting, overflow }: Rules) => {
+const kept = (books: Books.Books, task: unknown, self: Me, line: WorkLine, rules: Rules) => {
+  const { maxQueued, maxWaiting, overflow } = rules
   if (!books.draining && Books.room(books, maxQueued) > 0) return undefined
-  if (!books.draining && overflow === "suspend" && suspends(self)) return Actor.noReply()
+  if (!books.draining && overflow === "suspend" && line.enter()) return Actor.noReply()
   const { address } = self.ref
   const full =
     overflow === "fail"
@@ -105,12 +96,14 @@ export const make = <T extends Codec, A extends Codec, R, S = never, E extends C
         return Books.make(rules.workers, desk.now())
       }),
     on: {
-      Run: (books, task, self) => kept(books, task, self, rules) ?? Actor.noReply(at(self).run(books, task)),
+      Run: (books, task, self) =>
+        kept(books, task, self, at(self).line, rules) ?? Actor.noReply(at(self).run(books, task)),
       Submit: (books, task, self) =>
-        kept(books, task, self, rules) ?? Actor.reply(undefined, at(self).pump(Books.submit(books, task))),
+        kept(books, task, self, at(self).line, rules) ??
+        Actor.reply(undefined, at(self).begin(Books.submit(books, task))),
       Ended: (books, { exit, id, worker }, self) => at(self).ended(books, worker, id, exit as Exit.Exit<Ending>),
       Due: (books, { id }, self) => at(self).pump(Books.due(books, id)),
-      Left: (books, _, self) => at(self).left(books),
+      Look: (books, _, self) => at(self).look(books),
       Cut: (books, _, self) => at(self).cut(books),
       Join: (books, _, self) => (at(self).join(books, false) ? Actor.noReply() : Actor.reply(undefined)),
       *Drain(books, { within }, self) {

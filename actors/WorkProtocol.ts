@@ -76,7 +76,7 @@ export const messages = <T extends Codec, A extends Codec, E extends Codec>(task
 export const own = [
   Rpc.make("Ended", { payload: { worker: Schema.Int, id: Schema.Int, exit: Schema.Unknown } }),
   Rpc.make("Due", { payload: { id: Schema.Int } }),
-  Rpc.make("Left"),
+  Rpc.make("Look"),
   Rpc.make("Cut")
 ] as const
 

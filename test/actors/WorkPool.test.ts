@@ -267,6 +267,23 @@ describe("a task that fails", () => {
       ])
     }).pipe(Effect.provide(layer))
   )
+
+  it.effect("unheard is logged where it interrupted itself, too; not where it was given up", () =>
+    Effect.gen(function* () {
+      logged.length = 0
+      const { behavior } = noting({
+        work: ({ name }) => (name === "self" ? Effect.interrupt : Effect.never),
+        workers: 2
+      })
+      const ref = yield* ActorSystem.spawn(behavior, "a")
+      yield* ref.ask("Submit", { name: "self" })
+      const [heard, given] = yield* run(ref, "self", "given up")
+      expect(yield* errorOf(heard!)).toMatchObject({ _tag: "TaskDied", interrupted: true })
+      yield* Fiber.interrupt(given!)
+      yield* ref.ask("Join")
+      expect(logged).toEqual(["Pool/a: task 1 interrupted itself on worker 0"])
+    }).pipe(Effect.provide(layer))
+  )
 })
 
 describe("a full queue", () => {
@@ -325,6 +342,32 @@ describe("a full queue", () => {
         ["a-", "b-", "c-", "d-", "e-"]
       ])
       yield* TestClock.adjust(10)
+    }).pipe(Effect.provide(layer))
+  )
+
+  it.effect("suspends its submitters: in order too when there is room for many at once", () =>
+    Effect.gen(function* () {
+      const { behavior, notes } = noting({ workers: 1, maxQueued: 0, overflow: "suspend" })
+      const ref = yield* ActorSystem.spawn(behavior, "a")
+      yield* run(ref, "a", "b", "c", "d", "e", "f")
+      yield* settle
+      yield* ref.ask("Resize", { workers: 4 })
+      yield* TestClock.adjust(30)
+      expect(notes.filter((note) => note.includes("+"))).toEqual(["a+0", "b+1", "c+2", "d+3", "e+0", "f+1"])
+    }).pipe(Effect.provide(layer))
+  )
+
+  it.effect("suspends its submitters: one that gives up when it is called leaves its place to the next", () =>
+    Effect.gen(function* () {
+      const { behavior, notes } = noting({ workers: 1, maxQueued: 0, overflow: "suspend" })
+      const ref = yield* ActorSystem.spawn(behavior, "a")
+      const wait = { timeout: "infinity" } as const
+      const [a, b] = yield* Effect.forEach(["a", "b", "c"], (name) => forked(ref.ask("Run", { name }, wait)))
+      // as in a race of the two: between the turn that calls b and b's own
+      a!.addObserver(() => b!.interruptUnsafe())
+      yield* TestClock.adjust(20)
+      expect(notes).toEqual(["a+0", "a-", "c+0", "c-"])
+      expect(yield* ref.ask("Stats")).toMatchObject({ submitted: 2, done: 2 })
     }).pipe(Effect.provide(layer))
   )
 
@@ -561,7 +604,7 @@ describe("bad input", () => {
         forge.tellUnsafe("Ended", { worker, id, exit: Exit.succeed({ how: "done", value: "forged" }) })
       }
       forge.tellUnsafe("Due", { id: 1 })
-      forge.tellUnsafe("Left")
+      forge.tellUnsafe("Look")
       forge.tellUnsafe("Cut")
       yield* TestClock.adjust(50)
       expect(yield* Fiber.join(a!)).toEqual(Exit.succeed("a by 0"))

@@ -59,7 +59,7 @@ export const workPools: ReadonlyArray<Fault> = [
     "pool-leaver-unheard",
     "8: one who leaves after another is heard of, too",
     "WorkDesk.ts",
-    "    this.#left.clear()\n",
+    "    this.line.looked()\n",
     ""
   ),
   ofActors(
@@ -72,16 +72,37 @@ export const workPools: ReadonlyArray<Fault> = [
   ofActors(
     "pool-suspended-forever",
     "5: who is suspended comes in when there is room",
-    "WorkDesk.ts",
-    "this.#self.unstash(room)",
+    "WorkLine.ts",
+    "this.#self.unstash(called)",
     "this.#self.unstash(0)"
+  ),
+  ofActors(
+    "pool-suspended-overtaken",
+    "2: who is suspended comes in by its turn, where there is room for many too",
+    "WorkDesk.ts",
+    "return this.begin(Books.submit(books, task))",
+    "return this.pump(Books.submit(books, task))"
+  ),
+  ofActors(
+    "pool-place-of-called-lost",
+    "8: who gives up when it is called leaves its place to the next",
+    "WorkLine.ts",
+    "    this.#self.unstash(called)\n    this.look()\n",
+    "    this.#self.unstash(called)\n"
+  ),
+  ofActors(
+    "pool-interrupt-in-silence",
+    "a task that interrupted itself, which nobody waits for, is logged",
+    "WorkDesk.ts",
+    "if (interrupted && !isHeard)",
+    "if (!isHeard && ending !== undefined)"
   ),
   ofActors(
     "pool-drain-forgets-suspended",
     "who is suspended when the pool drains is refused",
     "WorkDesk.ts",
-    "if (next.draining) this.#self.unstash()\n    else if",
-    "if"
+    "next.draining ? Number.MAX_SAFE_INTEGER : Books.room",
+    "Books.room"
   ),
   ofActors(
     "pool-join-waits-on",
