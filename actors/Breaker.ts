@@ -12,13 +12,14 @@
  *   What took `slowAfter` is a failure too; its value is handed through all the same.
  * - An interrupted call counts neither way: a timeout that is to count belongs inside, `effect.pipe(Effect.timeout(1000), call("eu"))`.
  * Law 8: who is let in tells how it ended whatever happens: the effect can be interrupted, asking and telling cannot. Law 11: times are
- * by Effect's clock. Law 5: outcomes wait for room in a full mailbox. A restart begins closed.
+ * by Effect's clock. Law 5: outcomes wait for room in a full mailbox. A restart begins closed, and
+ * hears nothing of who was let in before it.
  * Fails: `BreakerOpen`, as the effect does, as an ask does when there is no actor. Cost: two messages, two steps of XState: 60 us a call.
  *
  * Considered effect/persistence's CircuitBreaker: shared by processes over Redis, one probe, no slow calls: take it where processes have
  * to open together. Sources: Nygard, Release It! (2007); Pekko's (told how long; openings grow), resilience4j's (window, rate, slow).
  */
-import { Cause, Clock, type Duration, Effect, Exit, PubSub, Schema, Stream } from "effect"
+import { Cause, Clock, type Duration, Effect, Exit, PubSub, Random, Schema, Stream } from "effect"
 import { Rpc } from "effect/rpc"
 import { Actor, type AskError, InvalidOption, Options, type Self } from "troupe"
 import { transition } from "xstate"
@@ -90,7 +91,9 @@ export const make = <F = unknown>(
     mailbox: { overflow: "suspend" },
     initial: Effect.fnUntraced(function* (_key, self) {
       const hub = yield* PubSub.sliding<Status>({ capacity: 16, replay: 1 })
-      const state: State = { value: "closed", context: initial }
+      // what was let in by a former life, and ends in this one, is of no epoch here
+      const epoch = yield* Random.nextIntBetween(0, 2 ** 40)
+      const state: State = { value: "closed", context: { ...initial, epoch } }
       yield* PubSub.publish(hub, statusOf(state))
       hubs.set(self, hub)
       return state

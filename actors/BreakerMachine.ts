@@ -30,15 +30,17 @@ export interface MachineOptions {
   readonly rate?: number
   /** What is older does not count any more. Default "infinity". */
   readonly within?: Duration.Input | "infinity"
-  /** How long it is open, at first. Default 10 seconds. */
+  /** How long it is open, at first. Up to a year, default 10 seconds. */
   readonly openFor?: Duration.Input
-  /** How long at the most, doubled each time that a probe fails. Default 5 minutes, or `openFor` where that is longer. */
+  /** How long at the most, doubled each time that a probe fails. Default 5 minutes, or `openFor` where that is longer; up to a year. */
   readonly maxOpenFor?: Duration.Input
   /** Calls that are let through to probe, and all have to succeed. 1-1,000, default 1. */
   readonly probes?: number
-  /** Probes that have not ended after so long have failed. Default 30 seconds. */
+  /** Probes that have not ended after so long have failed. Up to a year, default 30 seconds. */
   readonly probeTimeout?: Duration.Input
 }
+
+const year = 31_536_000_000
 
 type TimedEvent = Event & { readonly at: number }
 
@@ -49,13 +51,16 @@ export const make = (type: string, options: MachineOptions) => {
   const atLeast = Options.integer(`${type}.atLeast`, options.atLeast, window, 1, window)
   const rate = Options.number(`${type}.rate`, options.rate, 1, Number.MIN_VALUE, 1)
   const within = Options.millis(`${type}.within`, options.within, Number.POSITIVE_INFINITY)
-  const openFor = Options.millis(`${type}.openFor`, options.openFor, 10_000)
-  const maxOpenFor = Options.millis(`${type}.maxOpenFor`, options.maxOpenFor, Math.max(openFor, 300_000))
+  // what is due has a date: a breaker that is open for ever is none
+  const finite = (name: "openFor" | "maxOpenFor" | "probeTimeout", otherwise: number): number =>
+    Options.atMost(`${type}.${name}`, Options.millis(`${type}.${name}`, options[name], otherwise), year, "a year")
+  const openFor = finite("openFor", 10_000)
+  const maxOpenFor = finite("maxOpenFor", Math.max(openFor, 300_000))
   if (maxOpenFor < openFor) {
     throw new InvalidOption({ field: `${type}.maxOpenFor`, value: `${maxOpenFor} ms`, range: `${openFor} ms or more` })
   }
   const probes = Options.integer(`${type}.probes`, options.probes, 1, 1, 1000)
-  const probeTimeout = Options.millis(`${type}.probeTimeout`, options.probeTimeout, 30_000)
+  const probeTimeout = finite("probeTimeout", 30_000)
 
   /** The window with one more in it. */
   const seen = ({ recent }: Context, at: number, failed: boolean): Context["recent"] =>

@@ -15,7 +15,7 @@ export type Outcome = typeof Outcome.Type
 export const StateName = Schema.Literals(["closed", "open", "halfOpen"])
 
 export const Context = Schema.Struct({
-  /** Rises with each change of state. */
+  /** Rises with each change of state; each life of an actor begins at another. */
   epoch: Schema.Int,
   /** Calls let in, ever. */
   calls: Schema.Int,

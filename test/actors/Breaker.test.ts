@@ -1,6 +1,6 @@
 import { getShortestPaths, getSimplePaths } from "@xstate/graph"
 import { describe, expect, it } from "@effect/vitest"
-import { Cause, Deferred, Effect, Exit, Fiber, Layer, Logger, Schema, Stream } from "effect"
+import { Cause, Deferred, Duration, Effect, Exit, Fiber, Layer, Logger, Schema, Stream } from "effect"
 import { Rpc } from "effect/rpc"
 import { TestClock } from "effect/testing"
 import fc from "fast-check"
@@ -221,6 +221,24 @@ describe("Breaker.call", () => {
     }).pipe(Effect.provide(TestSystem.layer))
   )
 
+  it.effect("a call that was let in by a former life of the actor counts nothing in this one", () =>
+    Effect.gen(function* () {
+      const svc = Breaker.make("Svc", { window: 1, openFor: 1000 })
+      yield* ActorSystem.host(svc.behavior)
+      const half = Effect.gen(function* () {
+        yield* Effect.exit(svc.call("k")(Effect.die("down")))
+        yield* TestClock.adjust(1000)
+      })
+      yield* half
+      const probe = yield* held(svc.call("k"))
+      yield* svc.at("k").stop()
+      yield* half
+      yield* Deferred.succeed(probe.end, "well")
+      yield* settle
+      expect(yield* svc.at("k").ask("Status")).toMatchObject({ state: "halfOpen" })
+    }).pipe(Effect.provide(TestSystem.layer))
+  )
+
   it.effect("an isFailure that throws is the caller's defect: it counts nothing, and gives the place back", () =>
     Effect.gen(function* () {
       const isFailure = (error: unknown) => {
@@ -361,6 +379,9 @@ describe("Breaker.call", () => {
     [{ rate: 1.1 }, "Svc.rate"],
     [{ within: 0 }, "Svc.within"],
     [{ openFor: -1 }, "Svc.openFor"],
+    [{ openFor: Duration.infinity }, "Svc.openFor"],
+    [{ maxOpenFor: "infinity" }, "Svc.maxOpenFor"],
+    [{ probeTimeout: Duration.infinity }, "Svc.probeTimeout"],
     [{ openFor: "1 hour", maxOpenFor: "1 minute" }, "Svc.maxOpenFor"],
     [{ probes: 0 }, "Svc.probes"],
     [{ probeTimeout: 0 }, "Svc.probeTimeout"],
@@ -398,11 +419,19 @@ const possible = ({ context, value }: Snapshot): ReadonlyArray<Step> => {
   ]
 }
 /** What tells states apart, counters without end aside. */
-const essence = ({ context, value }: { value: unknown; context: Snapshot["context"] }): string => {
+const essence = ({ context, value }: { value: unknown; context: Snapshot["context"] }, first = 0): string => {
   const { epoch, openings, passed, probing, recent } = context
-  return JSON.stringify([value, recent.map(({ failed }) => failed), Math.min(openings, 1), probing, passed, epoch > 0])
+  return JSON.stringify([
+    value,
+    recent.map(({ failed }) => failed),
+    Math.min(openings, 1),
+    probing,
+    passed,
+    epoch > first
+  ])
 }
-const traversal = { serializeState: essence as never, serializeEvent: JSON.stringify, events: possible as never }
+const serializeState = (snapshot: Snapshot) => essence(snapshot)
+const traversal = { serializeState: serializeState as never, serializeEvent: JSON.stringify, events: possible as never }
 const stepsOf = (path: { readonly steps: ReadonlyArray<{ readonly event: unknown }> }) =>
   path.steps.map(({ event }) => event as Step).filter(({ type }) => !String(type).startsWith("xstate."))
 const simple = getSimplePaths(walked.machine, traversal).map(stepsOf)
@@ -416,6 +445,8 @@ const walk = (steps: ReadonlyArray<Step>) =>
     const host = yield* ActorSystem
     yield* ActorSystem.spawn(walked.behavior, "k")
     const call = walked.call("k")
+    yield* settle
+    const first = stateOf(host).context.epoch
     const old = yield* Effect.forEach(steps, () => held(call)) // of the first epoch, for those that end late
     const running: Array<Held> = []
     let model: Snapshot = walked.machine.resolveState({ value: "closed", context: Breaker.initial })
@@ -438,13 +469,12 @@ const walk = (steps: ReadonlyArray<Step>) =>
       }
       if (model.value !== before.value) running.length = 0
       yield* settle
-      expect([step, stateOf(host)]).toEqual([step, essence(model)])
+      expect([step, essence(stateOf(host), first)]).toEqual([step, essence(model)])
     }
   }).pipe(Effect.provide(Layer.provideMerge(TestSystem.layer, TestClock.layer())), Effect.scoped)
-const stateOf = (host: Host): string => {
-  for (const cell of host.system.cells())
-    if (cell.program.plan.protocol.type === "Svc") return essence(cell.state as never)
-  return "none"
+const stateOf = (host: Host): Snapshot => {
+  for (const cell of host.system.cells()) if (cell.program.plan.protocol.type === "Svc") return cell.state as Snapshot
+  throw new Error("it has ended")
 }
 
 describe("The breaker's machine, walked by real calls", () => {

@@ -21,6 +21,13 @@ export const breakers: ReadonlyArray<Fault> = [
     "event.at < 0"
   ),
   one(
+    "breaker-former-life-counts",
+    "who was let in by a former life counts nothing in this one",
+    "Breaker.ts",
+    "context: { ...initial, epoch } }",
+    "context: { ...initial, epoch: epoch - epoch } }"
+  ),
+  one(
     "breaker-probe-kept",
     "a probe that is cancelled gives its place back",
     "BreakerMachine.ts",
