@@ -4,19 +4,17 @@
  *   run("ann") -> tokens in ann's bucket, nobody waits:  at once
  *                 none, and fewer than maxQueued wait:   in line until its turn; given up: it leaves the line
  *                 none, and the line is full:            Throttled { millis until there are some, how many wait }
- *
- * Two forms. `run` stands before an effect, whatever that calls, an API, an ask or a tell: one actor a key, so that no key holds up
- * another. `inFront` stands in for one actor: it has that actor's protocol and forwards what it is sent, for senders that know only a
- * ref, plain handlers among them; its mailbox is the line, and the mailbox's policy says what happens to one message more.
- * Order: first come, first served within a key: who needs many tokens is not overtaken by those who need few.
- * Law 3: `maxQueued` wait. Law 5: one more is refused by name, at once. Law 8: who gives up has taken no token and leaves no gap; only
- * one that gives up in the moment when the store is asked for it may leave its token unused. Law 11: all of it by Effect's clock.
- *
+ * Two forms. `run` stands before an effect, an API's call, an ask or a tell: one actor a key, so that no key holds up another. `inFront`
+ * stands in for one actor: it has that actor's protocol and forwards what it is sent, for senders that know only a ref, plain handlers
+ * among them; its mailbox is the line, and the mailbox's policy says what happens to one message more.
+ * Order: first come, first served within a key: who needs many tokens is not overtaken by those who need few. Law 3: `maxQueued` wait.
+ * Law 5: one more is refused by name, at once. Law 8: who gives up has taken no token and leaves no gap; only one that gives up in
+ * the moment when the store is asked for it may leave its token unused. Law 11: all of it by Effect's clock.
  * Buckets are those of effect/persistence's RateLimiter: in memory, or in Redis for many processes; then the rate holds for all of
  * them together, the order in each. Considered its `makeWithRateLimiter`: that books tokens first and sleeps then, so who gives up has
  * spent them, and any number may wait. Its memory store never forgets a key: for keys without end take Redis, and `forgetAfter`.
  * Fails: `Throttled`; `RateLimiterError` to each who asks or waits while the store does not answer. Cost: a message and a question to
- * the store each, one at a time within a key. Sources: Akka's TimerBasedThrottler; complaints about cancelled waiters that keep their place.
+ * the store each, one at a time within a key. Sources: Akka's TimerBasedThrottler, and what its users say of cancelled waiters.
  */
 import { Clock, type Duration, Effect, Schema } from "effect"
 import { RateLimiter } from "effect/persistence"
@@ -43,7 +41,7 @@ export interface ThrottleOptions extends TokenBucket.BucketOptions {
   /** Who waits for tokens, at the most. 0-1,000,000, default 1,024. */
   readonly maxQueued?: number
   /** A key's actor ends when nothing was asked of it for so long; for hosted ones, which come back. Default never. */
-  readonly forgetAfter?: Duration.Input
+  readonly forgetAfter?: Duration.Input | "infinity"
 }
 
 export interface RunOptions {
@@ -69,9 +67,10 @@ class Line extends Set<{ readonly tokens: number; readonly deferral: Deferral<vo
  * const user = yield* fetchUser(7).pipe(api.run("tenant-1"))
  * ```
  */
-export const make = (type: string, { forgetAfter: idleAfter, maxQueued: most, ...options }: ThrottleOptions) => {
-  const { burst, take } = TokenBucket.make(type, options)
-  const maxQueued = Options.integer(`${type}.maxQueued`, most, 1024, 0, 1_000_000)
+export const make = (type: string, options: ThrottleOptions) => {
+  const { burst, take } = TokenBucket.make(type, options, ["maxQueued", "forgetAfter"])
+  const maxQueued = Options.integer(`${type}.maxQueued`, options.maxQueued, 1024, 0, 1_000_000)
+  const idleAfter = Options.millis(`${type}.forgetAfter`, options.forgetAfter, Number.POSITIVE_INFINITY)
   const definition = Actor.make(type, {
     state: Counts,
     protocol: [
@@ -84,18 +83,19 @@ export const make = (type: string, { forgetAfter: idleAfter, maxQueued: most, ..
   const lines = new WeakMap<object, Line>()
   const behavior = definition.behavior({
     held: maxQueued + 16,
-    ...(idleAfter !== undefined && { idleAfter }),
+    mailbox: { overflow: "suspend" }, // a burst is heard, too: only the line refuses
+    idleAfter,
     initial: (_key, self) => {
       lines.set(self, new Line())
-      if (idleAfter !== undefined) self.idleTimeout("Rest")
+      if (Number.isFinite(idleAfter)) self.idleTimeout("Rest")
       return { passed: 0, refused: 0 }
     },
     on: {
       *Acquire(state, { tokens }, self) {
         const line = lines.get(self)!
         if (!(tokens >= 1 && tokens <= burst)) {
-          const range = `from 1 to ${burst}, the burst`
-          return yield* new InvalidOption({ field: `${type}.tokens`, value: String(tokens), range })
+          const field = `${type}.tokens`
+          return yield* new InvalidOption({ field, value: String(tokens), range: `from 1 to ${burst}, the burst` })
         }
         const wait = line.size === 0 ? yield* take(self.key, tokens) : undefined
         if (wait === 0) return Actor.reply(undefined, { ...state, passed: state.passed + 1 })
@@ -130,8 +130,8 @@ export const make = (type: string, { forgetAfter: idleAfter, maxQueued: most, ..
         self.pipe(Effect.void, () => ["Next"])
         // it may have left while the store was asked
         if (!line.delete(first)) return state
-        if (typeof wait !== "number") first.deferral.fail(wait)
-        else first.deferral.succeed()
+        if (typeof wait === "number") first.deferral.succeed()
+        else first.deferral.fail(wait)
         return wait === 0 ? { ...state, passed: state.passed + 1 } : state
       },
       Stats: (state, _, self) => Actor.reply({ ...state, waiting: lines.get(self)!.size }),

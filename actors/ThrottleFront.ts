@@ -30,7 +30,7 @@ export const inFront = <S, P extends Rpc.Any, E extends Rpc.Any>(
   { mailbox = {}, ...options }: FrontOptions
 ): Behavior<P, RateLimiter.RateLimiter> => {
   const type = `${of.type}Throttle`
-  const { take, window } = TokenBucket.make(type, options)
+  const { take, window } = TokenBucket.make(type, options, ["mailbox"])
   // a tag and its payload, whichever they are, are those of the target's protocol: it is the same
   const pass = (tag: string) =>
     Effect.fnUntraced(function* (_: undefined, payload: unknown, self: Self<P>) {

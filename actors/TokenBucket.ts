@@ -21,9 +21,9 @@ export interface BucketOptions {
   readonly burst?: number
 }
 
-/** The buckets of that type, one a key. */
-export const make = (type: string, options: BucketOptions) => {
-  Options.known(type, options, ["rate", "per", "burst"])
+/** The buckets of that type, one a key; `others`: options that are not the bucket's, and checked elsewhere. */
+export const make = (type: string, options: BucketOptions, others: ReadonlyArray<string>) => {
+  Options.known(type, options, ["rate", "per", "burst", ...others])
   const rate = Options.integer(`${type}.rate`, options.rate ?? "nothing", 1, 1, 1_000_000)
   const burst = Options.integer(`${type}.burst`, options.burst, 1, 1, 1_000_000)
   const window = (Options.millis(`${type}.per`, options.per, 1000) / rate) * burst

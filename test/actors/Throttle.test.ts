@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@effect/vitest"
-import { Clock, Duration, Effect, Exit, Fiber, Layer, Logger, Schema, Stream } from "effect"
+import { Cause, Clock, Duration, Effect, Exit, Fiber, Layer, Logger, Schema, Stream } from "effect"
 import { RateLimiter } from "effect/persistence"
 import { Rpc } from "effect/rpc"
 import { TestClock } from "effect/testing"
@@ -207,6 +207,23 @@ describe("Throttle.run", () => {
     }).pipe(Effect.provide(world))
   )
 
+  it.effect("a burst of more than a mailbox holds finds its tokens, its place in the line, or is refused by name", () =>
+    Effect.gen(function* () {
+      const api = Throttle.make("Api", { rate: 1000, burst: 500, maxQueued: 2000, forgetAfter: "infinity" })
+      yield* ActorSystem.host(api.behavior)
+      const burst = Effect.forEach(Array.from({ length: 3000 }), () => Effect.exit(api.run("k")(Effect.void)), {
+        concurrency: "unbounded"
+      })
+      const all = yield* Effect.forkChild(burst)
+      yield* settle
+      expect(yield* api.at("k").ask("Stats")).toEqual({ passed: 500, refused: 500, waiting: 2000 })
+      yield* TestClock.adjust("3 seconds")
+      const failed = (yield* Fiber.join(all)).filter(Exit.isFailure)
+      expect(failed.length).toBe(500)
+      for (const { cause } of failed) expect(Cause.squash(cause)).toBeInstanceOf(Throttle.Throttled)
+    }).pipe(Effect.provide(world))
+  )
+
   it.effect("an idle key is forgotten, its bucket is not", () =>
     Effect.gen(function* () {
       const host = yield* ActorSystem
@@ -264,7 +281,7 @@ describe("Throttle.run", () => {
     [{ rate: 5000, burst: 4 }, "Api.burst"],
     [{ rate: 1, maxQueued: -1 }, "Api.maxQueued"],
     [{ rate: 1, brust: 2 }, "Api.brust"],
-    [{ rate: 1, forgetAfter: -1 }, "Api.idleAfter"]
+    [{ rate: 1, forgetAfter: -1 }, "Api.forgetAfter"]
   ])("refuses %j by name when it is made", (options, field) => {
     let refused: unknown
     try {
