@@ -13,7 +13,7 @@
  * - A subscriber whose life ends is dropped by death watch (law 10); subscribing again changes tag and policy, and replays nothing.
  * Order (law 2): a publisher's values in the order it sent them, and all subscribers see one order. Law 3: `maxSubscribers`, `retain`.
  * Fails: `LimitReached` for one subscriber too many. Cost: O(subscribers) a value. State: what is retained, by its Schema; subscribers
- * are of this life, as connections are: a failure resumes and keeps them; when the topic stops, who watches it hears so, Streams fail.
+ * are of this life, as connections are: a failure resumes, a restart (a sibling's) ends Streams alone; a stop, who watches hears of.
  *
  * `Groups` is for telling all of one kind something, without anybody between: no values kept, no counts, no Streams. Effect's PubSub
  * has one policy for all and no actors. Sources: Pekko's Topic and Phoenix.PubSub, neither of which says what was lost to a slow one.
@@ -22,7 +22,7 @@ import { Cause, Effect, Queue, Schedule, Schema, Stream } from "effect"
 import { Rpc } from "effect/rpc"
 import { Actor, type ActorRef, LimitReached, Options } from "troupe"
 import { Lagged, type Lost, type StreamOptions, Subscription, type Taking, type TopicOptions } from "./TopicMessages.ts"
-import { Subscribers, type Told } from "./TopicSubscribers.ts"
+import { type Home, Subscribers, type Told } from "./TopicSubscribers.ts"
 
 export { Lagged, Lost, type StreamOptions, type TopicOptions } from "./TopicMessages.ts"
 
@@ -59,33 +59,35 @@ export const make = <A>(type: string, value: Schema.Codec<A, unknown>, options: 
       Rpc.make("Subscribers", { success: Schema.Array(Schema.Struct({ name: Schema.String, missed: Schema.Int })) })
     ]
   })
-  const lives = new WeakMap<object, Subscribers<A>>()
+  const lives = new WeakMap<object, Subscribers<A>>() // by its ref, which is one through all restarts
+  const of = ({ ref }: { readonly ref: object }) => lives.get(ref)!
   const behavior = definition.behavior({
     held: most,
+    mailbox: { capacity: Math.max(1024, most) },
     supervision: { directive: () => "resume" },
     initial: (_key, self) => {
-      const subscribers = new Subscribers<A>(self.ref.address, most, retain)
-      lives.set(self, subscribers)
-      return subscribers.kept
+      const subscribers = lives.get(self.ref) ?? new Subscribers<A>(self.ref.address, most, retain)
+      lives.set(self.ref, subscribers)
+      return subscribers.begin(self)
     },
-    onTerminated: (_state, { ref }, self) => void lives.get(self)!.leave(ref.address),
+    onTerminated: (_state, { ref }, self) => void of(self).leave(ref.address),
     on: {
       Publish: (_state, { value: published }, self) => {
-        const subscribers = lives.get(self)!
+        const subscribers = of(self)
         return Actor.reply(subscribers.tell(published), subscribers.kept)
       },
       Subscribe: (state, { lagged, ref, tag }, self) => {
-        const subscribers = lives.get(self)!
+        const subscribers = of(self)
         const to = ref as ActorRef<Rpc.Any>
         const { address: name } = ref
         const offer = (told: Told<A>) => to.tellUnsafe(tag, told as never)
-        const letGo = (seq: number) => {
+        const letGo = (seq: number, home: Home) => {
           const telling = to.tell(lagged!, { address: self.ref.address, seq } as never).pipe(
             Effect.retry({ schedule: Schedule.spaced("100 millis"), while: ({ _tag }) => _tag === "MailboxFull" }),
             Effect.ignore, // dead by now: it needs to hear nothing
-            Effect.andThen(Effect.sync(() => subscribers.forget(name) && self.unwatch(ref)))
+            Effect.andThen(Effect.sync(() => subscribers.forget(name) && home.unwatch(ref)))
           )
-          const fiber = self.fork(telling)
+          const fiber = home.fork(telling)
           return () => fiber.interruptUnsafe()
         }
         const refused = subscribers.enter(name, { name, offer, letGo: lagged === undefined ? undefined : letGo })
@@ -95,10 +97,10 @@ export const make = <A>(type: string, value: Schema.Codec<A, unknown>, options: 
       },
       Unsubscribe: (_state, { ref }, self) => {
         self.unwatch(ref)
-        return Actor.reply(lives.get(self)!.leave(ref.address))
+        return Actor.reply(of(self).leave(ref.address))
       },
       Listen: (_state, { buffer, fails }, self) => {
-        const subscribers = lives.get(self)!
+        const subscribers = of(self)
         const { address } = self.ref
         const opened = Effect.gen(function* () {
           const queue = yield* Queue.dropping<Told<A>, Lagged>(buffer)
@@ -113,7 +115,7 @@ export const make = <A>(type: string, value: Schema.Codec<A, unknown>, options: 
         const held = Effect.acquireRelease(opened, (queue) => Effect.sync(() => subscribers.leave(queue)))
         return Stream.unwrap(Effect.map(held, Stream.fromQueue))
       },
-      Subscribers: (_state, _, self) => Actor.reply(lives.get(self)!.list())
+      Subscribers: (_state, _, self) => Actor.reply(of(self).list())
     }
   })
   const at = (key: string) => definition.at(key)

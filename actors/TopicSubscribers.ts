@@ -5,11 +5,12 @@
  *                                                   full:     it misses this one, or is let go, as it chose
  *                                                   closed:   it is no more, and is dropped
  *
- * Used by Topic alone; one object for each of its lives, called in its turns, so that all are told in one order (laws 1, 2). Law 3:
+ * Used by Topic alone; one object for each of its lives, through all restarts; called in its turns, so that all are told in one order (laws 1, 2). Law 3:
  * `most` of them. One that is let go keeps its place until it has been told so: that bounds the tellings; it may come back before.
  * Cost: O(subscribers) a value, one message object each, for it says what that one missed.
  */
-import { LimitReached } from "troupe"
+import type { Rpc } from "effect/rpc"
+import { LimitReached, type Self } from "troupe"
 
 /** What a subscriber is told: `missed` values came and went since the last that it was told. */
 export interface Told<A> {
@@ -18,20 +19,24 @@ export interface Told<A> {
   readonly value: A
 }
 
+/** What is needed of the topic's `self` to tell somebody that he was let go. */
+export type Home = Pick<Self<Rpc.Any>, "fork" | "unwatch">
+
 export interface Subscriber<A> {
   readonly name: string
   readonly offer: (told: Told<A>) => "accepted" | "full" | "closed"
   /** What to do instead of missing values: begins to tell it, and answers with how to stop that. */
-  readonly letGo: ((seq: number) => () => void) | undefined
+  readonly letGo: ((seq: number, home: Home) => () => void) | undefined
 }
 
 interface Place<A> {
   subscriber: Subscriber<A>
-  /** The last that it was told, and how many it has missed in all. */
+  /** The last that it was told, and how many it had missed by then. */
   last: number
   missed: number
-  /** Set while it is being let go. */
+  /** While it is being let go: how to stop that, and the first value that it was not told. */
   withdraw: (() => void) | undefined
+  lost: number
 }
 
 /** The last value's number, and those values that are kept for who comes later. */
@@ -43,6 +48,7 @@ interface Kept<A> {
 export class Subscribers<A> {
   kept: Kept<A> = { seq: 0, retained: [] }
   readonly #places = new Map<unknown, Place<A>>()
+  #home: Home | undefined
   readonly #address: string
   readonly #most: number
   readonly #retain: number
@@ -51,6 +57,15 @@ export class Subscribers<A> {
     this.#address = address
     this.#most = most
     this.#retain = retain
+  }
+
+  /** An incarnation begins. The forks of the last have ended: who was being let go is told anew. */
+  begin(home: Home): Kept<A> {
+    this.#home = home
+    for (const place of this.#places.values()) {
+      if (place.withdraw !== undefined) place.withdraw = place.subscriber.letGo?.(place.lost, home)
+    }
+    return this.kept
   }
 
   /** Somebody comes, and is told what is retained; who is there already, or is being let go, goes on as it says now. */
@@ -69,7 +84,7 @@ export class Subscribers<A> {
     }
     const { retained, seq: latest } = this.kept
     const last = (retained[0]?.seq ?? latest + 1) - 1
-    const place: Place<A> = { subscriber, last, missed: 0, withdraw: undefined }
+    const place: Place<A> = { subscriber, last, missed: 0, withdraw: undefined, lost: 0 }
     this.#places.set(id, place)
     for (const { seq, value } of retained) this.#offer(place, seq, value)
     return undefined
@@ -107,7 +122,11 @@ export class Subscribers<A> {
   }
 
   list(): ReadonlyArray<{ readonly name: string; readonly missed: number }> {
-    return Array.from(this.#places.values(), ({ missed, subscriber: { name } }) => ({ name, missed }))
+    const { seq } = this.kept
+    return Array.from(this.#places.values(), ({ last, missed, subscriber: { name } }) => ({
+      name,
+      missed: missed + seq - last
+    }))
   }
 
   #offer(place: Place<A>, seq: number, value: A): "accepted" | "full" | "closed" {
@@ -117,7 +136,10 @@ export class Subscribers<A> {
     if (outcome === "accepted") {
       place.missed += seq - place.last - 1
       place.last = seq
-    } else if (outcome === "full") place.withdraw = letGo?.(seq)
+    } else if (outcome === "full") {
+      place.lost = seq
+      place.withdraw = letGo?.(seq, this.#home!)
+    }
     return outcome
   }
 }

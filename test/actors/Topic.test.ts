@@ -3,7 +3,7 @@ import { Effect, Exit, Fiber, Layer, Logger, Schema, Stream } from "effect"
 import { Rpc } from "effect/rpc"
 import { TestClock } from "effect/testing"
 import fc from "fast-check"
-import { Actor, type ActorRef, ActorSystem, type Host, InvalidOption, InvalidUse } from "troupe"
+import { Actor, type ActorRef, ActorSystem, type Host, InvalidOption, InvalidUse, Supervisor } from "troupe"
 import { Topic } from "troupe/actors"
 import { TestProbe, TestSystem, waitUntil } from "troupe/testkit"
 
@@ -93,6 +93,8 @@ describe("Topic", () => {
       expect(answers.map((answer) => answer.reached)).toEqual([2, 2, 1, 1, 1])
       expect(answers.map((answer) => answer.missed)).toEqual([0, 0, 1, 1, 1])
       for (const value of [1, 2, 3, 4, 5]) yield* quick.expectMessage("News", { seq: value, missed: 0, value })
+      // not told yet, and missed all the same
+      expect((yield* listed(plain)).map(({ missed }) => missed)).toEqual([3, 0])
       wake()
       yield* waitUntil(() => told.length === 2, "it has read what waited")
       yield* plain.publish("k", 6)
@@ -313,6 +315,54 @@ describe("Topic", () => {
       yield* probe.expectMessage("News", { seq: 1, missed: 0, value: 1 })
       yield* probe.expectMessage("News", { seq: 2, missed: 0, value: 2 })
     }).pipe(Effect.provide(Layer.provideMerge(TestSystem.layer, Logger.layer([]))))
+  )
+
+  it.effect(
+    "a restart, a sibling's doing, keeps who subscribes, who is being let go, and what is retained; Streams end",
+    () =>
+      Effect.gen(function* () {
+        const Other = Actor.make("Other", { state: Schema.Undefined, protocol: [Rpc.make("Fail")] })
+        const other = Other.behavior({
+          initial: undefined,
+          on: {
+            Fail: () => {
+              throw new Error("asked to")
+            }
+          }
+        })
+        const children = [
+          { id: "news", behavior: news.behavior },
+          { id: "other", behavior: other }
+        ]
+        const tree = yield* ActorSystem.spawn(Supervisor.make("Tree", { strategy: "one_for_all", children }), "t")
+        const [child] = yield* tree.ask("WhichChildren")
+        const topic = child!.ref as unknown as ReturnType<typeof news.at>
+        const probe = yield* TestProbe.make(Reader)
+        const { behavior, told, wake } = sleeper()
+        const slow = yield* ActorSystem.spawn(behavior, "slow")
+        yield* topic.ask("Subscribe", { ref: probe.ref as never, tag: "News", lagged: undefined })
+        yield* topic.ask("Subscribe", { ref: slow as never, tag: "News", lagged: "Lost" })
+        const listening = topic.ask("Listen", { buffer: 64, fails: false })
+        const reading = yield* Effect.forkChild(Effect.flip(Stream.runDrain(listening)))
+        yield* slow.tell("Nap")
+        yield* settle
+        for (const value of [1, 2, 3]) yield* topic.ask("Publish", { value })
+        yield* Other.at("other", tree).tell("Fail")
+        yield* TestClock.adjust("1 second")
+        expect((yield* Fiber.join(reading))._tag).toBe("CalleeFailed")
+        expect(yield* topic.ask("Publish", { value: 4 })).toEqual({ reached: 1, missed: 0 })
+        for (const value of [1, 2, 3, 4]) yield* probe.expectMessage("News", { seq: value, missed: 0, value })
+        wake()
+        yield* TestClock.adjust("1 second")
+        expect(told.at(-1)).toBe("Tree/t/News/news lost from 3")
+        const late = yield* TestProbe.make(Reader, "late")
+        yield* topic.ask("Subscribe", { ref: late.ref as never, tag: "News", lagged: undefined })
+        for (const value of [2, 3, 4]) yield* late.expectMessage("News", { seq: value, missed: 0, value })
+        // who dies is dropped still
+        yield* slow.stop()
+        yield* settle
+        expect((yield* topic.ask("Subscribers")).length).toBe(2)
+      }).pipe(Effect.provide(Layer.provideMerge(TestSystem.layer, Logger.layer([]))))
   )
 
   it.effect("told = published: of any run each subscriber hears a part in order, and how many are left out", () =>
