@@ -33,7 +33,7 @@ export interface Target {
   readonly address: string
 }
 
-/** Checked when it runs: dies with `InvalidOption`. */
+/** Checked at the call, which throws `InvalidOption`; in a generator that is a defect. */
 export interface FanOutOptions {
   /** Asks under way at a time. 1-65,536, default 16. */
   readonly concurrency?: number
@@ -134,7 +134,7 @@ export const quorum = <T extends Target, A, E, R>(
   targets: Iterable<T>,
   ask: Ask<T, A, E, R>,
   options?: FanOutOptions
-) => gather("quorum", Options.integer("FanOut.quorum", n, 1, 1, 65_536), targets, ask, options)
+) => gather("quorum", Options.integer("FanOut.quorum", n ?? "nothing", 1, 1, 65_536), targets, ask, options)
 
 /** Whatever came in time: ends when all have answered or failed, at the latest at the deadline. Fails `LimitReached` only. */
 export const inTime = <T extends Target, A, E, R>(

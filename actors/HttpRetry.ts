@@ -14,7 +14,7 @@
  */
 import { Clock, Duration, Effect, Result, Schedule } from "effect"
 import { Headers, HttpClient, type HttpClientError, type HttpClientRequest, type HttpClientResponse } from "effect/http"
-import { Options } from "troupe"
+import { InvalidOption, Options } from "troupe"
 import { HttpTimeout, type Received } from "./HttpExchange.ts"
 
 type Failed = HttpClientError.HttpClientError
@@ -63,6 +63,16 @@ export const make = (options: HttpRetryOptions | false = {}): ((request: Request
   if (options === false) return (_, attempt) => attempt
   Options.known("HttpPool.retry", options, ["schedule", "may", "maxRetryAfter"])
   const { may = isIdempotent } = options
+  const is = (field: string, value: unknown, fits: boolean, range: string): void => {
+    if (!fits) throw new InvalidOption({ field: `HttpPool.retry.${field}`, value: typeof value, range })
+  }
+  is("may", may, typeof may === "function", "a function")
+  is(
+    "schedule",
+    options.schedule,
+    options.schedule === undefined || Schedule.isSchedule(options.schedule),
+    "a Schedule"
+  )
   const most = Options.millis("HttpPool.retry.maxRetryAfter", options.maxRetryAfter, 30_000)
   const own = options.schedule ?? Schedule.exponential(100).pipe(Schedule.jittered, Schedule.upTo({ times: 3 }))
   const schedule = Schedule.fromStep(

@@ -368,7 +368,7 @@ describe("FanOut", () => {
     expect(made).toThrow(expect.objectContaining({ _tag: "InvalidOption", field }))
   })
 
-  it.each([0, -1, 1.5, Number.NaN])("refuses a quorum of %d by name", (n) => {
+  it.each([0, -1, 1.5, Number.NaN, undefined as never])("refuses a quorum of %s by name", (n) => {
     const made = () => FanOut.quorum(n, [{ address: "a" }], () => Effect.void)
     expect(made).toThrow(expect.objectContaining({ _tag: "InvalidOption", field: "FanOut.quorum" }))
   })

@@ -143,6 +143,8 @@ describe("HttpPool.layer", () => {
     ["maxBodyBytes", { maxBodyBytes: 0 }],
     ["tls.trust", { tls: { trust: "all" } as never }],
     ["retry.maxRetryAfter", { retry: { maxRetryAfter: -1 } }],
+    ["retry.may", { retry: { may: true as never } }],
+    ["retry.schedule", { retry: { schedule: 3 as never } }],
     ["retry.times", { retry: { times: 3 } as never }],
     ["connections", { connections: 3 } as never]
   ])("refuses a bad %s by name", async (field, options) => {
