@@ -6,7 +6,7 @@
  *        -> it throws, dies or interrupts itself: never retried, as in Effect, for that is a fault and no bad luck
  *
  * The schedule is stepped here and waited for elsewhere: a worker that slept through a backoff would be a worker less.
- * What nobody is told is logged: a defect with its Cause; an error, where nobody waits for the result.
+ * An error that nobody waits for is logged here; a defect, with its Cause, by WorkDesk.
  * Workers have no state that a crash could spoil: what outlives a task (a connection) is a service that `work` needs, such as
  * Effect's `Pool`, which makes anew what broke.
  */
@@ -72,11 +72,6 @@ const done = (value: unknown): Ending => ({ how: "done", value })
 export const attempt = (work: Work, retry: Retry | undefined, task: unknown, worker: Worker, course: Course) =>
   Effect.suspend(() => work(task, worker)).pipe(
     Effect.scoped,
-    Effect.onError((cause) =>
-      Cause.hasDies(cause)
-        ? Effect.logError(`${worker.pool}: task ${worker.id} died on worker ${worker.index}`, cause)
-        : Effect.void
-    ),
     Effect.map(done),
     Effect.catch((error) => failed(retry, course, error, worker))
   )

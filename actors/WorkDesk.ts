@@ -71,8 +71,10 @@ export class WorkDesk {
   /** Whether there is anything to wait for; whose ask it is hears of its end. */
   join(books: Books.Books, drains: boolean): boolean {
     const unfinished = Books.unfinished(books)
-    if (unfinished > 0) this.#joins.add(books.nextId, unfinished, drains, this.#self.defer<unknown, unknown>())
-    return unfinished > 0
+    if (unfinished === 0) return false
+    this.#joins.check(this.#self.ref.address)
+    this.#joins.add(books.nextId, unfinished, drains, this.#self.defer<unknown, unknown>())
+    return true
   }
 
   /** The fiber of a worker has ended. */
@@ -97,6 +99,8 @@ export class WorkDesk {
       const died = new TaskDied({ address, id, worker: index, interrupted })
       const isHeard = hand.ask?.fail(died) === true || hand.left
       if (interrupted && !isHeard) this.#self.fork(Effect.logWarning(died.message))
+      if (Exit.isFailure(exit) && !interrupted)
+        this.#self.fork(Effect.logError(`${address}: task ${id} died on worker ${index}`, exit.cause))
     }
     this.#settle(id)
     return this.pump(Books.end(books, worker, how === "retried" ? "cancelled" : how, this.now()))

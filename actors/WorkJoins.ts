@@ -3,9 +3,11 @@
  *
  * So a join ends under steady load, where "until the pool is idle" (p-queue's `onIdle`, Python's `Queue.join`) may not. It counts
  * down; nothing is kept of a task that has ended. A drain is a join that tells how many it has cut off.
- * Law 3: each is a deferred ask, bounded by `held`; whoever gives up is forgotten at once. Cost: O(joins) a task that ends.
+ * Law 3: at most 1,024, one more is `LimitReached`; whoever gives up is forgotten at once. Cost: O(joins) a task that ends.
  */
-import type { Deferral } from "troupe"
+import { type Deferral, LimitReached } from "troupe"
+
+const maxJoins = 1024
 
 interface Join {
   /** Of the tasks below this number so many are unfinished. */
@@ -17,6 +19,12 @@ interface Join {
 
 export class WorkJoins {
   readonly #joins = new Set<Join>()
+
+  /** Refuses one more than may wait: they must not take the places of tasks among what the pool may hold. */
+  check(address: string): void {
+    if (this.#joins.size < maxJoins) return
+    throw new LimitReached({ what: `${address}: joins`, limit: maxJoins, option: "no option: give one up" })
+  }
 
   add(before: number, unfinished: number, drains: boolean, ask: Deferral<unknown, unknown>): void {
     const join: Join = { before, unfinished, drains, ask }

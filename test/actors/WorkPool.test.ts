@@ -216,6 +216,23 @@ describe("a task that fails", () => {
       }).pipe(Effect.provide(layer))
   )
 
+  it.effect("of whatever it died, the schedule's defect too, the log has why", () =>
+    Effect.gen(function* () {
+      logged.length = 0
+      const bad = Schedule.recurs(3).pipe(
+        Schedule.while(() => {
+          throw new Error("a bad schedule")
+        })
+      )
+      const { behavior } = noting({ workers: 1, retry: bad })
+      const ref = yield* ActorSystem.spawn(behavior, "a")
+      const [a] = yield* run(ref, { name: "a", fails: 1 })
+      yield* TestClock.adjust(10)
+      expect(yield* errorOf(a!)).toMatchObject({ _tag: "TaskDied", interrupted: false })
+      expect(logged).toEqual([expect.stringMatching(/^Pool\/a: task 1 died on worker 0 Error: a bad schedule/)])
+    }).pipe(Effect.provide(layer))
+  )
+
   it.effect("is retried by the schedule, while its worker takes another", () =>
     Effect.gen(function* () {
       const { behavior, notes } = noting({
@@ -449,6 +466,27 @@ describe("a task that is given up", () => {
 })
 
 describe("Join", () => {
+  it.effect("is refused beyond 1,024, and takes no task's place", () =>
+    Effect.gen(function* () {
+      const { behavior } = noting({ work: () => Effect.never, workers: 1, maxQueued: 1 })
+      const ref = yield* ActorSystem.spawn(behavior, "a")
+      yield* ref.ask("Submit", { name: "a" })
+      const wait = { timeout: "infinity" } as const
+      const join = forked(ref.ask("Join", undefined, wait))
+      const joins: Array<Effect.Success<typeof join>> = []
+      for (let n = 0; n < 6000; n += 500) {
+        joins.push(...(yield* Effect.replicateEffect(join, 500)))
+        yield* settle
+      }
+      const refused = joins.filter((fiber) => fiber.pollUnsafe() !== undefined)
+      expect(refused.length).toBe(6000 - 1024)
+      expect(yield* errorOf(refused[0]!)).toMatchObject({ _tag: "LimitReached", what: "Pool/a: joins", limit: 1024 })
+      yield* forked(ref.ask("Run", { name: "b" }, wait))
+      yield* settle
+      expect(yield* ref.ask("Stats")).toMatchObject({ submitted: 2, queued: 1, running: 1 })
+    }).pipe(Effect.provide(layer))
+  )
+
   it.effect("is answered when all tasks before it have ended, however, and waits for none behind it", () =>
     Effect.gen(function* () {
       const { behavior } = noting()

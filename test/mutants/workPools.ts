@@ -114,9 +114,9 @@ export const workPools: ReadonlyArray<Fault> = [
   ofActors(
     "pool-defect-in-silence",
     "a defect is logged with its Cause",
-    "WorkAttempt.ts",
-    "Cause.hasDies(cause)",
-    "Cause.hasDies(cause) && cause.reasons.length > 9"
+    "WorkDesk.ts",
+    "if (Exit.isFailure(exit) && !interrupted)",
+    "if (Exit.isFailure(exit) && interrupted && !interrupted)"
   ),
   ofActors(
     "pool-schedule-anew",
