@@ -77,6 +77,13 @@ export const throttles: ReadonlyArray<Fault> = [
     "const stuckAfter = 30_000 + window * 0"
   ),
   one(
+    "throttle-burst-finds-no-mailbox",
+    "5: a burst is refused by the line alone",
+    "Throttle.ts",
+    'mailbox: { overflow: "suspend" },',
+    ""
+  ),
+  one(
     "throttle-burst-under-a-millisecond",
     "12: what the limiter cannot do is refused",
     "TokenBucket.ts",

@@ -76,11 +76,19 @@ export const topics: ReadonlyArray<Fault> = [
     "Effect.sync(() => subscribers.leave(queue))",
     "Effect.sync(() => subscribers.forget(queue))"
   ),
+  one("topic-forgets-by-a-restart", "a restart keeps who subscribes", "Topic.ts", "lives.get(self.ref) ?? new", "new"),
   one(
-    "topic-forgets-by-a-failure",
-    "a failure keeps who subscribes",
-    "Topic.ts",
-    'directive: () => "resume"',
-    'directive: () => "restart"'
+    "topic-let-go-forgotten-by-a-restart",
+    "who was being let go at a restart is told all the same",
+    "TopicSubscribers.ts",
+    "if (place.withdraw !== undefined) place.withdraw = place.subscriber.letGo?.(place.lost, home)",
+    "place.withdraw = undefined"
+  ),
+  one(
+    "topic-lists-the-told-alone",
+    "what a full subscriber has missed is listed before it is told",
+    "TopicSubscribers.ts",
+    "missed: missed + seq - last",
+    "missed"
   )
 ]
