@@ -21,7 +21,7 @@
  */
 import { Cause, Clock, type Duration, Effect, Exit, PubSub, Random, Schema, Stream } from "effect"
 import { Rpc } from "effect/rpc"
-import { Actor, type AskError, InvalidOption, Options, type Self } from "troupe"
+import { Actor, type ActorRef, type AskError, InvalidOption, Options, type Self } from "troupe"
 import { transition } from "xstate"
 import * as Machine from "./BreakerMachine.ts"
 import { type Event, initial, Outcome, State, StateName, Status, statusOf } from "./BreakerState.ts"
@@ -121,13 +121,14 @@ export const make = <F = unknown>(
     }
     return millis >= slow ? "failed" : "ok"
   }
-  /** Runs an effect if it is let in. */
+  const at = (key: string, parent?: ActorRef) => definition.at(key, parent)
+  /** Runs an effect if it is let in; `of`: a key, or the ref of one that is somebody's child. */
   const call =
-    (key: string) =>
+    (of: string | ReturnType<typeof at>) =>
     <A, E extends F, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E | BreakerOpen | AskError, R> =>
       Effect.uninterruptibleMask((restore) =>
         Effect.gen(function* () {
-          const ref = definition.at(key)
+          const ref = typeof of === "string" ? at(of) : of
           const epoch = yield* ref.ask("Enter")
           const began = yield* Clock.currentTimeMillis
           const exit = yield* Effect.exit(restore(effect))
@@ -141,5 +142,5 @@ export const make = <F = unknown>(
           return yield* exit
         })
       )
-  return { behavior, call, machine, at: (key: string) => definition.at(key) }
+  return { behavior, call, machine, at }
 }

@@ -10,16 +10,15 @@
  * Order: first come, first served within a key: who needs many tokens is not overtaken by those who need few. Law 3: `maxQueued` wait.
  * Law 5: one more is refused by name, at once. Law 8: who gives up has taken no token and leaves no gap; only one that gives up in
  * the moment when the store is asked for it may leave its token unused. Law 11: all of it by Effect's clock.
- * Buckets are those of effect/persistence's RateLimiter: in memory, or in Redis for many processes; then the rate holds for all of
- * them together, the order in each. Considered its `makeWithRateLimiter`: that books tokens first and sleeps then, so who gives up has
- * spent them, and any number may wait. Its memory store never forgets a key: for keys without end take Redis, and `forgetAfter`.
+ * Buckets are those of effect/persistence's RateLimiter: in memory, or in Redis, for many processes together. Considered its
+ * `makeWithRateLimiter`: that books tokens first and sleeps then, so who gives up has spent them, and any number may wait. Its memory store never forgets a key: for keys without end take Redis, and `forgetAfter`.
  * Fails: `Throttled`; `RateLimiterError` to each who asks or waits while the store does not answer. Cost: a message and a question to
  * the store each, one at a time within a key. Sources: Akka's TimerBasedThrottler, and what its users say of cancelled waiters.
  */
 import { Clock, type Duration, Effect, Schema } from "effect"
 import { RateLimiter } from "effect/persistence"
 import { Rpc } from "effect/rpc"
-import { Actor, type Deferral, InvalidOption, Options } from "troupe"
+import { Actor, type ActorRef, type Deferral, InvalidOption, Options } from "troupe"
 import * as TokenBucket from "./TokenBucket.ts"
 
 export { type FrontOptions, inFront } from "./ThrottleFront.ts"
@@ -141,10 +140,11 @@ export const make = (type: string, options: ThrottleOptions) => {
       }
     }
   })
-  /** Runs an effect when it has its tokens. */
-  const run = (key: string, { timeout = "infinity", tokens = 1 }: RunOptions = {}) => {
-    const acquired = definition.at(key).ask("Acquire", { tokens }, { timeout })
+  const at = (key: string, parent?: ActorRef) => definition.at(key, parent)
+  /** Runs an effect when it has its tokens; `of`: a key, or the ref of one that is somebody's child. */
+  const run = (of: string | ReturnType<typeof at>, { timeout = "infinity", tokens = 1 }: RunOptions = {}) => {
+    const acquired = (typeof of === "string" ? at(of) : of).ask("Acquire", { tokens }, { timeout })
     return <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.andThen(acquired, effect)
   }
-  return { behavior, run, at: (key: string) => definition.at(key) }
+  return { behavior, run, at }
 }

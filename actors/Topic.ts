@@ -2,11 +2,10 @@
  * Topic: publish and subscribe, by key; whoever subscribes is told each value in the same order, and of what it missed.
  *
  *   publish -> the topic's turn -> each subscriber's mailbox, at once      -> { reached, missed } to the publisher
- *                                  full: it misses the value, is told so   |  a Stream: its buffer in place of a mailbox
+ *                                  full: it misses the value, is told so   |  a Stream: its buffer in place of a mailbox; nobody waits
  *
  * Subscribers are actors of any kind, each told by a message of its own protocol that takes `topic.message`, and Streams for fibers
  * outside. A message is { seq, missed, value }: `missed` values came and went since the last that it was told; `seq` says which it is.
- * - Nobody waits for a subscriber: one that is full does not slow the others, nor the publisher.
  * - What it misses is chosen when it subscribes: values, while it is full, counted and told with the next; or it is let go by the first
  *   (`lagged`): told so by a message that waits for room, or by the failure `Lagged` of its Stream.
  * - The last `retain` values are kept, and told first to who subscribes; nothing comes between them and what follows.
@@ -14,15 +13,14 @@
  * Order (law 2): a publisher's values in the order it sent them, and all subscribers see one order. Law 3: `maxSubscribers`, `retain`.
  * Fails: `LimitReached` for one subscriber too many. Cost: O(subscribers) a value. State: what is retained, by its Schema; subscribers
  * are of this life, as connections are: a failure resumes, a restart (a sibling's) ends Streams alone; a stop, who watches hears of.
- *
- * `Groups` is for telling all of one kind something, without anybody between: no values kept, no counts, no Streams. Effect's PubSub
- * has one policy for all and no actors. Sources: Pekko's Topic and Phoenix.PubSub, neither of which says what was lost to a slow one.
+ * `Groups` is for telling all of one kind something: no values kept, no counts, no Streams. Effect's PubSub has one policy for all and
+ * no actors. Sources: Pekko's Topic and Phoenix.PubSub, neither of which says what was lost to a slow one.
  */
 import { Cause, Effect, Queue, Schedule, Schema, Stream } from "effect"
 import { Rpc } from "effect/rpc"
 import { Actor, type ActorRef, LimitReached, Options } from "troupe"
 import { Lagged, type Lost, type StreamOptions, Subscription, type Taking, type TopicOptions } from "./TopicMessages.ts"
-import { type Home, Subscribers, type Told } from "./TopicSubscribers.ts"
+import { checkTags, type Home, Subscribers, type Told } from "./TopicSubscribers.ts"
 
 export { Lagged, Lost, type StreamOptions, type TopicOptions } from "./TopicMessages.ts"
 
@@ -79,7 +77,8 @@ export const make = <A>(type: string, value: Schema.Codec<A, unknown>, options: 
       Subscribe: (state, { lagged, ref, tag }, self) => {
         const subscribers = of(self)
         const to = ref as ActorRef<Rpc.Any>
-        const { address: name } = ref
+        checkTags(to, tag, lagged)
+        const name = ref.address
         const offer = (told: Told<A>) => to.tellUnsafe(tag, told as never)
         const letGo = (seq: number, home: Home) => {
           const telling = to.tell(lagged!, { address: self.ref.address, seq } as never).pipe(
@@ -118,31 +117,32 @@ export const make = <A>(type: string, value: Schema.Codec<A, unknown>, options: 
       Subscribers: (_state, _, self) => Actor.reply(of(self).list())
     }
   })
-  const at = (key: string) => definition.at(key)
+  const at = (key: string, parent?: ActorRef) => definition.at(key, parent)
+  type Place = string | ReturnType<typeof at> // a key, or the ref of one that is somebody's child
+  const one = (where: Place) => (typeof where === "string" ? at(where) : where)
   return {
-    /** What subscribers are told: the payload of a message that takes it. */
-    message,
+    message, // what subscribers are told: the payload of a message that takes it
     behavior,
     at,
     /** Tells all who subscribe; how many took it, and how many had no room. */
-    publish: (key: string, published: A) => at(key).ask("Publish", { value: published }),
+    publish: (where: Place, published: A) => one(where).ask("Publish", { value: published }),
     /**
      * From now on `ref` is told each value by its message `tag`, those that are retained first. With `lagged` it is let go by the
      * first value that it has no room for, and told so by that message, which takes `Topic.Lost`. Best said by itself, in its `initial`.
      */
     subscribe: <P extends Rpc.Any, T extends P["_tag"], L extends P["_tag"] = never>(
-      key: string,
+      where: Place,
       ref: ActorRef<P>,
       tag: T & Taking<P, T, typeof message.Type>,
       { lagged }: { readonly lagged?: L & Taking<P, L, typeof Lost.Type> } = {}
     ) => {
-      for (const each of [tag, ...(lagged === undefined ? [] : [lagged])]) ref.protocol.position(each)
-      return at(key).ask("Subscribe", { ref, tag, lagged })
+      checkTags(ref, tag, lagged)
+      return one(where).ask("Subscribe", { ref, tag, lagged })
     },
-    unsubscribe: (key: string, ref: ActorRef<never>) => at(key).ask("Unsubscribe", { ref }),
+    unsubscribe: (where: Place, ref: ActorRef<never>) => one(where).ask("Unsubscribe", { ref }),
     /** The values from now on, those that are retained first; to the end of the topic. */
-    stream: (key: string, { buffer, overflow }: StreamOptions = {}) =>
-      at(key).ask("Listen", {
+    stream: (where: Place, { buffer, overflow }: StreamOptions = {}) =>
+      one(where).ask("Listen", {
         buffer: Options.integer(`${type}.buffer`, buffer, Math.max(64, retain), Math.max(1, retain), 1_000_000),
         fails: Options.oneOf(`${type}.overflow`, overflow, "miss", ["miss", "fail"]) === "fail"
       })

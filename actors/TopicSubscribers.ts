@@ -10,7 +10,7 @@
  * Cost: O(subscribers) a value, one message object each, for it says what that one missed.
  */
 import type { Rpc } from "effect/rpc"
-import { LimitReached, type Self } from "troupe"
+import { type ActorRef, LimitReached, type Self } from "troupe"
 
 /** What a subscriber is told: `missed` values came and went since the last that it was told. */
 export interface Told<A> {
@@ -142,4 +142,9 @@ export class Subscribers<A> {
     }
     return outcome
   }
+}
+
+/** Refuses a message that the subscriber does not know: told so, it would fail each publish. */
+export const checkTags = (ref: ActorRef<never>, ...tags: ReadonlyArray<string | undefined>): void => {
+  for (const tag of tags) if (tag !== undefined) ref.protocol.position(tag)
 }

@@ -59,7 +59,7 @@ export const topics: ReadonlyArray<Fault> = [
     "topic-watches-for-ever",
     "nothing is left of who was let go",
     "Topic.ts",
-    "subscribers.forget(name) && self.unwatch(ref)",
+    "subscribers.forget(name) && home.unwatch(ref)",
     "subscribers.forget(name)"
   ),
   one(
