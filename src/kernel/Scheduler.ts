@@ -12,7 +12,8 @@
  * messages let a 50 us handler run 3.2 ms between readings, and one adaptive stride for all was fooled by mixed loads
  * (p99 of quiet actors 2.9 ms both times). So each handler has a weight, 1 to 64, taken off a shared credit of 64: a new
  * handler weighs 64 (measured alone), a reading that finds less than 10 us since the last one halves the weight, one that
- * finds more than 100 us sets it back to 64. Measured so: p99 1.2-1.7 ms with a sweep of 1 ms (4 ms sweep: 5 ms).
+ * finds more than 100 us sets it back to 64. Measured so, beside a hog: p99 1.1-1.7 ms with a sweep of 0.5 ms and turns of 0.25;
+ * 2.2 ms with 1 and 0.5, as much work done; 5 ms with a sweep of 4.
  *
  * An ask from outside, when nothing is ready, needs no sweep of its own: `hold` and `release` run its actor's turn where it stands.
  * A sweep is started by a microtask, for latency, unless microtasks have held the loop for a sweep's time already: then by
@@ -41,11 +42,11 @@ export interface Owner {
 export interface SchedulerOptions {
   /** Messages a turn at the most. 1-65,536, default 64. Higher: more throughput, longer waits of the others. */
   readonly turnMessages?: number
-  /** Milliseconds a turn at the most. 0.01-1,000, default 0.5. */
+  /** Milliseconds a turn at the most. 0.01-1,000, default 0.25. */
   readonly turnMillis?: number
   /** The same for a fiber that has to be cut. Default 0.25; at 1 ms quiet actors waited 4 times as long beside hogs. */
   readonly fiberMillis?: number
-  /** Milliseconds a sweep at the most. 0.01-1,000, default 1. Higher: later timers and sockets, no more throughput. */
+  /** Milliseconds a sweep at the most. 0.01-1,000, default 0.5. Higher: later timers and sockets, hardly more throughput. */
   readonly sweepMillis?: number
   /** A handler that held the loop this long is reported. 1-3,600,000 ms, default 100. */
   readonly occupiedMillis?: number
@@ -126,9 +127,9 @@ export class Scheduler {
   constructor(options: SchedulerOptions = {}) {
     Options.known("scheduler", options, optionNames)
     this.turnMessages = Options.integer("scheduler.turnMessages", options.turnMessages, 64, 1, 65_536)
-    this.#turnMillis = Options.number("scheduler.turnMillis", options.turnMillis, 0.5, 0.01, 1000)
+    this.#turnMillis = Options.number("scheduler.turnMillis", options.turnMillis, 0.25, 0.01, 1000)
     this.fiberMillis = Options.number("scheduler.fiberMillis", options.fiberMillis, 0.25, 0.01, 1000)
-    this.#sweepMillis = Options.number("scheduler.sweepMillis", options.sweepMillis, 1, 0.01, 1000)
+    this.#sweepMillis = Options.number("scheduler.sweepMillis", options.sweepMillis, 0.5, 0.01, 1000)
     this.#occupiedMillis = Options.number("scheduler.occupiedMillis", options.occupiedMillis, 100, 1, 3_600_000)
     this.#cost = options.cost ?? (() => performance.now())
     this.#pick = options.pick

@@ -453,7 +453,7 @@ describe("a task that is given up", () => {
       const { behavior, notes } = noting({ workers: 1, maxQueued: 2000 })
       const ref = yield* ActorSystem.spawn(behavior, "a")
       const asked = yield* run(ref, ...Array.from({ length: 100 }, () => ({ name: "a", millis: 1000 })))
-      yield* settle
+      yield* until(ref, ({ submitted }) => submitted === 100)
       while (ref.tellUnsafe("Stats") === "accepted");
       expect((yield* Effect.flip(ref.tell("Join")))._tag).toBe("MailboxFull")
       yield* Effect.forEach(asked, Fiber.interrupt)
@@ -476,6 +476,8 @@ describe("Join", () => {
       const joins: Array<Effect.Success<typeof join>> = []
       for (let n = 0; n < 6000; n += 500) {
         joins.push(...(yield* Effect.replicateEffect(join, 500)))
+        yield* settle
+        yield* ref.ask("Stats") // behind them all
         yield* settle
       }
       const refused = joins.filter((fiber) => fiber.pollUnsafe() !== undefined)

@@ -81,14 +81,14 @@ describe("Law 6, fairness", () => {
       const order: Array<string> = []
       const behavior = definition("T").behavior({
         initial: 0,
-        on: { Go: (n, _, self) => (order.push(self.key), cost.spend(0.2), n) }
+        on: { Go: (n, _, self) => (order.push(self.key), cost.spend(0.1), n) }
       })
       const a = yield* ActorSystem.spawn(behavior, "a")
       const b = yield* ActorSystem.spawn(behavior, "b")
       for (let i = 0; i < 50; i++) a.tellUnsafe("Go")
       b.tellUnsafe("Go")
       yield* waitUntil(() => order.length === 51, "all were handled")
-      // 0.5 ms a turn at 0.2 ms a message
+      // 0.25 ms a turn at 0.1 ms a message
       expect(order.indexOf("b")).toBe(3)
     }).pipe(Effect.provide(TestSystem.layerOf({ scheduler: { cost: cost.read } })))
   })
