@@ -76,15 +76,15 @@ export const make = <F = unknown>(
       Rpc.make("Changes", { success: Status, stream: true })
     ]
   })
-  /** What listeners hear; of one incarnation. */
-  const hubs = new WeakMap<object, PubSub.PubSub<Status>>()
+  /** What listeners hear. */
+  const hubs = Actor.local<PubSub.PubSub<Status>>()
   const step = Effect.fnUntraced(function* (before: State, event: Event, self: Self<Rpc.Rpc<"Due">>) {
     const at = yield* Clock.currentTimeMillis
     const [{ context, value }] = transition(machine, machine.resolveState(before), { ...event, at })
     const next = { value, context }
     if (context.due === undefined) self.timers.cancel("due")
     else if (context.due !== before.context.due) self.timers.once("due", Math.max(1, context.due - at), "Due")
-    if (value !== before.value) yield* PubSub.publish(hubs.get(self)!, statusOf(next))
+    if (value !== before.value) yield* PubSub.publish(hubs(self), statusOf(next))
     return next
   })
   const behavior = definition.behavior({
@@ -108,7 +108,7 @@ export const make = <F = unknown>(
       Ended: (state, ended, self) => step(state, { type: "ENDED", ...ended }, self),
       Due: (state, _, self) => step(state, { type: "DUE" }, self),
       Status: (state) => Actor.reply(statusOf(state)),
-      Changes: (_state, _, self) => Stream.fromPubSub(hubs.get(self)!)
+      Changes: (_state, _, self) => Stream.fromPubSub(hubs(self))
     }
   })
 

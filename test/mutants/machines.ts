@@ -31,8 +31,8 @@ export const machines: ReadonlyArray<Fault> = [
     "machine-emit-effect",
     "12: an Effect that nobody would run is refused by name",
     "actor/Machine.ts",
-    "if (!Effect.isEffect(heard)) return",
-    "if (heard !== null) return"
+    "if (isPromise || Effect.isEffect(heard)) {",
+    "if (isPromise) {"
   ),
   one(
     "machine-actions-left-over",
