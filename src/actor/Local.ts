@@ -28,7 +28,7 @@ export interface Local<A, S extends ActorContext<never> = ActorContext<never>> {
   readonly set: (self: S, value: A) => void
 }
 
-/** A place for what each incarnation makes by `make`, of its `self`, when it is first asked for; without `make`: is given by `set`. */
+/** A place for what each incarnation makes of its `self` when it is first asked for; without `make`, for what `set` puts in. */
 export const local = <A, S extends ActorContext<never> = ActorContext<never>>(make?: (self: S) => A): Local<A, S> => {
   if (make !== undefined && typeof make !== "function") {
     throw new InvalidOption({ field: "Actor.local.make", value: typeof make, range: "a function" })

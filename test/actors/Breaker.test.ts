@@ -8,7 +8,7 @@ import { transition } from "xstate"
 import { Actor, ActorSystem, type Host, InvalidOption } from "troupe"
 import { Breaker } from "troupe/actors"
 import { TestSystem } from "troupe/testkit"
-import { expectTypeOf } from "vitest"
+import { expectTypeOf, vi } from "vitest"
 
 const settle = TestClock.adjust(0)
 class Down extends Schema.TaggedError<Down>()("Down", {}) {}
@@ -347,6 +347,16 @@ describe("Breaker.call", () => {
       yield* settle
       expect(heard).toEqual(["closed", "open until 10000", "halfOpen", "closed"])
       expect(yield* Stream.runHead(ref.ask("Changes"))).toMatchObject({ value: { state: "closed" } })
+    }).pipe(Effect.provide(TestSystem.layer))
+  )
+
+  it.effect("makes no actor of XState for a step: the machine's first state is made with the breaker", () =>
+    Effect.gen(function* () {
+      const svc = Breaker.make("Svc")
+      const begun = vi.spyOn(svc.machine, "getInitialSnapshot")
+      yield* ActorSystem.spawn(svc.behavior, "k")
+      for (let i = 0; i < 3; i++) yield* svc.call("k")(fine)
+      expect(begun).not.toHaveBeenCalled()
     }).pipe(Effect.provide(TestSystem.layer))
   )
 

@@ -64,6 +64,13 @@ export const breakers: ReadonlyArray<Fault> = [
     "openFor"
   ),
   one(
+    "breaker-actor-a-step",
+    "one scope for all steps",
+    "BreakerStep.ts",
+    "machine.resolveState(before), { ...event, at }, scope)",
+    "machine.resolveState(before), { ...event, at }, { ...scope, self: createActor(machine) })"
+  ),
+  one(
     "breaker-opened-by-nothing",
     "while it is open it says what opened it",
     "BreakerMachine.ts",
