@@ -18,7 +18,7 @@
 import type { Duration } from "effect"
 import { InvalidOption, Options } from "troupe"
 import { assign, setup } from "xstate"
-import { type Context, type Event, initial, nothing } from "./BreakerState.ts"
+import { type Context, count, type Event, initial, nothing } from "./BreakerState.ts"
 
 /** Checked when the breaker is made. */
 export interface MachineOptions {
@@ -65,6 +65,13 @@ export const make = (type: string, options: MachineOptions) => {
   /** The window with one more in it. */
   const seen = ({ recent }: Context, at: number, failed: boolean): Context["recent"] =>
     [...recent, { at, failed }].slice(-window).filter((each) => each.at > at - within)
+  /** What speaks for opening it: the window, or its probes, of which those that have not ended in time have failed. */
+  const opening = (context: Context, { at, type: what }: TimedEvent): Context["opened"] => {
+    const { passed, probing } = context
+    if (probing === 0) return count(seen(context, at, true))
+    const failures = what === "DUE" ? probing : 1
+    return { counted: passed + failures, failures }
+  }
   const outcomeOf = (event: TimedEvent) => (event.type === "ENDED" ? event.outcome : "ignored")
 
   return setup({
@@ -74,9 +81,8 @@ export const make = (type: string, options: MachineOptions) => {
       isIgnored: ({ event }) => outcomeOf(event) === "ignored",
       isFailure: ({ event }) => outcomeOf(event) === "failed",
       trips: ({ context, event }) => {
-        const recent = seen(context, event.at, true)
-        const failures = recent.filter(({ failed }) => failed).length
-        return outcomeOf(event) === "failed" && recent.length >= atLeast && failures / recent.length >= rate
+        const { counted, failures } = opening(context, event)
+        return outcomeOf(event) === "failed" && counted >= atLeast && failures / counted >= rate
       },
       hasRoom: ({ context }) => context.passed + context.probing < probes,
       isLast: ({ context }) => context.passed + 1 === probes
@@ -84,11 +90,12 @@ export const make = (type: string, options: MachineOptions) => {
     actions: {
       admit: assign(({ context }) => ({ calls: context.calls + 1 })),
       record: assign(({ context, event }) => ({ recent: seen(context, event.at, outcomeOf(event) === "failed") })),
-      open: assign(({ context: { epoch, openings }, event }) => ({
+      open: assign(({ context, event }) => ({
         ...nothing,
-        epoch: epoch + 1,
-        openings: openings + 1,
-        due: event.at + Math.min(openFor * 2 ** openings, maxOpenFor)
+        opened: opening(context, event),
+        epoch: context.epoch + 1,
+        openings: context.openings + 1,
+        due: event.at + Math.min(openFor * 2 ** context.openings, maxOpenFor)
       })),
       halfOpen: assign(({ context }) => ({ ...nothing, epoch: context.epoch + 1, due: undefined })),
       close: assign(({ context }) => ({ ...nothing, epoch: context.epoch + 1, openings: 0, due: undefined })),

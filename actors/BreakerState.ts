@@ -20,6 +20,8 @@ export const Context = Schema.Struct({
   /** Calls let in, ever. */
   calls: Schema.Int,
   recent: Schema.Array(Schema.Struct({ at: Schema.Finite, failed: Schema.Boolean })),
+  /** Of how many calls how many had failed when it opened; while it is open. */
+  opened: Schema.Struct({ counted: Schema.Int, failures: Schema.Int }),
   /** Opened so often since it was closed. */
   openings: Schema.Int,
   /** Probes under way, and those that have succeeded. */
@@ -33,10 +35,16 @@ export type Context = typeof Context.Type
 export const State = Schema.Struct({ value: StateName, context: Context })
 export type State = typeof State.Type
 
-/** How it stands: `failures` of those that count, and `due` of the context. */
+/**
+ * How it stands: `calls` let in, ever, and `due` of the context; `failures` of the `counted` that ended,
+ * - closed: the last ones, of the window
+ * - open: those that opened it: of the window, or its probes, where one that did not end in time is a failure
+ * - halfOpen: its probes; the first failure opens it, so there is none yet
+ */
 export const Status = Schema.Struct({
   state: StateName,
   calls: Schema.Int,
+  counted: Schema.Int,
   failures: Schema.Int,
   due: Schema.UndefinedOr(Schema.Finite)
 })
@@ -49,11 +57,17 @@ export type Event =
   | { readonly type: "ENDED"; readonly epoch: number; readonly outcome: Outcome }
 
 /** Of a state that has just begun. */
-export const nothing = { recent: [], probing: 0, passed: 0 }
+export const nothing = { recent: [], opened: { counted: 0, failures: 0 }, probing: 0, passed: 0 }
 /** Closed, and nothing known. */
 export const initial: Context = { ...nothing, epoch: 0, calls: 0, openings: 0, due: undefined }
 
-export const statusOf = ({ context: { calls, due, recent }, value: state }: State): Status => {
-  const failures = recent.filter(({ failed }) => failed).length
-  return { state, calls, failures, due }
+/** Of so many outcomes, so many are failures. */
+export const count = (recent: Context["recent"]): Context["opened"] => ({
+  counted: recent.length,
+  failures: recent.filter(({ failed }) => failed).length
+})
+
+export const statusOf = ({ context: { calls, due, opened, passed, recent }, value: state }: State): Status => {
+  const counts = { closed: count(recent), open: opened, halfOpen: { counted: passed, failures: 0 } }
+  return { state, calls, ...counts[state], due }
 }

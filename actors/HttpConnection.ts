@@ -8,17 +8,7 @@
  * Its own time-outs of headers and bodies are off: the pool's are by Effect's clock. O(1) each.
  */
 import { buildConnector, Client } from "undici"
-
-/** As of node:tls. Certificates are PEM. */
-export interface HttpTlsOptions {
-  /** Who is trusted, in place of those that Node trusts. */
-  readonly ca?: string | Array<string>
-  /** Whom this side says it is. */
-  readonly cert?: string
-  readonly key?: string
-  readonly passphrase?: string
-  readonly rejectUnauthorized?: boolean
-}
+import type { HttpTlsOptions } from "./HttpTls.ts"
 
 export interface HttpConnectionOptions {
   readonly tls: HttpTlsOptions

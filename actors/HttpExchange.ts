@@ -8,34 +8,16 @@
  *                                                                           cut, error: left, and the connection closed
  *
  * A body of which no byte has moved for `bodyTimeout` is cut, whether its server or its reader stands still: a response that
- * nobody reads cannot keep a connection. The errors of the pool are here, for they go into fetch's. O(1) a chunk.
+ * nobody reads cannot keep a connection. O(1) a chunk.
  * fetch is undici's, not the global one: that is of the undici inside of Node, which need not understand this one's Client. Its
  * form is its own too: a global FormData is turned into bytes first, else it would send "[object FormData]".
  */
-import { Effect, type Fiber, Schema } from "effect"
+import { Effect, type Fiber } from "effect"
 import type { HttpClientResponse } from "effect/http"
 import { type Dispatcher, fetch } from "undici"
+import { HttpPoolClosed, HttpTimeout } from "./HttpErrors.ts"
 import type { HttpHosts } from "./HttpHosts.ts"
 import type { Place } from "./HttpPlace.ts"
-
-/** Too long in the line or without headers (option timeout), or no byte of the body moved (option bodyTimeout). */
-export class HttpTimeout extends Schema.TaggedError<HttpTimeout>()("HttpTimeout", {
-  phase: Schema.Literals(["line", "headers", "body"]),
-  millis: Schema.Finite
-}) {
-  override get message(): string {
-    if (this.phase === "body") return `no byte of the body moved for ${this.millis} ms (option bodyTimeout)`
-    const where = this.phase === "line" ? "it still waited for a connection" : "it was sent"
-    return `no answer within ${this.millis} ms, ${where} (option timeout)`
-  }
-}
-
-/** The pool's scope has closed. */
-export class HttpPoolClosed extends Schema.TaggedError<HttpPoolClosed>()("HttpPoolClosed", {}) {
-  override get message(): string {
-    return "the pool has closed with its scope"
-  }
-}
 
 /** A response, and how to give up what is not read of it. */
 export interface Received {

@@ -8,23 +8,25 @@
  * A Layer of the standard client: HttpClient's own API, HttpApiClient and whoever else asks for an HttpClient are bounded without
  * knowing it. No actor: a request is no message, and its answer, a stream perhaps, no state. Made of Effect's FetchHttpClient
  * with undici's fetch (gzip, streams, forms) by HttpExchange, and connections by HttpHosts. Considered: undici's `request`,
- * without fetch's rules, rejected: it decodes nothing, and Effect's client for it is in a package of its own, without limits;
+ * rejected: it decodes nothing, and Effect's client for it is in a package of its own, without limits;
  * HttpClient.retryTransient, rejected: it sends a POST again, and waits for a day where Retry-After says so.
  * A redirect is an answer, for it may lead to another host; `HttpClient.followRedirects` follows it, through the pool.
  * Law 3: connections, the line, waits, bytes of a body on the wire are bounded (what gzip makes of them is not). Law 8:
  * interruption arrives. Law 11: it dies with `RealIoInSimulation` in a seeded system; time is Effect's Clock, but that of dials
  * and idle connections, which is undici's. Law 12: options are checked when the layer is built. It closes with its scope, and
  * that ends with its last socket. A body that nobody reads has its connection until `bodyTimeout`: read it, or `withScope`.
- * Errors are HttpClient's; `error.reason.cause` is a `LimitReached`, `HttpTimeout`, `HttpPoolClosed`, or undici's, by its `code`.
+ * Errors are HttpClient's (HttpErrors): the message says host, port and code; `error.reason.cause` is a `LimitReached`,
+ * `HttpTimeout`, `HttpPoolClosed`, or undici's, by its `code`.
  */
 import { Context, type Duration, Effect, Exit, Layer, Option } from "effect"
-import { FetchHttpClient, HttpClient, HttpClientError, HttpClientRequest } from "effect/http"
+import { FetchHttpClient, HttpClient, type HttpClientError, HttpClientRequest } from "effect/http"
 import { ActorSystem, LimitReached, Options } from "troupe"
-import type { HttpTlsOptions } from "./HttpConnection.ts"
-import { HttpExchange, HttpPoolClosed, HttpTimeout, type Received } from "./HttpExchange.ts"
+import { HttpPoolClosed, HttpTimeout, located, refused } from "./HttpErrors.ts"
+import { HttpExchange, type Received } from "./HttpExchange.ts"
 import { HttpHosts } from "./HttpHosts.ts"
 import { Place } from "./HttpPlace.ts"
 import * as HttpRetry from "./HttpRetry.ts"
+import * as HttpTls from "./HttpTls.ts"
 
 export interface HttpPoolOptions {
   /** Connections in all: dialled, in use and idle; so also requests in flight. 1-65,536, default 64. */
@@ -44,7 +46,7 @@ export interface HttpPoolOptions {
   /** Bytes of one body on the wire; more cut it. 1-2^40, default 64 MiB. */
   readonly maxBodyBytes?: number
   /** Certificates; default: those that Node trusts. */
-  readonly tls?: HttpTlsOptions
+  readonly tls?: HttpTls.HttpTlsOptions
   /** What is sent again; `false`: nothing. */
   readonly retry?: HttpRetry.HttpRetryOptions | false
 }
@@ -63,7 +65,6 @@ const names = "maxConnections maxPerHost maxQueued timeout bodyTimeout connectTi
 
 const make = Effect.fnUntraced(function* (options: HttpPoolOptions) {
   Options.known("HttpPool", options, names.split(" "))
-  Options.known("HttpPool.tls", options.tls, ["ca", "cert", "key", "passphrase", "rejectUnauthorized"])
   const brief = (name: "connectTimeout" | "keepAlive", otherwise: number): number => {
     const millis = Options.millis(`HttpPool.${name}`, options[name], otherwise)
     return Options.atMost(`HttpPool.${name}`, millis, 600_000, "10 minutes")
@@ -77,7 +78,7 @@ const make = Effect.fnUntraced(function* (options: HttpPoolOptions) {
     maxConnections: Options.integer("HttpPool.maxConnections", options.maxConnections, 64, 1, 65_536),
     maxPerHost: Options.integer("HttpPool.maxPerHost", options.maxPerHost, 8, 1, 65_536),
     maxQueued,
-    tls: options.tls ?? {},
+    tls: HttpTls.check(options.tls),
     connectMillis: brief("connectTimeout", 10_000),
     keepAliveMillis: brief("keepAlive", 4000),
     maxBodyBytes: Options.integer("HttpPool.maxBodyBytes", options.maxBodyBytes, 67_108_864, 1, 2 ** 40)
@@ -92,10 +93,7 @@ const make = Effect.fnUntraced(function* (options: HttpPoolOptions) {
     origin: string
   ): Effect.Effect<Received, HttpClientError.HttpClientError> =>
     Effect.suspend(() => {
-      const failed = (cause: LimitReached | HttpTimeout | HttpPoolClosed) => {
-        const reason = new HttpClientError.TransportError({ request, cause, description: cause.message })
-        return Effect.fail(new HttpClientError.HttpClientError({ reason }))
-      }
+      const failed = (cause: LimitReached | HttpTimeout | HttpPoolClosed) => Effect.fail(refused(request, cause))
       const place = new Place()
       const exchange = new HttpExchange(hosts, place)
       let phase: "line" | "headers" = "line"
@@ -122,6 +120,7 @@ const make = Effect.fnUntraced(function* (options: HttpPoolOptions) {
           duration: timeout,
           orElse: () => failed(new HttpTimeout({ phase, millis: timeout }))
         }),
+        Effect.mapError((error) => located(error, origin)),
         Effect.map((response) => ({ response, cut: () => exchange.end(new Error("not read")) }))
       )
     })

@@ -15,7 +15,8 @@
 import { Clock, Duration, Effect, Result, Schedule } from "effect"
 import { Headers, HttpClient, type HttpClientError, type HttpClientRequest, type HttpClientResponse } from "effect/http"
 import { InvalidOption, Options } from "troupe"
-import { HttpTimeout, type Received } from "./HttpExchange.ts"
+import { HttpTimeout } from "./HttpErrors.ts"
+import type { Received } from "./HttpExchange.ts"
 
 type Failed = HttpClientError.HttpClientError
 type Request = HttpClientRequest.HttpClientRequest

@@ -65,13 +65,7 @@ export const behavior = <Tools extends Record<string, Tool.Any> = {}>(
   options: LlmAgentOptions<Tools> = {}
 ) => {
   const { budget, maxWaiting, rules, toolkit, turnMillis, whenBusy, ...limits } = check(chat.type, options)
-  /** Of an incarnation, and gone with it: no state. */
-  const held = new WeakMap<object, LlmLine>()
-  const line = (self: object): LlmLine => {
-    const found = held.get(self) ?? new LlmLine(whenBusy, maxWaiting)
-    if (!held.has(self)) held.set(self, found)
-    return found
-  }
+  const line = Actor.local(() => new LlmLine(whenBusy, maxWaiting))
   const used = (state: History.State, { input, output }: LlmTurn.Tally): number => state.spent + input + output
 
   return chat.behavior({

@@ -52,7 +52,7 @@ export interface RunOptions {
 
 const Refused = Schema.Union([Throttled, RateLimiter.RateLimiterError, InvalidOption])
 const Counts = Schema.Struct({ passed: Schema.Int, refused: Schema.Int })
-/** Who waits, in order, and until when; of one incarnation. */
+/** Who waits, in order, and until when. */
 class Line extends Set<{ readonly tokens: number; readonly deferral: Deferral<void, typeof Refused.Type> }> {
   due = 0
 }
@@ -79,19 +79,18 @@ export const make = (type: string, options: ThrottleOptions) => {
       Rpc.make("Rest")
     ]
   })
-  const lines = new WeakMap<object, Line>()
+  const lines = Actor.local(() => new Line())
   const behavior = definition.behavior({
     held: maxQueued + 16,
     mailbox: { overflow: "suspend" }, // a burst is heard, too: only the line refuses
     idleAfter,
     initial: (_key, self) => {
-      lines.set(self, new Line())
       if (Number.isFinite(idleAfter)) self.idleTimeout("Rest")
       return { passed: 0, refused: 0 }
     },
     on: {
       *Acquire(state, { tokens }, self) {
-        const line = lines.get(self)!
+        const line = lines(self)
         if (!(tokens >= 1 && tokens <= burst)) {
           const field = `${type}.tokens`
           return yield* new InvalidOption({ field, value: String(tokens), range: `from 1 to ${burst}, the burst` })
@@ -116,7 +115,7 @@ export const make = (type: string, options: ThrottleOptions) => {
         return Actor.noReply()
       },
       *Next(state, _, self) {
-        const line = lines.get(self)!
+        const line = lines(self)
         const [first] = line
         if (first === undefined) return state
         const wait = yield* Effect.catchTag(take(self.key, first.tokens), "RateLimiterError", Effect.succeed)
@@ -133,9 +132,9 @@ export const make = (type: string, options: ThrottleOptions) => {
         else first.deferral.fail(wait)
         return wait === 0 ? { ...state, passed: state.passed + 1 } : state
       },
-      Stats: (state, _, self) => Actor.reply({ ...state, waiting: lines.get(self)!.size }),
+      Stats: (state, _, self) => Actor.reply({ ...state, waiting: lines(self).size }),
       Rest: (state, _, self) => {
-        if (lines.get(self)!.size === 0) self.stop({ mode: "drain" })
+        if (lines(self).size === 0) self.stop({ mode: "drain" })
         return state
       }
     }

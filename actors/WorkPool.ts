@@ -82,9 +82,7 @@ export const make = <T extends Codec, A extends Codec, R, S = never, E extends C
   const rules = check(type, options)
   const rpcs = messages<Codec, Codec, Codec>(options.task, options.result, options.error ?? Schema.Never)
   const definition = Actor.make(type, { state: Books.schema(options.task), protocol: [...rpcs, ...own] })
-  const desks = new WeakMap<Me, WorkDesk>()
-  /** That of the incarnation. */
-  const at = (self: Me): WorkDesk => desks.get(self)!
+  const at = Actor.local<WorkDesk, Me>()
   const behavior = definition.behavior({
     mailbox: { capacity: Math.max(1024, rules.maxQueued), overflow: rules.overflow },
     stash: rules.maxWaiting,
@@ -92,7 +90,7 @@ export const make = <T extends Codec, A extends Codec, R, S = never, E extends C
     initial: (_key, self) =>
       Effect.map(Clock.Clock, (clock) => {
         const desk = new WorkDesk(self, rules, clock)
-        desks.set(self, desk)
+        at.set(self, desk)
         return Books.make(rules.workers, desk.now())
       }),
     on: {

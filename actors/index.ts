@@ -6,10 +6,10 @@
  */
 export * as Breaker from "./Breaker.ts"
 export * as FanOut from "./FanOut.ts"
-export type { HttpTlsOptions } from "./HttpConnection.ts"
-export { HttpPoolClosed, HttpTimeout } from "./HttpExchange.ts"
+export { HttpPoolClosed, HttpTimeout } from "./HttpErrors.ts"
 export { HttpPool, type HttpPoolOptions, type HttpPoolStats } from "./HttpPool.ts"
 export type { HttpRetryOptions } from "./HttpRetry.ts"
+export type { HttpTlsOptions } from "./HttpTls.ts"
 export * as LlmAgent from "./LlmAgent.ts"
 export { LlmProvider, type LlmProviderOptions, type LlmProviderStats } from "./LlmProvider.ts"
 export * as OpenAiModel from "./OpenAiModel.ts"

@@ -9,12 +9,12 @@
  *   order 1: Refused
  *   order 2: Down
  *   order 3: Down
- *   [open until 10000 ms]
+ *   [open until 10000 ms, 2 of 2 failed]
  *   order 4: BreakerOpen for 10000 ms
  *   [halfOpen]
  *   order 5: BreakerOpen for 30000 ms
  *   order 6: Down
- *   [open until 31000 ms]
+ *   [open until 31000 ms, 1 of 1 failed]
  *   [halfOpen]
  *   order 7: sold
  *   [closed]
@@ -58,8 +58,10 @@ const program = Effect.gen(function* () {
       Effect.map((answer) => console.log(`order ${n}: ${answer}`)),
       Effect.andThen(TestClock.adjust(0)) // whoever listens hears what came of it
     )
-  const changes = Stream.runForEach(shops.at("corner").ask("Changes"), ({ due, state }) =>
-    Effect.sync(() => console.log(due === undefined ? `[${state}]` : `[${state} until ${due} ms]`))
+  const changes = Stream.runForEach(shops.at("corner").ask("Changes"), ({ counted, due, failures, state }) =>
+    Effect.sync(() =>
+      console.log(`[${state}${due === undefined ? "" : ` until ${due} ms, ${failures} of ${counted} failed`}]`)
+    )
   )
   yield* Effect.forkChild(changes)
   yield* TestClock.adjust(0)

@@ -30,6 +30,7 @@ import * as Behavior from "./Behavior.ts"
 import { NoReply, Reply } from "./Outcome.ts"
 import { Protocol } from "./Protocol.ts"
 
+export { type Local, local } from "./Local.ts"
 export { fromMachine } from "./Machine.ts"
 export { Committed } from "./Protocol.ts"
 

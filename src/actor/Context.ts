@@ -5,6 +5,7 @@
  * broadcasts, timers, stash, answers and stop are staged and released in order when the handler succeeds, discarded when it
  * fails. Called from a fork or a stray callback, outside any handler, they act at once.
  * Law 8: when the incarnation ends, its `self` is revoked: its calls are no-ops, counted (`snapshot().revokedCalls`).
+ * What an incarnation holds beside its state is found by `self`, too: `Actor.local`.
  * Misuse (an unknown tag, one timer too many) throws by name in the handler, which is then its failure.
  */
 import { type Duration, Effect, Exit, type Fiber, type Scope } from "effect"

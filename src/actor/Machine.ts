@@ -5,6 +5,7 @@
  * snapshot is the state; an ask is answered with the new state value. Its `after` delays and delayed `raise` run on the
  * system's clock as keyed timers, so virtual time moves them; a final state stops the actor. What it emits goes to `onEmit`,
  * which sends it on by `self`: staged with the turn, so that a machine reports to others and knows none of them.
+ * A machine that emits where nobody hears is refused when it is made.
  * Pure steps of the machine, in one scope for all: an actor of XState costs 3.6 kB, this one its snapshot. XState's own
  * `transition()` makes such an actor, and its first state without its input, at each step: that is most of what it costs.
  * Custom actions run in the turn; one that throws is the actor's failure. Their `self` can `send`, within the turn, and nothing
@@ -73,15 +74,46 @@ interface SendTo extends DelayedRaise {
 /** What speaks to actors of XState, of which there are none here. */
 const unsupported: ReadonlySet<string> = new Set(["xstate.sendTo", "xstate.spawnChild", "xstate.stopChild"])
 
-/** Refuses what would run outside of supervision. */
-const check = (machine: AnyStateMachine): void => {
-  const visit = (node: AnyStateMachine["root"]): void => {
+type Node = AnyStateMachine["root"]
+
+/** Its id; that of a machine which has none is the actor's type. */
+const nameOf = ({ config, machine, path }: Node, type: string): string =>
+  config.id ?? [machine.config.id ?? type, ...path].join(".")
+
+/** All that a state may do: when it is entered and left, at each of its transitions. */
+const actionsOf = ({ always = [], entry, exit, initial, transitions }: Node): ReadonlyArray<unknown> => [
+  ...entry,
+  ...exit,
+  ...[...transitions.values(), always, initial].flat().flatMap(({ actions }) => actions)
+]
+
+/** What an action emits, where it is an `emit`: the event's type, if that is known beforehand. */
+const emittedBy = (action: unknown, { implementations }: AnyStateMachine): string | undefined => {
+  const name = typeof action === "string" ? action : (action as { readonly type: string }).type
+  const made = typeof action === "function" ? action : implementations.actions[name]
+  if (typeof made !== "function" || !("type" in made) || made.type !== "xstate.emit") return undefined
+  const { event } = made as unknown as { readonly event: { readonly type: string } | (() => unknown) }
+  return typeof event === "function" ? "an event" : `"${event.type}"`
+}
+
+const refuseUnheard = (type: string, machine: AnyStateMachine, emitted: string): never => {
+  const range = `a function: machine "${nameOf(machine.root, type)}" emits ${emitted}, which nobody would hear`
+  throw new InvalidOption({ field: `${type}.onEmit`, value: "undefined", range })
+}
+
+/** Refuses what would run outside of supervision; and what would be emitted to nobody, as far as the machine shows it. */
+const check = (type: string, machine: AnyStateMachine, hears: boolean): void => {
+  const visit = (node: Node): void => {
     if (node.invoke.length > 0) {
       throw new InvalidOption({
-        field: `${node.id}.invoke`,
+        field: `${nameOf(node, type)}.invoke`,
         value: "an invoked actor",
         range: "supported (use self.pipe)"
       })
+    }
+    for (const action of hears ? [] : actionsOf(node)) {
+      const emitted = emittedBy(action, machine)
+      if (emitted !== undefined) refuseUnheard(type, machine, emitted)
     }
     for (const child of Object.values(node.states)) visit(child)
   }
@@ -91,7 +123,10 @@ const check = (machine: AnyStateMachine): void => {
 export interface MachineOptions<M extends AnyStateMachine> {
   /** What the machine's `context` is made of: a value, or a function of the key. */
   readonly input?: InputFrom<M> | ((key: string) => InputFrom<M>)
-  /** Hears what the machine emits, in its turn: sends by `self` are staged with it. An Effect or a Promise is refused. */
+  /**
+   * Hears what the machine emits, in its turn: sends by `self` are staged with it. An Effect or a Promise is refused. Required of
+   * a machine that emits: refused when the behaviour is made, or at its first `emit` by `enqueueActions`, which shows only then.
+   */
   readonly onEmit?: (event: EmittedFrom<M>, self: ActorContext<EventRpc<EventFrom<M>>>) => void
 }
 
@@ -101,11 +136,11 @@ export const fromMachine = <M extends AnyStateMachine>(
   options: MachineOptions<M> &
     Omit<Behavior.Options<SnapshotFrom<M>, EventRpc<EventFrom<M>>, never, unknown, never, void>, "initial" | "on"> = {}
 ): Behavior.Behavior<EventRpc<EventFrom<M>>, never, void, SnapshotFrom<M>> => {
-  check(machine)
   const { input, onEmit, ...limits } = options
   if (onEmit !== undefined && typeof onEmit !== "function") {
     throw new InvalidOption({ field: `${type}.onEmit`, value: typeof onEmit, range: "a function" })
   }
+  check(type, machine, onEmit !== undefined)
   const names = machine.events.filter((name) => name !== "*" && !name.startsWith("xstate."))
   const wild = names.find((name) => name.includes("*"))
   if (wild !== undefined) {
@@ -156,7 +191,7 @@ export const fromMachine = <M extends AnyStateMachine>(
 
   const emit = (event: unknown, self: Self): void => {
     if (onEmit === undefined) {
-      return refuse("onEmit", "nothing", "a function, for the machine emits")
+      return refuseUnheard(type, machine, `"${(event as { readonly type: string }).type}"`)
     }
     const heard: unknown = onEmit(event as EmittedFrom<M>, self as never)
     const isPromise = heard instanceof Promise

@@ -70,7 +70,9 @@ export const oneOf = <A extends string>(field: string, value: unknown, fallback:
 /** Refuses an options record that holds a field nobody reads: a misspelt option must not pass in silence. */
 export const known = (field: string, value: object | undefined, names: ReadonlyArray<string>): void => {
   if (value === undefined) return
-  if (typeof value !== "object" || value === null) return refuse(field, value, "an options record")
+  if (typeof value !== "object" || value === null || Array.isArray(value)) {
+    return refuse(field, value, "an options record")
+  }
   // no list of its names is made: spawn asks here too
   for (const name in value) {
     if (names.includes(name) || !Object.hasOwn(value, name)) continue

@@ -11,6 +11,7 @@ import {
   assign,
   createMachine,
   emit,
+  enqueueActions,
   fromPromise,
   log,
   type MachineConfig,
@@ -132,12 +133,38 @@ describe("Actor.fromMachine", () => {
 
   it("refuses an onEmit that is missing, no function, or whose Effect nobody would run, by name", async () => {
     const emitting = going(emit({ type: "out" }))
-    expect(await failureOf(emitting, {})).toContain("E.onEmit: nothing")
     expect(await failureOf(emitting, { onEmit: () => Effect.void })).toContain("E.onEmit: an Effect")
     const late = (): void => void 0
     const onEmit = (() => Promise.reject(new Error("nobody hears")).then(late)) as typeof late
     expect(await failureOf(emitting, { onEmit })).toContain("E.onEmit: a Promise")
     expect(() => Actor.fromMachine("E", emitting, { onEmit: "log" as never })).toThrow("E.onEmit")
+  })
+
+  it.each<[string, AnyStateMachine]>([
+    ["E", going(emit({ type: "out" }))],
+    ["m", createMachine({ id: "m", entry: emit({ type: "out" }) })],
+    ["m", createMachine({ id: "m", initial: "a", states: { a: { exit: emit({ type: "out" }) } } })],
+    ["m", createMachine({ id: "m", initial: { target: "a", actions: emit({ type: "out" }) }, states: { a: {} } })],
+    ["m", createMachine({ id: "m", initial: "a", states: { a: { always: { actions: emit({ type: "out" }) } } } })],
+    [
+      "m",
+      createMachine({ id: "m", initial: "a", states: { a: { after: { 5: { actions: emit({ type: "out" }) } } } } })
+    ],
+    ["m", setup({ actions: { tell: emit({ type: "out" }) } }).createMachine({ id: "m", entry: "tell" })],
+    ["m", setup({ actions: { tell: emit({ type: "out" }) } }).createMachine({ id: "m", entry: { type: "tell" } })]
+  ])("refuses a machine that emits to nobody when it is made, by the machine's id %s and the event", (id, machine) => {
+    const message = `E.onEmit: undefined is not a function: machine "${id}" emits "out", which nobody would hear`
+    expect(() => Actor.fromMachine("E", machine)).toThrow(message)
+    expect(() => Actor.fromMachine("E", machine, { onEmit: () => {} })).not.toThrow()
+  })
+
+  it("refuses what a machine shows only when it runs by the same words, at the first emit", async () => {
+    const hiding = going(enqueueActions(({ enqueue }) => enqueue.emit({ type: "out" })))
+    expect(await failureOf(hiding, {})).toContain(
+      'E.onEmit: undefined is not a function: machine "E" emits "out", which nobody would hear'
+    )
+    const computed = going(emit(() => ({ type: "out" })))
+    expect(() => Actor.fromMachine("E", computed)).toThrow('machine "E" emits an event, which nobody would hear')
   })
 
   it.effect("takes the machine's events as messages and answers with the state that follows", () =>
@@ -304,5 +331,10 @@ describe("Actor.fromMachine", () => {
     })
     expect(() => Actor.fromMachine("Caller", invoking)).toThrow(InvalidOption)
     expect(() => Actor.fromMachine("Caller", invoking)).toThrow("caller.calling.invoke")
+    const states = { calling: { invoke: { src: fromPromise(() => Promise.resolve(1)) } } }
+    const unnamed = createMachine({ initial: "calling", states })
+    expect(() => Actor.fromMachine("Caller", unnamed)).toThrow(/^Caller\.calling\.invoke: /)
+    const root = createMachine({ invoke: { src: fromPromise(() => Promise.resolve(1)) } })
+    expect(() => Actor.fromMachine("Caller", root)).toThrow(/^Caller\.invoke: /)
   })
 })

@@ -8,7 +8,7 @@ import { transition } from "xstate"
 import { Actor, ActorSystem, type Host, InvalidOption } from "troupe"
 import { Breaker } from "troupe/actors"
 import { TestSystem } from "troupe/testkit"
-import { expectTypeOf } from "vitest"
+import { expectTypeOf, vi } from "vitest"
 
 const settle = TestClock.adjust(0)
 class Down extends Schema.TaggedError<Down>()("Down", {}) {}
@@ -40,7 +40,7 @@ describe("Breaker.call", () => {
       for (let i = 0; i < 4; i++) expect(yield* Effect.flip(call(down))).toBeInstanceOf(Down)
       expect(yield* call(fine)).toBe("fine")
       for (let i = 0; i < 5; i++) expect(yield* Effect.flip(call(down))).toBeInstanceOf(Down)
-      expect(yield* ref.ask("Status")).toEqual({ state: "open", calls: 10, failures: 0, due: 10_000 })
+      expect(yield* ref.ask("Status")).toEqual({ state: "open", calls: 10, counted: 5, failures: 5, due: 10_000 })
       yield* TestClock.adjust("4 seconds")
       let ran = false
       const refused = yield* Effect.flip(call(Effect.sync(() => (ran = true))))
@@ -64,7 +64,13 @@ describe("Breaker.call", () => {
       expect(refused).toMatchObject({ _tag: "BreakerOpen", state: "halfOpen", millis: 15_000 })
       yield* Deferred.succeed(all[0]!.end, "well")
       expect(yield* Fiber.join(all[0]!.fiber)).toEqual(Exit.succeed("well"))
-      expect(yield* svc.at("k").ask("Status")).toEqual({ state: "closed", calls: 2, failures: 0, due: undefined })
+      expect(yield* svc.at("k").ask("Status")).toEqual({
+        state: "closed",
+        calls: 2,
+        counted: 0,
+        failures: 0,
+        due: undefined
+      })
       expect(yield* call(fine)).toBe("fine")
     }).pipe(Effect.provide(TestSystem.layer))
   )
@@ -150,7 +156,13 @@ describe("Breaker.call", () => {
       const first = yield* Effect.forkChild(call(long))
       yield* settle
       yield* Fiber.interrupt(first)
-      expect(yield* ref.ask("Status")).toEqual({ state: "closed", calls: 1, failures: 0, due: undefined })
+      expect(yield* ref.ask("Status")).toEqual({
+        state: "closed",
+        calls: 1,
+        counted: 0,
+        failures: 0,
+        due: undefined
+      })
       yield* Effect.flip(call(down))
       yield* TestClock.adjust("10 seconds")
       const probe = yield* Effect.forkChild(call(long))
@@ -335,6 +347,55 @@ describe("Breaker.call", () => {
       yield* settle
       expect(heard).toEqual(["closed", "open until 10000", "halfOpen", "closed"])
       expect(yield* Stream.runHead(ref.ask("Changes"))).toMatchObject({ value: { state: "closed" } })
+    }).pipe(Effect.provide(TestSystem.layer))
+  )
+
+  it.effect("makes no actor of XState for a step: the machine's first state is made with the breaker", () =>
+    Effect.gen(function* () {
+      const svc = Breaker.make("Svc")
+      const begun = vi.spyOn(svc.machine, "getInitialSnapshot")
+      yield* ActorSystem.spawn(svc.behavior, "k")
+      for (let i = 0; i < 3; i++) yield* svc.call("k")(fine)
+      expect(begun).not.toHaveBeenCalled()
+    }).pipe(Effect.provide(TestSystem.layer))
+  )
+
+  it.effect("while it is open it says how many failures of how many calls opened it, those of its probes too", () =>
+    Effect.gen(function* () {
+      const svc = Breaker.make("Svc", { window: 4, rate: 0.75, openFor: 1000, maxOpenFor: 1000, probes: 3 })
+      const ref = yield* ActorSystem.spawn(svc.behavior, "k")
+      const call = svc.call("k")
+      const opened: Array<readonly [number, number]> = []
+      const listen = Stream.runForEach(ref.ask("Changes"), ({ counted, failures, state }) =>
+        Effect.sync(() => void (state === "open" && opened.push([failures, counted])))
+      )
+      yield* Effect.forkChild(listen)
+      const stands = Effect.map(ref.ask("Status"), ({ counted, failures, state }) => [state, failures, counted])
+      yield* Effect.flip(call(down))
+      yield* call(fine)
+      expect(yield* stands).toEqual(["closed", 1, 2])
+      yield* Effect.flip(call(down))
+      yield* Effect.flip(call(down))
+      expect(yield* stands).toEqual(["open", 3, 4])
+      yield* TestClock.adjust(1000)
+      expect(yield* stands).toEqual(["halfOpen", 0, 0])
+      yield* call(fine)
+      expect(yield* stands).toEqual(["halfOpen", 0, 1])
+      yield* Effect.flip(call(down))
+      expect(yield* stands).toEqual(["open", 1, 2])
+      yield* TestClock.adjust(1000)
+      yield* call(fine)
+      yield* held(call)
+      yield* held(call)
+      yield* TestClock.adjust("30 seconds")
+      expect(opened).toEqual([
+        [3, 4],
+        [1, 2],
+        [2, 3]
+      ])
+      yield* TestClock.adjust(1000)
+      for (let i = 0; i < 3; i++) yield* call(fine)
+      expect(yield* stands).toEqual(["closed", 0, 0])
     }).pipe(Effect.provide(TestSystem.layer))
   )
 

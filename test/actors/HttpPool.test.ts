@@ -25,6 +25,8 @@ const text = (url: string) => Effect.flatMap(HttpClient.get(url), (response) => 
 const status = (url: string) => Effect.map(HttpClient.get(url), (response) => response.status)
 const why = (error: HttpClientError.HttpClientError) => error.reason.cause as { _tag?: string; code?: string }
 
+const chain = selfSigned()
+
 describe("HttpPool.layer", () => {
   it.live("provides the standard client: texts, JSON, forms, streams up and down, gzip, errors by its names", () =>
     Effect.gen(function* () {
@@ -80,6 +82,7 @@ describe("HttpPool.layer", () => {
       yield* Scope.close(scope, Exit.void)
       const errors = yield* Effect.forEach(held, (fiber) => Effect.flip(Fiber.join(fiber)))
       expect(errors.map((error) => why(error)._tag)).toEqual(["HttpPoolClosed", "HttpPoolClosed", "HttpPoolClosed"])
+      for (const error of errors) expect(error.message).toContain("the pool has closed with its scope (GET ")
       yield* until(() => host.sockets === 0, "no socket is left")
       expect([host.cut, host.seen.length]).toEqual([["/hold", "/hold"], 3])
       expect(why(yield* Effect.flip(asked("/now")))._tag).toBe("HttpPoolClosed")
@@ -89,7 +92,7 @@ describe("HttpPool.layer", () => {
 
   it.live("speaks TLS with whom it trusts, and refuses others by their certificate's fault", () =>
     Effect.gen(function* () {
-      const { cert, key } = selfSigned()
+      const { cert, key } = chain
       const server = yield* Effect.acquireRelease(
         Effect.sync(() => createHttpsServer({ cert, key }, (_, response) => void response.end("safe"))),
         (opened) => Effect.promise(() => new Promise((resolve) => opened.close(resolve)))
@@ -100,6 +103,11 @@ describe("HttpPool.layer", () => {
       // not sent again, on a schedule that would not end
       const error = yield* pooled({ retry: { schedule: Schedule.forever } })(Effect.flip(text(url)))
       expect(why(error).code).toBe("DEPTH_ZERO_SELF_SIGNED_CERT")
+      expect(error.message).toContain("DEPTH_ZERO_SELF_SIGNED_CERT, its certificate was refused (option tls)")
+      // of the right shape, and nonsense to OpenSSL: that is seen at the dial
+      const broken = cert.replace(/^MII/m, "AAA")
+      const unread = yield* pooled({ tls: { cert: broken, key }, retry: false })(Effect.flip(text(url)))
+      expect(unread.message).toMatch(/127\.0\.0\.1:\d+: ERR_OSSL_\w+, no TLS with it \(option tls\)/)
     }).pipe(Effect.scoped)
   )
 
@@ -141,7 +149,21 @@ describe("HttpPool.layer", () => {
     ["connectTimeout", { connectTimeout: "11 minutes" }],
     ["keepAlive", { keepAlive: Number.POSITIVE_INFINITY }],
     ["maxBodyBytes", { maxBodyBytes: 0 }],
+    ["tls", { tls: 5 as never }],
+    ["tls", { tls: [] as never }],
     ["tls.trust", { tls: { trust: "all" } as never }],
+    ["tls.ca", { tls: { ca: 5 as never } }],
+    ["tls.ca", { tls: { ca: [] } }],
+    ["tls.ca", { tls: { ca: [chain.cert, "nonsense"] } }],
+    ["tls.ca", { tls: { ca: Buffer.from(chain.cert) as never } }],
+    ["tls.ca", { tls: { ca: null as never } }],
+    ["tls.cert", { tls: { cert: "nonsense", key: chain.key } }],
+    ["tls.cert", { tls: { key: chain.key } }],
+    ["tls.key", { tls: { cert: chain.cert } }],
+    ["tls.key", { tls: { cert: chain.cert, key: chain.cert } }],
+    ["tls.passphrase", { tls: { cert: chain.cert, key: chain.key, passphrase: 5 as never } }],
+    ["tls.passphrase", { tls: { passphrase: "secret" } }],
+    ["tls.rejectUnauthorized", { tls: { rejectUnauthorized: "no" as never } }],
     ["retry.maxRetryAfter", { retry: { maxRetryAfter: -1 } }],
     ["retry.may", { retry: { may: true as never } }],
     ["retry.schedule", { retry: { schedule: 3 as never } }],
@@ -154,6 +176,41 @@ describe("HttpPool.layer", () => {
       field: `HttpPool.${field}`
     })
   })
+
+  it("shows nothing of a key that it refuses", async () => {
+    const tls = { cert: chain.cert, key: "sesame" }
+    const exit = await Effect.runPromiseExit(pooled({ tls })(Effect.void))
+    expect(Exit.isFailure(exit) && String(Cause.squash(exit.cause))).toContain("HttpPool.tls.key: a string is not")
+    expect(JSON.stringify(exit)).not.toContain("sesame")
+  })
+
+  it.live("takes a certificate, a key and its passphrase", () =>
+    Effect.gen(function* () {
+      const host = yield* origin()
+      expect(yield* text(host.url)).toBe("ok")
+    }).pipe(pooled({ tls: { ca: [chain.cert], ...chain, rejectUnauthorized: false, passphrase: "" } }))
+  )
+
+  it.live("says in an error's message where it was to go, and why it did not get there, and shows no header", () =>
+    Effect.gen(function* () {
+      const gone = yield* Effect.scoped(Effect.map(origin(), ({ url }) => url)) // nobody listens there any more
+      const { port } = new URL(gone)
+      const failed = (url: string, headers = {}) =>
+        Effect.map(Effect.flip(HttpClient.get(url, { headers })), ({ message }) => message)
+      expect(yield* failed(`${gone}/shoes`, { authorization: "sesame" })).toBe(
+        `Transport: 127.0.0.1:${port}: ECONNREFUSED, nobody listens there (GET ${gone}/shoes)`
+      )
+      expect(yield* failed(`http://localhost:${port}/`)).toContain(
+        `localhost:${port}: ECONNREFUSED, nobody listens there`
+      )
+      expect(yield* failed("https://a..b/")).toMatch(/: a\.\.b:443: (ENOTFOUND|EAI_AGAIN), /)
+      const host = yield* origin()
+      expect(yield* failed(`${host.url}/reset`)).toMatch(/: 127\.0\.0\.1:\d+: [A-Z_]+, the connection was lost/)
+      const secret = yield* failed(host.url, { authorization: "sesame\nopen" })
+      expect(secret).toContain(`${new URL(host.url).host}: TypeError (GET `)
+      expect(secret).not.toContain("sesame")
+    }).pipe(pooled({ retry: false }))
+  )
 
   it.live("is refused by name in a seeded system", () =>
     Effect.gen(function* () {

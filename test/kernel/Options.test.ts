@@ -54,5 +54,6 @@ describe("Options", () => {
     expect(() => Options.number("a.b", 3, 1, 0, 2)).toThrow("a.b: 3 is not a number from 0 to 2")
     expect(() => Options.oneOf("m", "up", "x", ["x", "y"])).toThrow('m: "up" is not one of x, y')
     expect(() => Options.known("o", { capasity: 1 }, ["capacity"])).toThrow("o.capasity")
+    expect(() => Options.known("o", [], ["capacity"])).toThrow("o: [object Array] is not an options record")
   })
 })

@@ -48,7 +48,7 @@ export const breakers: ReadonlyArray<Fault> = [
     "due: due ?? event.at + probeTimeout",
     "due: event.at + probeTimeout"
   ),
-  one("breaker-opens-early", "fewer than atLeast say nothing", "BreakerMachine.ts", "recent.length >= atLeast && ", ""),
+  one("breaker-opens-early", "fewer than atLeast say nothing", "BreakerMachine.ts", "counted >= atLeast && ", ""),
   one(
     "breaker-old-count",
     "what is older than within does not count",
@@ -60,8 +60,29 @@ export const breakers: ReadonlyArray<Fault> = [
     "breaker-never-grows",
     "open for twice as long when a probe fails",
     "BreakerMachine.ts",
-    "openFor * 2 ** openings",
+    "openFor * 2 ** context.openings",
     "openFor"
+  ),
+  one(
+    "breaker-actor-a-step",
+    "one scope for all steps",
+    "BreakerStep.ts",
+    "machine.resolveState(before), { ...event, at }, scope)",
+    "machine.resolveState(before), { ...event, at }, { ...scope, self: createActor(machine) })"
+  ),
+  one(
+    "breaker-opened-by-nothing",
+    "while it is open it says what opened it",
+    "BreakerMachine.ts",
+    "opened: opening(context, event),",
+    ""
+  ),
+  one(
+    "breaker-late-probes-uncounted",
+    "a probe that did not end in time is a failure that opened it",
+    "BreakerMachine.ts",
+    'what === "DUE" ? probing : 1',
+    "1"
   ),
   one(
     "breaker-cancelled-counts",

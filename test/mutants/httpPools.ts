@@ -135,6 +135,34 @@ export const httpPools: ReadonlyArray<Fault> = [
     "return cause instanceof Error"
   ),
   ofActors(
+    "http-refused-untold",
+    "an error says where it was to go, and its cause's code",
+    "HttpPool.ts",
+    "        Effect.mapError((error) => located(error, origin)),\n",
+    ""
+  ),
+  ofActors(
+    "http-secret-told",
+    "an error's message shows no header",
+    "HttpErrors.ts",
+    ": cause.name",
+    ": cause.message"
+  ),
+  ofActors(
+    "http-tls-any-text",
+    "12: what is no PEM is refused by name",
+    "HttpTls.ts",
+    'typeof value !== "string" || !kind.test(value)',
+    'typeof value !== "string"'
+  ),
+  ofActors(
+    "http-tls-key-shown",
+    "a key that is refused is not shown",
+    "HttpTls.ts",
+    '"a string" : String(typeof value)',
+    "value : String(typeof value)"
+  ),
+  ofActors(
     "http-real-in-seeded",
     "11: no real requests in a seeded system",
     "HttpPool.ts",

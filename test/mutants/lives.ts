@@ -2,6 +2,28 @@
 import { type Fault, one } from "./Fault.ts"
 
 export const lives: ReadonlyArray<Fault> = [
+  one(
+    "local-made-again",
+    "what an incarnation holds is made once",
+    "actor/Local.ts",
+    "    set(self, value)\n    return value",
+    "    return value"
+  ),
+  {
+    id: "local-through-restarts",
+    law: "what an incarnation holds is gone with it",
+    edits: [
+      ["actor/Local.ts", "held.get(self)", "held.get(self.ref as never)"],
+      ["actor/Local.ts", "held.set(self, ", "held.set(self.ref as never, "]
+    ]
+  },
+  one(
+    "local-unset-in-silence",
+    "12: asking for what nobody has put in fails by name",
+    "actor/Local.ts",
+    "if (make === undefined) {",
+    "if (make === null) {"
+  ),
   // ---- law 8
   one(
     "cancelled-ask-still-runs",

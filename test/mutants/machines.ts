@@ -28,11 +28,25 @@ export const machines: ReadonlyArray<Fault> = [
     "    if (onEmit === undefined) return\n    if (onEmit === null) {\n"
   ),
   one(
+    "machine-emit-found-late",
+    "12: a machine that emits to nobody is refused when it is made",
+    "actor/Machine.ts",
+    "if (emitted !== undefined) refuseUnheard",
+    "if (emitted === null) refuseUnheard"
+  ),
+  one(
+    "machine-emit-named",
+    "12: an emit that the machine has by name is found, too",
+    "actor/Machine.ts",
+    'typeof action === "function" ? action : implementations.actions[name]',
+    "action"
+  ),
+  one(
     "machine-emit-effect",
     "12: an Effect that nobody would run is refused by name",
     "actor/Machine.ts",
-    "if (!Effect.isEffect(heard)) return",
-    "if (heard !== null) return"
+    "if (isPromise || Effect.isEffect(heard)) {",
+    "if (isPromise) {"
   ),
   one(
     "machine-actions-left-over",

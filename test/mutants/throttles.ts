@@ -59,7 +59,7 @@ export const throttles: ReadonlyArray<Fault> = [
     "throttle-waiting-forgotten",
     "a key with a line is not forgotten",
     "Throttle.ts",
-    "if (lines.get(self)!.size === 0) self.stop",
+    "if (lines(self).size === 0) self.stop",
     "self.stop"
   ),
   one(

@@ -66,7 +66,7 @@ export const topics: ReadonlyArray<Fault> = [
     "topic-tells-the-dead",
     "10: who dies is dropped",
     "Topic.ts",
-    "onTerminated: (_state, { ref }, self) => void lives.get(self)!.leave(ref.address)",
+    "onTerminated: (_state, { ref }, self) => void of(self).leave(ref.address)",
     "onTerminated: () => undefined"
   ),
   one(
