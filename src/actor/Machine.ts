@@ -5,7 +5,7 @@
  * snapshot is the state; an ask is answered with the new state value. Its `after` delays and delayed `raise` run on the
  * system's clock as keyed timers, so virtual time moves them; a final state stops the actor. What it emits goes to `onEmit`,
  * which sends it on by `self`: staged with the turn, so that a machine reports to others and knows none of them.
- * A machine that emits where nobody hears is refused when it is made.
+ * A machine that emits where nobody hears, or names an action that it has not, is refused when it is made.
  * Pure steps of the machine, in one scope for all: an actor of XState costs 3.6 kB, this one its snapshot. XState's own
  * `transition()` makes such an actor, and its first state without its input, at each step: that is most of what it costs.
  * Custom actions run in the turn; one that throws is the actor's failure. Their `self` can `send`, within the turn, and nothing
@@ -87,10 +87,15 @@ const actionsOf = ({ always = [], entry, exit, initial, transitions }: Node): Re
   ...[...transitions.values(), always, initial].flat().flatMap(({ actions }) => actions)
 ]
 
-/** What an action emits, where it is an `emit`: the event's type, if that is known beforehand. */
-const emittedBy = (action: unknown, { implementations }: AnyStateMachine): string | undefined => {
+/** Its name, and what does it; undefined where the machine has nothing by that name. */
+const madeOf = (action: unknown, { implementations }: AnyStateMachine): readonly [name: string, made: unknown] => {
+  if (typeof action === "function") return [action.name, action]
   const name = typeof action === "string" ? action : (action as { readonly type: string }).type
-  const made = typeof action === "function" ? action : implementations.actions[name]
+  return [name, implementations.actions[name]]
+}
+
+/** What an action emits, where it is an `emit`: the event's type, if that is known beforehand. */
+const emittedBy = (made: unknown): string | undefined => {
   if (typeof made !== "function" || !("type" in made) || made.type !== "xstate.emit") return undefined
   const { event } = made as unknown as { readonly event: { readonly type: string } | (() => unknown) }
   return typeof event === "function" ? "an event" : `"${event.type}"`
@@ -101,7 +106,7 @@ const refuseUnheard = (type: string, machine: AnyStateMachine, emitted: string):
   throw new InvalidOption({ field: `${type}.onEmit`, value: "undefined", range })
 }
 
-/** Refuses what would run outside of supervision; and what would be emitted to nobody, as far as the machine shows it. */
+/** Refuses what would run outside of supervision, do nothing in silence, or be emitted to nobody, as far as the machine shows it. */
 const check = (type: string, machine: AnyStateMachine, hears: boolean): void => {
   const visit = (node: Node): void => {
     if (node.invoke.length > 0) {
@@ -111,8 +116,13 @@ const check = (type: string, machine: AnyStateMachine, hears: boolean): void => 
         range: "supported (use self.pipe)"
       })
     }
-    for (const action of hears ? [] : actionsOf(node)) {
-      const emitted = emittedBy(action, machine)
+    for (const action of actionsOf(node)) {
+      const [name, made] = madeOf(action, machine)
+      if (made === undefined) {
+        const range = "an action that the machine has (by setup or provide)"
+        throw new InvalidOption({ field: `${nameOf(node, type)}.actions`, value: `"${name}"`, range })
+      }
+      const emitted = hears ? undefined : emittedBy(made)
       if (emitted !== undefined) refuseUnheard(type, machine, emitted)
     }
     for (const child of Object.values(node.states)) visit(child)

@@ -167,6 +167,12 @@ describe("Actor.fromMachine", () => {
     expect(() => Actor.fromMachine("E", computed)).toThrow('machine "E" emits an event, which nobody would hear')
   })
 
+  it("refuses a machine that names an action it has not, when it is made", () => {
+    const machine = createMachine({ id: "m", initial: "a", states: { a: { entry: "say" } } })
+    expect(() => Actor.fromMachine("E", machine)).toThrow('m.a.actions: "say" is not an action that the machine has')
+    expect(() => Actor.fromMachine("E", machine.provide({ actions: { say: () => {} } }))).not.toThrow()
+  })
+
   it.effect("takes the machine's events as messages and answers with the state that follows", () =>
     Effect.gen(function* () {
       const host = yield* ActorSystem

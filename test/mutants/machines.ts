@@ -38,8 +38,15 @@ export const machines: ReadonlyArray<Fault> = [
     "machine-emit-named",
     "12: an emit that the machine has by name is found, too",
     "actor/Machine.ts",
-    'typeof action === "function" ? action : implementations.actions[name]',
-    "action"
+    "return [name, implementations.actions[name]]",
+    "return [name, action]"
+  ),
+  one(
+    "machine-action-missing",
+    "12: a machine whose action does nothing in silence is refused when it is made",
+    "actor/Machine.ts",
+    "if (made === undefined) {",
+    "if (made === null) {"
   ),
   one(
     "machine-emit-effect",
