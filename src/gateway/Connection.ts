@@ -11,7 +11,7 @@
  * `$/cancel`) a KiB more is looked through, or as much as its dialect says. A full mailbox nonetheless answers a
  * request -32001 and makes a notification a dead letter.
  * One that sends more messages a second than it may is not read for a while, then closed (RateLimit); none is read for
- * longer than a sip while others wait (Sips).
+ * longer than a sip while others wait (Sips). Most frames never meet `ws` (Intake).
  * Cost: no fiber, no timer of its own; listeners are shared by all connections.
  */
 import type { Duplex } from "node:stream"
@@ -34,11 +34,12 @@ import {
 import type { Conversation } from "./Conversation.ts"
 import * as Drain from "./Drain.ts"
 import type { Mortal } from "./Expiry.ts"
+import type { TextTaker } from "./FrameReader.ts"
+import * as Intake from "./Intake.ts"
 import * as JsonRpc from "./JsonRpc.ts"
 import type { Limits } from "./Limits.ts"
 import { Outbox, type OutboxOwner } from "./Outbox.ts"
 import { type Brake, Bucket, type Slowed } from "./RateLimit.ts"
-import * as Sips from "./Sips.ts"
 
 /** What clients close with that mean no more than that. A stranger may send any other, ours too, and as many as it likes. */
 const usual: ReadonlySet<number> = new Set([NORMAL, GOING_AWAY, NO_STATUS, ABNORMAL])
@@ -128,7 +129,7 @@ const onClose = function (this: WebSocket, code: number, reason: Buffer): void {
   connectionOf(this).closed(code, reason)
 }
 
-export class Connection implements OutboxOwner, Slowed, Mortal {
+export class Connection implements OutboxOwner, Slowed, Mortal, TextTaker {
   /** Pings not answered since the last pong. */
   missed = 0
   /** Of the heartbeat: in which it was last looked at. */
@@ -145,6 +146,7 @@ export class Connection implements OutboxOwner, Slowed, Mortal {
   readonly outbox: Outbox
   readonly bucket: Bucket
   readonly #socket: WebSocket
+  readonly #raw: Duplex
   readonly #conversation: Conversation
   readonly #house: House
   #backlog: Array<Buffer> | undefined = undefined
@@ -167,13 +169,14 @@ export class Connection implements OutboxOwner, Slowed, Mortal {
 
   constructor(socket: WebSocket, raw: Duplex, pass: Pass, conversation: Conversation, house: House) {
     this.#socket = socket
+    this.#raw = raw
     this.pass = pass
     this.#conversation = conversation
     this.#house = house
     this.outbox = new Outbox(this, raw, house.limits)
     this.bucket = new Bucket(house.limits, house.now())
     ;(socket as Owned).connection = this
-    Sips.take(raw, socket)
+    Intake.take(raw, socket, this, house.limits.maxFrameBytes)
     socket.on("error", onError)
     socket.on("close", onClose)
   }
@@ -209,8 +212,8 @@ export class Connection implements OutboxOwner, Slowed, Mortal {
     if (this.#closing || this.#draining) return
     this.#house.tally.framesIn++
     if (binary) return this.hangUp(UNSUPPORTED, "text frames only")
-    if (!this.#stuffed && this.#backlog === undefined) return this.#handle(frame)
-    if (this.#isUrgent(frame)) return this.#handle(frame)
+    if (!this.#stuffed && this.#backlog === undefined) return this.#handle(frame.toString("utf8"), frame.length)
+    if (this.#isUrgent(frame)) return this.#handle(frame.toString("utf8"), frame.length)
     // what a chunk of the socket's holds behind the frame that filled the window: at most a chunk, 64 KiB
     const bytes = frame.length + headBytes(frame.length)
     const { overlook } = this.#conversation.dialect
@@ -222,6 +225,15 @@ export class Connection implements OutboxOwner, Slowed, Mortal {
     this.weigh(bytes)
     ;(this.#backlog ??= []).push(frame)
     this.#pause(this.#backlogBytes > overlook || this.#clogged)
+  }
+
+  /** A text frame has come, in bytes that are read over next. Internal: called by its reader. */
+  text(bytes: Buffer, start: number, end: number): void {
+    if (this.#closing || this.#draining || !this.writable) return
+    if (this.#stuffed || this.#backlog !== undefined)
+      return this.receive(Buffer.from(bytes.subarray(start, end)), false)
+    this.#house.tally.framesIn++
+    this.#handle(bytes.toString("utf8", start, end), end - start)
   }
 
   /** A ping or pong has come: it costs what a message does, or it would be free to flood. Internal: called by its listeners. */
@@ -296,7 +308,7 @@ export class Connection implements OutboxOwner, Slowed, Mortal {
   }
 
   #stopReading(): void {
-    this.#socket.pause()
+    Intake.pause(this.#raw, this.#socket)
     this.#conversation.unheard()
   }
 
@@ -326,7 +338,7 @@ export class Connection implements OutboxOwner, Slowed, Mortal {
         const bytes = frame.length + headBytes(frame.length)
         this.#backlogBytes -= bytes
         this.weigh(-bytes)
-        this.#handle(frame)
+        this.#handle(frame.toString("utf8"), frame.length)
       }
       this.#resuming = false
       if (n === backlog.length) this.#backlog = undefined
@@ -343,20 +355,20 @@ export class Connection implements OutboxOwner, Slowed, Mortal {
     }
   }
 
-  #handle(frame: Buffer): void {
+  #handle(text: string, size: number): void {
     const { limits } = this.#house
     const { dialect } = this.#conversation
-    const { batch, messages } = dialect.parse(frame.toString("utf8"), limits.maxBatch, limits.maxDepth)
+    const { batch, messages } = dialect.parse(text, limits.maxBatch, limits.maxDepth)
     this.bucket.left -= messages.length
     const pending: Pending = {
       connection: this,
-      bytes: frame.length,
+      bytes: size,
       answers: batch ? [] : undefined,
       left: messages.length
     }
     this.#unfinished += messages.length
-    this.#unfinishedBytes += frame.length
-    this.weigh(frame.length)
+    this.#unfinishedBytes += size
+    this.weigh(size)
     const conversation = this.#conversation
     for (const message of messages) {
       if (JsonRpc.isCall(message)) conversation.call(message, pending)

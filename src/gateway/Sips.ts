@@ -5,7 +5,7 @@
  *   with it   after 64 KiB, be it in one chunk or in many, the socket rests until `setImmediate`
  *   closing   what comes behind the first close frame is thrown away, a MiB of it; then the socket is cut
  *
- * Floor 3; used by Connection; knows bytes only. Law 6, for sockets: who sends as fast as it can takes a sip's time from
+ * Floor 3; used by Intake; knows bytes only. Law 6, for sockets: who sends as fast as it can takes a sip's time from
  * the others, not 32: 2 MiB in frames of 6 bytes are 200 ms. Measured, one client asking every 3 ms beside one that floods with
  * 64 KiB writes over loopback, its p50 / p99 in ms, without and with (pongs are slowed by their rate besides):
  *
@@ -29,7 +29,7 @@ const maxWastedSips = 16
 /** The event that brings a chunk, in bytes of frames that take as long. */
 const chunkCost = 64
 
-interface Sipped extends Duplex {
+export interface Sipped extends Duplex {
   reader: WebSocket
   /** Since the last rest. */
   taken: number
@@ -46,22 +46,24 @@ const goOn = (): void => {
     const { reader } = raw
     if (reader.readyState === reader.OPEN) {
       if (!reader.isPaused) raw.resume()
+      // not read, but heard to leave
+      else raw.read(0)
     } else if (++raw.wasted >= maxWastedSips) reader.terminate()
     // paused or not, `ws` reads to the end now
     else raw.resume()
   }
 }
 
-const onData = function (this: Duplex, chunk: Buffer): void {
-  const raw = this as Sipped
-  raw.taken += chunk.length + chunkCost
+/** A chunk has come, and has been handled. */
+export const count = (raw: Sipped, bytes: number): void => {
+  raw.taken += bytes + chunkCost
   if (raw.taken < sipBytes) return
   raw.taken = 0
   raw.pause()
   if (resting.push(raw) === 1) setImmediate(goOn)
 }
 
-/** Reads `raw` in sips from now on. `reader`: the one that is paused for its own reasons. */
-export const take = (raw: Duplex, reader: WebSocket): void => {
-  Object.assign(raw as Sipped, { reader, taken: 0, wasted: 0 }).on("data", onData)
+/** `raw` is read in sips from now on. `reader`: the one that is paused for its own reasons. */
+export const begin = (raw: Duplex, reader: WebSocket): void => {
+  Object.assign(raw as Sipped, { reader, taken: 0, wasted: 0 })
 }

@@ -29,6 +29,7 @@ import { drains } from "./drains.ts"
 import { fanOuts } from "./fanOuts.ts"
 import { httpPools } from "./httpPools.ts"
 import { llmAgents } from "./llmAgents.ts"
+import { intakes } from "./intakes.ts"
 import { lives } from "./lives.ts"
 import { machines } from "./machines.ts"
 import { messages } from "./messages.ts"
@@ -53,6 +54,7 @@ const faults = [
   ...doors,
   ...counters,
   ...windows,
+  ...intakes,
   ...offloads,
   ...machines,
   ...workPools,

@@ -329,8 +329,8 @@ export const sessions: ReadonlyArray<Fault> = [
     "flood-small-chunks-free",
     "a sip is a sip in chunks of any size",
     "Sips.ts",
-    "raw.taken += chunk.length + chunkCost",
-    "raw.taken = chunk.length + chunkCost"
+    "raw.taken += bytes + chunkCost",
+    "raw.taken = bytes + chunkCost"
   ),
   one(
     "flood-behind-close",
