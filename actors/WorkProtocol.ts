@@ -7,7 +7,7 @@
  * Told instead of asked they have nobody to hear of an end: a refusal then counts among the system's `unheardErrors`, as that of
  * any told message does, and a failure is logged.
  */
-import { Schema } from "effect"
+import { Duration, Option, Schema, SchemaTransformation } from "effect"
 import { Rpc } from "effect/rpc"
 import { InvalidOption, type Self } from "troupe"
 import { Stats } from "./WorkBooks.ts"
@@ -49,6 +49,23 @@ export class TaskDied extends Schema.TaggedError<TaskDied>()("TaskDied", {
   }
 }
 
+type Input = Duration.Input | "infinity"
+const isInput = (it: unknown): it is Input =>
+  it === "infinity" || Option.isSome(Duration.fromInput(it as Duration.Input))
+const toJson = (it: Input): number | string => {
+  const millis = it === "infinity" ? Number.POSITIVE_INFINITY : Duration.toMillis(it)
+  return Number.isFinite(millis) ? millis : String(millis)
+}
+/** Any `Duration.Input`: milliseconds, "10 millis", a Duration; "infinity" too. In JSON a number of milliseconds, or a text. */
+export const Within = Schema.declare<Input>(isInput, {
+  expected: 'a duration above zero, such as "5 seconds"',
+  toCodecJson: () =>
+    Schema.link<Input>()(
+      Schema.Union([Schema.Finite, Schema.String]),
+      SchemaTransformation.transform({ decode: (told) => told as Input, encode: toJson })
+    )
+})
+
 /** A Schema without services. */
 export type Codec = Schema.Codec<unknown, unknown>
 
@@ -64,9 +81,9 @@ export const messages = <T extends Codec, A extends Codec, E extends Codec>(task
     Rpc.make("Join"),
     /**
      * From now on nothing is taken on. Answered when all that was taken on has come to an end, with 0; or after `within`, with
-     * how many had not: these are cancelled. A later one sets the deadline anew.
+     * how many had not: these are cancelled. A later one sets the deadline anew. `within` is milliseconds, "10 millis", a Duration.
      */
-    Rpc.make("Drain", { payload: { within: Schema.Duration }, success: Schema.Int, error: InvalidOption }),
+    Rpc.make("Drain", { payload: { within: Within }, success: Schema.Int, error: InvalidOption }),
     /** 0-1,024. More begin at once; fewer let what runs come to its end; none is a pause. */
     Rpc.make("Resize", { payload: { workers: Schema.Int }, error: InvalidOption }),
     Rpc.make("Stats", { success: Stats })

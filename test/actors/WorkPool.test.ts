@@ -522,6 +522,45 @@ describe("Drain", () => {
     }).pipe(Effect.provide(layer))
   )
 
+  it.effect.each([
+    ["milliseconds", 1000],
+    ["text", "1 second"],
+    ["a Duration", Duration.seconds(1)],
+    ["parts", { seconds: 1 }]
+  ] as ReadonlyArray<readonly [string, Duration.Input]>)("takes its deadline as %s", ([, within]) =>
+    Effect.gen(function* () {
+      const { behavior } = noting({ work: () => Effect.never })
+      const ref = yield* ActorSystem.spawn(behavior, "a")
+      yield* run(ref, "a")
+      const drain = yield* forked(ref.ask("Drain", { within }))
+      yield* TestClock.adjust(999)
+      expect(drain.pollUnsafe()).toBeUndefined()
+      yield* TestClock.adjust(1)
+      expect(yield* Fiber.join(drain)).toEqual(Exit.succeed(1))
+    }).pipe(Effect.provide(layer))
+  )
+
+  it.effect(
+    "has its deadline in JSON as milliseconds or text, and what is no duration is refused there by its name",
+    () =>
+      Effect.gen(function* () {
+        const { definition } = noting()
+        const { payloadSchema } = definition.protocol.rpcs.find(({ _tag }) => _tag === "Drain")!
+        const codec = Schema.toCodecJson(payloadSchema as Schema.Codec<{ readonly within: Duration.Input }>)
+        const through = (within: unknown) =>
+          Effect.flatMap(Schema.encodeUnknownEffect(codec)({ within }), (json) =>
+            Effect.map(Schema.decodeUnknownEffect(codec)(JSON.parse(JSON.stringify(json))), (back) => back.within)
+          )
+        const given = [1500, "10 millis", { seconds: 2 }, Duration.seconds(1), Duration.infinity, "infinity"]
+        expect(yield* Effect.forEach(given, through)).toEqual([1500, 10, 2000, 1000, "Infinity", "Infinity"])
+        expect(yield* Schema.decodeUnknownEffect(codec)({ within: "5 seconds" })).toEqual({ within: "5 seconds" })
+        for (const within of ["soon", null, true, {}]) {
+          const error = yield* Effect.flip(Schema.decodeUnknownEffect(codec)({ within }))
+          expect(error.message).toMatch(/within/)
+        }
+      })
+  )
+
   it.effect("a later one sets the deadline anew", () =>
     Effect.gen(function* () {
       const { behavior, notes } = noting({ workers: 1 })
@@ -609,9 +648,11 @@ describe("bad input", () => {
       expect(messages.map(({ message }) => message)).toEqual(
         ["-1", "1025", "1.5", "NaN"].map((it) => `Pool.Resize.workers: ${it} is not a whole number from 0 to 1024`)
       )
-      expect((yield* Effect.flip(ref.ask("Drain", { within: Duration.zero }))).message).toMatch(
-        /^Pool.Drain.within: .* is not a duration/
-      )
+      for (const within of [Duration.zero, 0, -1, "soon" as "1 second", Number.NaN]) {
+        expect((yield* Effect.flip(ref.ask("Drain", { within }))).message).toMatch(
+          /^Pool.Drain.within: .* is not a duration/
+        )
+      }
       expect((yield* ref.ask("Stats")).workers.length).toBe(2)
       const [a] = yield* run(ref, "a")
       yield* TestClock.adjust(10)

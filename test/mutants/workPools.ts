@@ -138,5 +138,12 @@ export const workPools: ReadonlyArray<Fault> = [
     "WorkPool.ts",
     "Actor.noReply(Books.refuse(books))",
     "Actor.noReply(books)"
+  ),
+  ofActors(
+    "pool-any-deadline",
+    "12: what is no duration is refused in JSON by its name",
+    "WorkProtocol.ts",
+    "Option.isSome(Duration.fromInput(it as Duration.Input))",
+    "it !== undefined"
   )
 ]
