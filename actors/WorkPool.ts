@@ -39,11 +39,12 @@ import { WorkDesk } from "./WorkDesk.ts"
 import type { WorkLine } from "./WorkLine.ts"
 import { check, maxWorkers, type PoolOptions, type Rules } from "./WorkOptions.ts"
 import { type Codec, type Me, messages, type Messages, own, PoolDraining, PoolFull } from "./WorkProtocol.ts"
+import * as WorkStats from "./WorkStats.ts"
 
 export type { Worker } from "./WorkAttempt.ts"
-export { Stats } from "./WorkBooks.ts"
 export type { PoolOptions } from "./WorkOptions.ts"
 export { PoolDraining, PoolFull, TaskDied } from "./WorkProtocol.ts"
+export { Stats } from "./WorkStats.ts"
 
 /** A kind of pool. */
 export interface Pool<T extends Codec, A extends Codec, E extends Codec, R> {
@@ -119,7 +120,7 @@ export const make = <T extends Codec, A extends Codec, R, S = never, E extends C
         )
         return at(self).pump(Books.resize(books, size, at(self).now()))
       },
-      Stats: (books, _, self) => Actor.reply(Books.stats(books, at(self).now()))
+      Stats: (books, _, self) => Actor.reply(WorkStats.of(books, at(self).now()))
     },
     onStop: (books, why, self) => {
       const unfinished = Books.unfinished(books)

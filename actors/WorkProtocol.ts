@@ -10,7 +10,7 @@
 import { Duration, Option, Schema, SchemaTransformation } from "effect"
 import { Rpc } from "effect/rpc"
 import { InvalidOption, type Self } from "troupe"
-import { Stats } from "./WorkBooks.ts"
+import { Stats } from "./WorkStats.ts"
 
 /** As many tasks wait as may; this one is its sender's again. Come back later, or let the pool suspend you. */
 export class PoolFull extends Schema.TaggedError<PoolFull>()("PoolFull", {

@@ -162,6 +162,26 @@ describe("Resize", () => {
     }).pipe(Effect.provide(layer))
   )
 
+  it.effect("keeps what those had done that are gone: the rows and `gone` add up to the pool", () =>
+    Effect.gen(function* () {
+      const { behavior } = noting({ workers: 3 })
+      const ref = yield* ActorSystem.spawn(behavior, "a")
+      yield* run(ref, "a", { name: "b", fails: 1 }, { name: "c", millis: 30 })
+      yield* TestClock.adjust(10)
+      // two are free and go, the third with its task
+      yield* ref.ask("Resize", { workers: 0 })
+      expect(yield* ref.ask("Stats")).toMatchObject({ busyMillis: 30, gone: { workers: 2, done: 1, failed: 1 } })
+      yield* TestClock.adjust(20)
+      const gone = { workers: 3, done: 2, failed: 1, retried: 0, busyMillis: 50 }
+      expect(yield* ref.ask("Stats")).toMatchObject({ done: 2, failed: 1, busyMillis: 50, workers: [], gone })
+      yield* ref.ask("Resize", { workers: 1 })
+      yield* run(ref, "d")
+      yield* TestClock.adjust(10)
+      const rows = [{ index: 0, busy: false, done: 1, failed: 0, retried: 0, busyMillis: 10 }]
+      expect(yield* ref.ask("Stats")).toMatchObject({ done: 3, busyMillis: 60, workers: rows, gone })
+    }).pipe(Effect.provide(layer))
+  )
+
   it.effect("to none and back: a pause, and the numbers of workers are used again", () =>
     Effect.gen(function* () {
       const { behavior, notes } = noting()

@@ -31,15 +31,15 @@ export const workPools: ReadonlyArray<Fault> = [
     "pool-never-shrinks",
     "fewer workers: each goes when its task is done",
     "WorkBooks.ts",
-    "books.workers.length > books.size ?",
-    "books.workers.length > books.size + 1e6 ?"
+    "const leaves = books.workers.length > books.size",
+    "const leaves = books.workers.length > books.size + 1e6"
   ),
   ofActors(
     "pool-shrinks-the-busy",
     "fewer workers: what runs comes to its end",
     "WorkBooks.ts",
-    "if (workers[at]!.job === undefined) workers.splice(at, 1)",
-    "workers.splice(at, 1)"
+    "if (workers[at]!.job === undefined) gone = leave(gone, workers.splice(at, 1)[0]!)",
+    "gone = leave(gone, workers.splice(at, 1)[0]!)"
   ),
   ofActors(
     "pool-last-first",
@@ -145,5 +145,19 @@ export const workPools: ReadonlyArray<Fault> = [
     "WorkProtocol.ts",
     "Option.isSome(Duration.fromInput(it as Duration.Input))",
     "it !== undefined"
+  ),
+  ofActors(
+    "pool-free-leaver-forgotten",
+    "4: what a free worker had done stays when it is taken away",
+    "WorkBooks.ts",
+    "gone = leave(gone, workers.splice(at, 1)[0]!)",
+    "workers.splice(at, 1)"
+  ),
+  ofActors(
+    "pool-busy-leaver-forgotten",
+    "4: what a busy worker had done stays when it goes, its last task too",
+    "WorkBooks.ts",
+    "leaves ? leave(books.gone, free) : books.gone",
+    "leaves ? leave(books.gone, at) : books.gone"
   )
 ]
