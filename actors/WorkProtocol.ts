@@ -5,7 +5,7 @@
  * taken the task on, for producers that must not outrun the pool and wait for no result. Law 8: who gives up a `Run` has taken
  * its task out of the queue, or interrupted it; who gives up a `Submit` that still waits for room has not submitted it.
  * Told instead of asked they have nobody to hear of an end: a refusal then counts among the system's `unheardErrors`, as that of
- * any told message does, and a failure is logged.
+ * any told message does, and a failure, or a task that is cut off, is logged (WorkUnheard).
  */
 import { Duration, Option, Schema, SchemaTransformation } from "effect"
 import { Rpc } from "effect/rpc"
@@ -20,8 +20,10 @@ export class PoolFull extends Schema.TaggedError<PoolFull>()("PoolFull", {
   task: Schema.Unknown
 }) {
   override get message(): string {
-    const who = this.option === "maxQueued" ? "tasks wait" : "submitters wait for room"
-    return `${this.address}: ${this.limit} ${who} already, this task was not taken on (option ${this.option})`
+    const isQueue = this.option === "maxQueued"
+    const full = `${this.limit} ${isQueue ? "tasks wait for a worker" : "submitters wait for room"}, as many as may`
+    const waits = isQueue ? '; overflow: "suspend" waits for room' : ""
+    return `${this.address}: full, ${full}: this one was not taken on, come again later (option ${this.option}${waits})`
   }
 }
 
@@ -29,10 +31,21 @@ export class PoolFull extends Schema.TaggedError<PoolFull>()("PoolFull", {
 export class PoolDraining extends Schema.TaggedError<PoolDraining>()("PoolDraining", {
   address: Schema.String,
   begun: Schema.Boolean,
-  task: Schema.Unknown
+  task: Schema.Unknown,
+  /** Tasks that had been taken on and were not done, then. */
+  unfinished: Schema.Int,
+  /** Until the deadline that cut it off; none where it came too late. */
+  withinMillis: Schema.optional(Schema.Finite)
 }) {
   override get message(): string {
-    return `${this.address}: drains, the task was ${this.begun ? "begun and not done by the deadline" : "not begun"} (Drain, within)`
+    const { address, begun, unfinished, withinMillis } = this
+    if (withinMillis === undefined) {
+      const why = `drains and takes nothing on any more; ${unfinished} tasks that it had are unfinished`
+      return `${address}: ${why}. This one was not begun: give it to another pool, or to this one when it is started anew`
+    }
+    const why = `drained for ${withinMillis} ms, and cancels the ${unfinished} tasks still unfinished`
+    const what = begun ? "had begun, and may have had effects" : "had not begun"
+    return `${address}: ${why}. This one ${what}: give it to another pool, or drain for longer (Drain, within)`
   }
 }
 
@@ -44,8 +57,9 @@ export class TaskDied extends Schema.TaggedError<TaskDied>()("TaskDied", {
   interrupted: Schema.Boolean
 }) {
   override get message(): string {
-    const how = this.interrupted ? "interrupted itself" : "died (the log has why)"
-    return `${this.address}: task ${this.id} ${how} on worker ${this.worker}`
+    const how = this.interrupted ? "interrupted itself" : "died"
+    const why = this.interrupted ? "" : "; the log has why, under its number"
+    return `${this.address}: task ${this.id} ${how} on worker ${this.worker}, and is not tried again: only what fails with \`error\` is (option retry)${why}`
   }
 }
 

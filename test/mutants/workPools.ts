@@ -93,9 +93,9 @@ export const workPools: ReadonlyArray<Fault> = [
   ofActors(
     "pool-interrupt-in-silence",
     "a task that interrupted itself, which nobody waits for, is logged",
-    "WorkDesk.ts",
+    "WorkHand.ts",
     "if (interrupted && !isHeard)",
-    "if (!isHeard && ending !== undefined)"
+    "if (interrupted && isHeard)"
   ),
   ofActors(
     "pool-drain-forgets-suspended",
@@ -114,9 +114,9 @@ export const workPools: ReadonlyArray<Fault> = [
   ofActors(
     "pool-defect-in-silence",
     "a defect is logged with its Cause",
-    "WorkDesk.ts",
-    "if (Exit.isFailure(exit) && !interrupted)",
-    "if (Exit.isFailure(exit) && interrupted && !interrupted)"
+    "WorkHand.ts",
+    "if (!interrupted) self.fork",
+    "if (!interrupted && id < 0) self.fork"
   ),
   ofActors(
     "pool-schedule-anew",
@@ -159,5 +159,20 @@ export const workPools: ReadonlyArray<Fault> = [
     "WorkBooks.ts",
     "leaves ? leave(books.gone, free) : books.gone",
     "leaves ? leave(books.gone, at) : books.gone"
-  )
+  ),
+  ofActors(
+    "pool-cut-in-silence",
+    "5: a task that nobody waits for and a drain cuts off is told to the log",
+    "WorkDesk.ts",
+    "return Effect.as(told, this.#cancel(books, ids))",
+    "return Effect.succeed(this.#cancel(books, ids))"
+  ),
+  ofActors(
+    "pool-lost-in-silence",
+    "5: a task that nobody waits for and is lost with its pool is told to the log",
+    "WorkDesk.ts",
+    "    Effect.runSync(Scope.addFinalizer(self.scope, lost))\n",
+    "    void lost\n"
+  ),
+  ofActors("pool-log-floods", "3: so many lines at most", "WorkUnheard.ts", ".slice(0, maxLines)", ".slice(0)")
 ]
