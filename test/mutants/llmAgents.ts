@@ -124,5 +124,19 @@ export const llmAgents: ReadonlyArray<Fault> = [
     "LlmAgent.ts",
     "if (spent >= budget) return Effect.fail",
     "if (spent > budget * 1e9) return Effect.fail"
+  ),
+  ofActors(
+    "llm-tools-weigh-nothing",
+    "definitions of tools have their place in the context",
+    "LlmHistory.ts",
+    "weigh(rules.system, rules) + rules.tools",
+    "weigh(rules.system, rules)"
+  ),
+  ofActors(
+    "llm-tools-for-nothing",
+    "definitions of tools are counted in what a turn has used",
+    "LlmTurn.ts",
+    "before.input + rules.tools + History",
+    "before.input + History"
   )
 ]
