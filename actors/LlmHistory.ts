@@ -99,6 +99,16 @@ export const fit = (
   return turns.slice(from)
 }
 
+/** What was said, without tools. */
+export const lines = (turns: ReadonlyArray<Turn>) =>
+  turns
+    .flatMap(({ messages }) => messages)
+    .flatMap((message) => {
+      if (message.role !== "user" && message.role !== "assistant") return []
+      const text = message.content.map((part) => (part.type === "text" ? part.text : "")).join("")
+      return text === "" ? [] : [{ role: message.role, text }]
+    })
+
 /** All that is sent. */
 export const prompt = (
   turns: ReadonlyArray<Turn>,

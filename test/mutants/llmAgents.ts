@@ -138,5 +138,33 @@ export const llmAgents: ReadonlyArray<Fault> = [
     "LlmTurn.ts",
     "before.input + rules.tools + History",
     "before.input + History"
+  ),
+  ofActors(
+    "llm-restart-in-silence",
+    "one end for each Asked, where the agent fails in its midst, too",
+    "LlmAgent.ts",
+    'begun: LlmAsked.close(self, "Restarted").last',
+    "begun: LlmAsked.of(self).last"
+  ),
+  ofActors(
+    "llm-stop-in-silence",
+    "one end for each Asked, where the agent stops in its midst, too",
+    "LlmAgent.ts",
+    'void LlmAsked.close(self, "Stopped")',
+    "void LlmAsked.of(self)"
+  ),
+  ofActors(
+    "llm-answered-late",
+    "one end for each Asked: what a restart has ended is not answered",
+    "LlmAgent.ts",
+    "if (asked.end(turn)) self.broadcast",
+    "if (asked.end(turn) || turn > 0) self.broadcast"
+  ),
+  ofActors(
+    "llm-one-open",
+    "one end for each Asked, also where the next begins before the last is abandoned",
+    "LlmAsked.ts",
+    "    this.#open.add(turn)",
+    "    this.#open.clear()\n    this.#open.add(turn)"
   )
 ]
