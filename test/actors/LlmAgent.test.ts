@@ -383,6 +383,17 @@ describe("over any LanguageModel of effect/ai, in the test's time", () => {
     }
   })
 
+  it("an answer for a turn that is not open, as one of an incarnation that has ended, changes nothing", () =>
+    chat(Stream.never, (room) =>
+      Effect.gen(function* () {
+        const used = { turn: 7, input: 3, output: 4, told: true, finish: "stop" }
+        const late = { ...used, sent: [], messages: [], counted: undefined, text: "late" }
+        expect(yield* room.ask("Finish", late)).toEqual({ _tag: "Done", ...used, spent: 0, forgotten: 0 })
+        yield* room.tell("Abandon", { turn: 7, input: 3, output: 4, told: true, why: "Left" })
+        expect(yield* room.ask("History")).toEqual({ fixed: null, spent: 0, begun: 0, forgotten: 0, lines: [] })
+      })
+    ))
+
   it.each([
     [0, 0],
     [-1000, 5],

@@ -155,10 +155,10 @@ export const llmAgents: ReadonlyArray<Fault> = [
   ),
   ofActors(
     "llm-answered-late",
-    "one end for each Asked: what a restart has ended is not answered",
+    "one end for each Asked: what a restart has ended is not remembered as answered",
     "LlmAgent.ts",
-    "if (asked.end(turn)) self.broadcast",
-    "if (asked.end(turn) || turn > 0) self.broadcast"
+    "const next = asked.isOpen(turn) ?",
+    "const next = turn > 0 ?"
   ),
   ofActors(
     "llm-one-open",
