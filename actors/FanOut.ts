@@ -66,7 +66,9 @@ const gather = <T extends Target, A, E, R>(
     const asked: Array<T> = []
     for (const target of targets) {
       if (asked.push(target) <= limit) continue
-      return Effect.fail(new LimitReached({ what: `FanOut.${way}: targets`, limit, option: "option maxTargets" }))
+      return Effect.fail(
+        new LimitReached({ what: `FanOut.${way}: places for targets`, limit, option: "option maxTargets" })
+      )
     }
     const answers: Array<{ readonly address: string; readonly value: A }> = []
     const failures: Array<{ readonly address: string; readonly cause: Cause.Cause<E> }> = []
@@ -109,7 +111,9 @@ const gather = <T extends Target, A, E, R>(
       const report: Report<A, E> = { answers, failures, late: of(underWay), unasked: of(waiting) }
       if (way === "inTime" || answers.length >= needed) return Effect.succeed(report)
       const why = isImpossible() ? "impossible" : "deadline"
-      return Effect.fail(new FanOutUnsatisfied({ way, needed, targets: asked.length, why, report }))
+      return Effect.fail(
+        new FanOutUnsatisfied({ way, needed, targets: asked.length, why, deadlineMillis: deadline, report })
+      )
     })
   })
 }

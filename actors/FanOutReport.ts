@@ -35,13 +35,18 @@ export class FanOutUnsatisfied extends Schema.TaggedError<FanOutUnsatisfied>()("
   needed: Schema.Int,
   targets: Schema.Int,
   why: Schema.Literals(["deadline", "impossible"]),
+  deadlineMillis: Schema.Number,
   report: Report(Schema.Unknown, Schema.Defect())
 }) {
   override get message(): string {
     const { answers, failures, late, unasked } = this.report
-    const of = `${answers.length} of ${this.needed} needed answers from ${this.targets} targets`
-    const rest = `${failures.length} failed, ${late.length} late, ${unasked.length} not asked`
-    const end = this.why === "deadline" ? "by the deadline (option deadline)" : "and so many cannot come any more"
-    return `FanOut.${this.way}: ${of}, ${end}: ${rest}${failures.length > 0 ? `; ${failures[0]!.address} first` : ""}`
+    const of = `${answers.length} of the ${this.needed} answers needed came from ${this.targets} targets`
+    const timeUp = `none more within ${this.deadlineMillis} ms (option deadline)`
+    const few = "there are fewer targets than that (argument n)"
+    const impossible = this.needed > this.targets ? few : "the rest cannot come any more"
+    const end = this.why === "deadline" ? timeUp : impossible
+    const rest = `${failures.length} failed, ${late.length} were asked and had not answered, ${unasked.length} were not asked`
+    const first = failures.length > 0 ? `; the first to fail: ${failures[0]!.address}, see report.failures` : ""
+    return `FanOut.${this.way}: ${of}, ${end}: ${rest}${first}`
   }
 }

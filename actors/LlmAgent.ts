@@ -10,8 +10,8 @@
  * loses Deltas, the oldest first, and has the whole text in Answered. A client that leaves, `$/cancel`, `Cancel` and `turnTimeout`
  * abort the HTTP call at once, also while its reader waits. Needs `LanguageModel` (OpenAiModel, or any of effect/ai),
  * `LlmProvider`, and what its tools need.
- * State: LlmHistory, through its Schema. A restart begins it anew, as any volatile actor's. Tokens that a turn used are counted
- * also where it fails. The budget is looked at before each call, so it is overrun by one call at most.
+ * State: LlmHistory, through its Schema. A restart begins it anew, as any volatile actor's; what has been asked is told to be
+ * unanswered then (LlmAsked), and turns are numbered on. Tokens that a turn used are counted also where it fails. The budget is looked at before each call, so it is overrun by one call at most.
  * Considered: answers as events; rejected, a broadcast never waits. The whole turn in one handler; rejected, a `Cancel` would wait
  * behind it.
  */
@@ -19,10 +19,11 @@ import { Cause, Effect, Queue, Schedule, Stream } from "effect"
 import type { Tool } from "effect/ai"
 import { Actor } from "troupe"
 import { BudgetSpent, type Refusal, TurnTimeout } from "./LlmErrors.ts"
+import * as LlmAsked from "./LlmAsked.ts"
 import * as History from "./LlmHistory.ts"
 import { LlmLine, type Mine } from "./LlmLine.ts"
 import { check, type LlmAgentOptions, type Needed } from "./LlmOptions.ts"
-import type { Definition, Line, Part } from "./LlmProtocol.ts"
+import type { Definition, Part } from "./LlmProtocol.ts"
 import * as LlmTurn from "./LlmTurn.ts"
 
 export * from "./LlmErrors.ts"
@@ -50,15 +51,6 @@ const reason = (cause: Cause.Cause<Refusal>, ended: boolean): string => {
   return cause.reasons.find(Cause.isFailReason)?.error._tag ?? "Defect"
 }
 
-const lines = (turns: History.State["turns"]): ReadonlyArray<Line> =>
-  turns
-    .flatMap(({ messages }) => messages)
-    .flatMap((message) => {
-      if (message.role !== "user" && message.role !== "assistant") return []
-      const text = message.content.map((part) => (part.type === "text" ? part.text : "")).join("")
-      return text === "" ? [] : [{ role: message.role, text }]
-    })
-
 /** How such a chat behaves. To be hosted or spawned where its model, its provider's limits and its tools' handlers are. */
 export const behavior = <Tools extends Record<string, Tool.Any> = {}>(
   chat: Definition,
@@ -70,7 +62,8 @@ export const behavior = <Tools extends Record<string, Tool.Any> = {}>(
 
   return chat.behavior({
     ...options.limits,
-    initial: History.empty,
+    initial: (_key, self) => ({ ...History.empty, begun: LlmAsked.close(self, "Restarted").last }),
+    onStop: (_state, _why, self) => void LlmAsked.close(self, "Stopped"),
     on: {
       Prompt: (_state, { text }, self) => {
         const { client, ref } = self
@@ -91,7 +84,9 @@ export const behavior = <Tools extends Record<string, Tool.Any> = {}>(
         const turn = (tell: Tell, { ended, whole }: Mine) =>
           Effect.uninterruptibleMask(
             Effect.fnUntraced(function* (restore) {
-              const begun = yield* insisting(self.ask(ref, "Begin", { text, from }, patient))
+              const begun = yield* insisting(
+                self.ask(ref, "Begin", { text, from, incarnation: self.incarnation }, patient)
+              )
               const { turn } = begun
               const tally: LlmTurn.Tally = { input: 0, output: 0, told: true }
               const abandon = (cause: Cause.Cause<Refusal>) =>
@@ -101,8 +96,9 @@ export const behavior = <Tools extends Record<string, Tool.Any> = {}>(
               const answering = Effect.tap(Effect.timeoutOrElse(answer(begun, tally, tell), late), () =>
                 whole() ? Effect.void : Effect.never
               )
-              const answered = yield* Effect.onError(restore(answering), abandon)
-              return yield* insisting(self.ask(ref, "Finish", { ...tally, ...answered, turn }, patient))
+              const finish = (answered: Effect.Success<typeof answering>) =>
+                insisting(self.ask(ref, "Finish", { ...tally, ...answered, turn }, patient))
+              return yield* Effect.onError(Effect.flatMap(restore(answering), finish), abandon)
             })
           )
         return Stream.callback<Part, Refusal, Needed<Tools>>(
@@ -118,21 +114,27 @@ export const behavior = <Tools extends Record<string, Tool.Any> = {}>(
         )
       },
       Cancel: (_state, _payload, self) => Actor.reply(line(self).end("cancel")),
-      History: ({ turns, ...counted }) => Actor.reply({ ...counted, lines: lines(turns) }),
-      Begin: (state, { text, from }, self) => {
+      History: ({ turns, ...counted }) => Actor.reply({ ...counted, lines: History.lines(turns) }),
+      Begin: (state, { text, from, incarnation }, self) => {
         const { spent } = state
+        // its fiber has ended with its incarnation, and would tell nobody of an end
+        if (incarnation !== self.incarnation) return Actor.reply({ turn: 0, state })
         if (spent >= budget) return Effect.fail(new BudgetSpent({ spent, budget }))
         const turn = state.begun + 1
         self.broadcast("Asked", { turn, from, text })
+        LlmAsked.of(self).begin(turn)
         return Actor.reply({ turn, state }, { ...state, begun: turn })
       },
       Finish: (state, { counted, messages, sent, text, ...told }, self) => {
-        const next = { ...History.remember(state, sent, messages, counted, rules), spent: used(state, told) }
         const { turn, finish } = told
-        self.broadcast("Answered", { turn, text, finish })
+        const asked = LlmAsked.of(self)
+        const remembered = () => History.remember(state, sent, messages, counted, rules)
+        const next = asked.isOpen(turn) ? { ...remembered(), spent: used(state, told) } : state
+        if (asked.end(turn)) self.broadcast("Answered", { turn, text, finish })
         return Actor.reply({ _tag: "Done", ...told, spent: next.spent, forgotten: next.forgotten }, next)
       },
       Abandon: (state, { turn, why, ...tally }, self) => {
+        if (!LlmAsked.of(self).end(turn)) return state
         self.broadcast("Unanswered", { turn, why })
         return { ...state, spent: used(state, tally) }
       }

@@ -17,7 +17,7 @@ export class BudgetSpent extends Schema.TaggedError<BudgetSpent>()("BudgetSpent"
   budget: Schema.Int
 }) {
   override get message(): string {
-    return `${this.spent} tokens are used, of a budget of ${this.budget} (option budget)`
+    return `this chat has used ${this.spent} tokens of its budget of ${this.budget}, and asks the model no more (option budget)`
   }
 }
 
@@ -27,14 +27,15 @@ export class PromptTooLong extends Schema.TaggedError<PromptTooLong>()("PromptTo
   maxContext: Schema.Int
 }) {
   override get message(): string {
-    return `the prompt takes ${this.tokens} tokens, at most ${this.maxContext} may be sent (option maxContext)`
+    const whole = "with the system prompt, the tools and what they told"
+    return `the prompt takes ${this.tokens} tokens ${whole}, at most ${this.maxContext} may be sent: shorten it (option maxContext)`
   }
 }
 
 /** Another prompt is being answered. */
 export class TurnUnderWay extends Schema.TaggedError<TurnUnderWay>()("TurnUnderWay", {}) {
   override get message(): string {
-    return 'another prompt is being answered (option whenBusy: "wait" waits, "replace" ends the other)'
+    return 'another prompt is being answered, this one was not begun (option whenBusy: "wait" waits, "replace" ends the other)'
   }
 }
 
@@ -43,14 +44,15 @@ export class TurnCancelled extends Schema.TaggedError<TurnCancelled>()("TurnCanc
   by: Schema.Literals(["cancel", "prompt"])
 }) {
   override get message(): string {
-    return this.by === "cancel" ? "cancelled" : 'ended by a newer prompt (option whenBusy: "replace")'
+    const by = this.by === "cancel" ? "Cancel" : 'a newer prompt (option whenBusy: "replace")'
+    return `ended by ${by} before its answer was whole; nothing of it is remembered`
   }
 }
 
 /** Not answered in time, tools and a slow reader included. */
 export class TurnTimeout extends Schema.TaggedError<TurnTimeout>()("TurnTimeout", { millis: Schema.Finite }) {
   override get message(): string {
-    return `not answered within ${this.millis} ms (option turnTimeout)`
+    return `not answered within ${this.millis} ms, tools and a slow reader included: ended (option turnTimeout)`
   }
 }
 
@@ -62,15 +64,16 @@ export class ModelFailed extends Schema.TaggedError<ModelFailed>()("ModelFailed"
   retryAfterMillis: Schema.optional(Schema.Finite)
 }) {
   override get message(): string {
-    const again = this.retryAfterMillis === undefined ? "" : `, to be asked again in ${this.retryAfterMillis} ms`
-    return `the model's provider failed: ${this.reason}${again}`
+    const when = this.retryAfterMillis === undefined ? "later" : `in ${this.retryAfterMillis} ms`
+    const again = this.retryable ? `ask again ${when}` : "asking again will not help"
+    return `the model's provider failed: ${this.reason}; ${again} (the agent's log has its words)`
   }
 }
 
 /** A tool whose failureMode is "error" failed; its error is in the agent's log. */
 export class ToolFailed extends Schema.TaggedError<ToolFailed>()("ToolFailed", { tool: Schema.String }) {
   override get message(): string {
-    return `tool "${this.tool}" failed (failureMode: "return" tells the model instead)`
+    return `tool "${this.tool}" failed and ended the prompt; the agent's log has why (failureMode: "return" tells the model instead)`
   }
 }
 

@@ -10,12 +10,13 @@
  * sum is exact after each answer; what every call takes besides (system prompt, tools) is learnt: the least that a turn has shown,
  * for what the estimate of a prompt falls short of is in it. So prompts are refused by estimate, and one that would not fit only by
  * what was learnt is sent alone. Where nothing is told, `estimate` counts: a token for 4 bytes of UTF-8, rounded up, and 4 a
- * message; for other alphabets and for code that is too few: give your model's tokenizer. Tools are not in the estimate.
+ * message; for other alphabets and for code that is too few: give your model's tokenizer. Definitions of tools are sent with every
+ * call, and counted as the JSON that they are sent as.
  * Cost: O(turns) a prompt. Considered: summing up what leaves by another call of the model; rejected: it costs tokens nobody asked
  * for.
  */
 import { Schema } from "effect"
-import { Prompt } from "effect/ai"
+import { Prompt, Tool } from "effect/ai"
 
 /** One prompt and what came of it. */
 export const Turn = Schema.Struct({ messages: Schema.Array(Prompt.Message), tokens: Schema.Int })
@@ -41,6 +42,8 @@ export interface Rules {
   readonly estimate: (text: string) => number
   /** The system prompt; none where it is empty. */
   readonly system: ReadonlyArray<Prompt.Message>
+  /** Tokens of the definitions of tools, by estimate. */
+  readonly tools: number
 }
 
 /** A token for 4 bytes. */
@@ -62,10 +65,22 @@ const textOf = (message: Prompt.Message): string => {
 export const weigh = (messages: ReadonlyArray<Prompt.Message>, { estimate }: Rules): number =>
   messages.reduce((sum, message) => sum + perMessage + estimate(textOf(message)), 0)
 
+/** What definitions of tools take, as they are sent: name, description, a JSON Schema of the parameters. */
+export const weighTools = (tools: ReadonlyArray<Tool.Any>, estimate: Rules["estimate"]): number => {
+  const functions = tools.map((tool) => ({
+    type: "function",
+    function: { name: tool.name, description: Tool.getDescription(tool), parameters: Tool.getJsonSchema(tool) }
+  }))
+  return functions.length === 0 ? 0 : estimate(JSON.stringify(functions))
+}
+
+/** What every call takes beside the turns, by estimate. */
+export const standing = (rules: Rules): number => weigh(rules.system, rules) + rules.tools
+
 const sum = (turns: ReadonlyArray<Turn>): number => turns.reduce((all, { tokens }) => all + tokens, 0)
 
-/** What every call takes: as learnt, else the system prompt by estimate. */
-const always = (fixed: number | null, rules: Rules): number => fixed ?? weigh(rules.system, rules)
+/** The same as learnt, where it was. */
+const always = (fixed: number | null, rules: Rules): number => fixed ?? standing(rules)
 
 /** The newest turns that fit beside `own`, the messages of the turn under way; what that takes alone where it does not fit itself. */
 export const fit = (
@@ -83,6 +98,16 @@ export const fit = (
   while (all > rules.maxContext) all -= turns[from++]!.tokens
   return turns.slice(from)
 }
+
+/** What was said, without tools. */
+export const lines = (turns: ReadonlyArray<Turn>) =>
+  turns
+    .flatMap(({ messages }) => messages)
+    .flatMap((message) => {
+      if (message.role !== "user" && message.role !== "assistant") return []
+      const text = message.content.map((part) => (part.type === "text" ? part.text : "")).join("")
+      return text === "" ? [] : [{ role: message.role, text }]
+    })
 
 /** All that is sent. */
 export const prompt = (

@@ -49,7 +49,9 @@ export class LlmLine {
       if (before > 0 && this.#whenBusy === "refuse") return Effect.fail(new TurnUnderWay({}))
       if (before > this.#maxWaiting) {
         const limit = this.#maxWaiting
-        return Effect.fail(new LimitReached({ what: "prompts that wait", limit, option: "option maxWaiting" }))
+        return Effect.fail(
+          new LimitReached({ what: "places for prompts that wait", limit, option: "option maxWaiting" })
+        )
       }
       if (this.#whenBusy === "replace") this.end("prompt")
       const end = Deferred.makeUnsafe<never, TurnCancelled>()

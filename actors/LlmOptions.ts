@@ -22,7 +22,7 @@ export interface LlmAgentOptions<Tools extends Record<string, Tool.Any> = {}> {
   readonly system?: string
   /** What the model may use. Tools that need approval are refused: there is nobody to ask. */
   readonly toolkit?: Toolkit.Toolkit<Tools>
-  /** Tokens sent at the most: system prompt, history, prompt. 16-100,000,000, default 8,192. */
+  /** Tokens sent at the most: system prompt, tools' definitions, history, prompt. 16-100,000,000, default 8,192. */
   readonly maxContext?: number
   /** Tokens of an answer of the model, by estimate. 1-100,000,000, default 4,096. */
   readonly maxAnswer?: number
@@ -72,10 +72,14 @@ export const check = <Tools extends Record<string, Tool.Any>>(type: string, opti
   if (typeof estimate !== "function") refuse("estimate", typeof estimate, "a function of a text")
   const maxContext = integer("maxContext", 8192, 16, most)
   const messages = system === "" ? [] : [Prompt.systemMessage({ content: system })]
-  const rules: History.Rules = { maxContext, estimate, system: messages }
+  const tools = Object.values<Tool.Any>(toolkit?.tools ?? {})
+  const rules: History.Rules = { maxContext, estimate, system: messages, tools: History.weighTools(tools, estimate) }
   const taken = History.weigh(messages, rules)
-  if (taken >= maxContext) refuse("system", `text of ${taken} tokens`, `shorter than maxContext, ${maxContext} tokens`)
-  for (const tool of Object.values<Tool.Any>(toolkit?.tools ?? {})) {
+  const shorter = `shorter than maxContext, ${maxContext} tokens`
+  if (taken >= maxContext) refuse("system", `text of ${taken} tokens`, shorter)
+  const all = History.standing(rules)
+  if (all >= maxContext) refuse("toolkit", `of ${rules.tools} tokens, ${all} with the system prompt, it`, shorter)
+  for (const tool of tools) {
     if (tool.needsApproval !== undefined && tool.needsApproval !== false) {
       refuse(`toolkit.${tool.name}.needsApproval`, "set", "false: there is nobody to ask")
     }

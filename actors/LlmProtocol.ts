@@ -2,7 +2,8 @@
  * What an LlmAgent understands, what it tells its clients, and what it keeps.
  *
  *   clients    Prompt { text } -> a stream: Begun, then Text, Reasoning, Tool ..., and Done last     Cancel     History
- *   events     Asked, Delta (oldest dropped where a client is slow), Answered or Unanswered, once for each Asked
+ *   events     Asked, Delta (oldest dropped where a client is slow), Answered or Unanswered, once for each Asked, also where the
+ *              agent fails or stops in the midst of an answer
  *   inside     Begin, Finish, Abandon: how a turn, which runs in a fiber, changes the state
  *
  * Used by LlmAgent; `make` gives a kind its name. Law: whatever crosses the wire goes through these Schemas; a refusal is one of
@@ -44,7 +45,6 @@ export const Part = Schema.Union([
 export type Part = typeof Part.Type
 
 const Line = Schema.Struct({ role: Schema.Literals(["user", "assistant"]), text: Schema.String })
-export type Line = typeof Line.Type
 
 /** A conversation as clients see it. */
 const Remembered = Schema.Struct({
@@ -65,13 +65,13 @@ const events = [
   Rpc.make("Asked", { payload: { turn: Schema.Int, from: Schema.String, text: Schema.String } }),
   Rpc.make("Delta", { payload: { turn: Schema.Int, text: Schema.String } }).annotate(Agent.Overflow, "dropOldest"),
   Rpc.make("Answered", { payload: { turn: Schema.Int, text: Schema.String, finish: Schema.String } }),
-  /** `why`: the tag of a refusal, or "Left" where its client has gone. */
+  /** `why`: the tag of a refusal; "Left" where its client has gone, "Restarted" or "Stopped" where the agent has; "Defect". */
   Rpc.make("Unanswered", { payload: { turn: Schema.Int, why: Schema.String } })
 ] as const
 
 const protocol = [
   Rpc.make("Begin", {
-    payload: { text: Schema.String, from: Schema.String },
+    payload: { text: Schema.String, from: Schema.String, incarnation: Schema.Int },
     success: Schema.Struct({ turn: Schema.Int, state: History.State }),
     error: BudgetSpent
   }),

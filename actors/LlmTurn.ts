@@ -79,7 +79,7 @@ const call = Effect.fnUntraced(function* (asked: Asked, prompt: Prompt.Prompt, t
   let answered = false
   /** Counted when it is sent: who leaves before the first token has used it. */
   const sent = Effect.sync(() => {
-    tally.input = before.input + History.weigh(prompt.content, rules)
+    tally.input = before.input + rules.tools + History.weigh(prompt.content, rules)
     tally.told = false
   })
   const take = Effect.fnUntraced(function* (part: Part) {

@@ -31,7 +31,7 @@ export class Throttled extends Schema.TaggedError<Throttled>()("Throttled", {
   maxQueued: Schema.Int
 }) {
   override get message(): string {
-    return `${this.address}: no tokens for ${this.millis} ms, and ${this.waiting} of ${this.maxQueued} wait (options rate, maxQueued)`
+    return `${this.address}: over its rate, and ${this.waiting} of at most ${this.maxQueued} wait for tokens: refused, come again in ${this.millis} ms (options rate, burst, maxQueued)`
   }
 }
 

@@ -11,6 +11,7 @@
  * Effect's `Pool`, which makes anew what broke.
  */
 import { Cause, Clock, Duration, Effect, Pull, Schedule } from "effect"
+import { show } from "./WorkUnheard.ts"
 
 /** Who works, as `work` is told. */
 export interface Worker {
@@ -54,13 +55,14 @@ const failed = Effect.fnUntraced(function* (
   retry: Retry | undefined,
   course: Course,
   error: unknown,
-  { attempt, id, index, pool }: Worker
+  { attempt, id, index, pool }: Worker,
+  task: unknown
 ) {
   const delay = retry === undefined ? undefined : yield* backoff(retry, course, error)
   if (delay !== undefined) return { how: "retried", millis: Duration.toMillis(delay) } satisfies Ending
   if (!course.heard)
     yield* Effect.logWarning(
-      `${pool}: task ${id} failed on worker ${index}, after ${attempt} attempts`,
+      `${pool}: task ${id} failed on worker ${index}, after ${attempt} attempts: ${show(task)}`,
       Cause.fail(error)
     )
   return { how: "failed", error } satisfies Ending
@@ -73,5 +75,5 @@ export const attempt = (work: Work, retry: Retry | undefined, task: unknown, wor
   Effect.suspend(() => work(task, worker)).pipe(
     Effect.scoped,
     Effect.map(done),
-    Effect.catch((error) => failed(retry, course, error, worker))
+    Effect.catch((error) => failed(retry, course, error, worker, task))
   )

@@ -7,7 +7,7 @@
  *                  +- later <+ it failed, and is to be tried again
  *
  * Law 4, conservation: submitted = done + failed + cancelled + refused + queued + running, after each function here; what waits
- * for a worker or for its retry is queued. Law 3: the pool has room while queue, later and running together are below
+ * for a worker or for its retry is queued. Its workers and those that are gone have ended together what the pool has. Law 3: the pool has room while queue, later and running together are below
  * workers + maxQueued, so a worker more is a place more, and a task that waits for its retry keeps its place.
  * Order: first in, first out; a retried task goes to the end, for it has had its turn.
  * Cost: O(workers) a task, O(log n) in the length of the queue, a Chunk; a burst of withdrawals O(n), once. An array that is
@@ -15,7 +15,7 @@
  */
 import { Chunk, HashMap, Option, Schema } from "effect"
 
-const counts = Schema.Struct({
+export const counts = Schema.Struct({
   submitted: Schema.Int,
   done: Schema.Int,
   failed: Schema.Int,
@@ -24,19 +24,10 @@ const counts = Schema.Struct({
   /** Attempts that failed and were not the last. */
   retried: Schema.Int
 })
-const tally = { done: Schema.Int, failed: Schema.Int, retried: Schema.Int, busyMillis: Schema.Finite }
-
-/** The books for an answer to `Stats`. */
-export const Stats = Schema.Struct({
-  ...counts.fields,
-  /** All that wait, `retrying` of them for their next attempt. */
-  queued: Schema.Int,
-  retrying: Schema.Int,
-  running: Schema.Int,
-  draining: Schema.Boolean,
-  /** By index; those that will be gone once they are free are among them. */
-  workers: Schema.Array(Schema.Struct({ index: Schema.Int, busy: Schema.Boolean, ...tally }))
-})
+/** Of a worker: what it has ended. */
+export const tally = { done: Schema.Int, failed: Schema.Int, retried: Schema.Int, busyMillis: Schema.Finite }
+/** Workers that have gone, and what they had ended in all. */
+export const Gone = Schema.Struct({ workers: Schema.Int, ...tally })
 
 /** The books, by the Schema of a task. */
 export const schema = (task: Schema.Codec<unknown, unknown>) => {
@@ -52,6 +43,7 @@ export const schema = (task: Schema.Codec<unknown, unknown>) => {
     queue: Schema.Chunk(job),
     later: Schema.HashMap(Schema.Int, job),
     workers: Schema.Array(worker),
+    gone: Gone,
     counts
   })
 }
@@ -62,7 +54,8 @@ export type Job = NonNullable<Worker["job"]>
 /** As many free workers, and no task. */
 export const make = (size: number, now: number): Books => {
   const zero = { submitted: 0, done: 0, failed: 0, cancelled: 0, refused: 0, retried: 0 }
-  const none = { queue: Chunk.empty<Job>(), later: HashMap.empty<number, Job>(), workers: [], counts: zero }
+  const gone = { workers: 0, done: 0, failed: 0, retried: 0, busyMillis: 0 }
+  const none = { queue: Chunk.empty<Job>(), later: HashMap.empty<number, Job>(), workers: [], gone, counts: zero }
   return resize({ ...none, size, nextId: 1, draining: false }, size, now)
 }
 
@@ -70,8 +63,9 @@ type Counts = Books["counts"]
 
 const plus = (of: Counts, name: keyof Counts, n = 1): Counts => ({ ...of, [name]: of[name] + n })
 
-const running = ({ workers }: Books): number => workers.reduce((n, { job }) => (job === undefined ? n : n + 1), 0)
-const queued = (books: Books): number => Chunk.size(books.queue) + HashMap.size(books.later)
+export const running = ({ workers }: Books): number =>
+  workers.reduce((n, { job }) => (job === undefined ? n : n + 1), 0)
+export const queued = (books: Books): number => Chunk.size(books.queue) + HashMap.size(books.later)
 
 /** Tasks that have not come to an end. */
 export const unfinished = (books: Books): number => queued(books) + running(books)
@@ -100,15 +94,26 @@ export const take = (books: Books, now: number): readonly [Books, Worker, Job] |
   return [{ ...books, queue: Chunk.drop(books.queue, 1), workers: books.workers.with(at, worker) }, worker, job]
 }
 
+/** A worker leaves; what it has done stays. */
+const leave = (gone: Books["gone"], { busyMillis, done, failed, retried }: Worker): Books["gone"] => ({
+  workers: gone.workers + 1,
+  done: gone.done + done,
+  failed: gone.failed + failed,
+  retried: gone.retried + retried,
+  busyMillis: gone.busyMillis + busyMillis
+})
+
 /** A worker has ended its task, or an attempt at it (`retried`), and is gone if there are too many. */
 export const end = (books: Books, at: Worker, how: "done" | "failed" | "retried" | "cancelled", now: number): Books => {
   const busyMillis = at.busyMillis + Math.max(0, now - at.since)
   const free = { ...at, job: undefined, since: now, busyMillis, ...(how !== "cancelled" && { [how]: at[how] + 1 }) }
   const seat = books.workers.indexOf(at)
-  const workers = books.workers.length > books.size ? books.workers.toSpliced(seat, 1) : books.workers.with(seat, free)
+  const leaves = books.workers.length > books.size
+  const workers = leaves ? books.workers.toSpliced(seat, 1) : books.workers.with(seat, free)
+  const gone = leaves ? leave(books.gone, free) : books.gone
   const again = how === "retried" && at.job !== undefined ? { ...at.job, failures: at.job.failures + 1 } : undefined
   const later = again === undefined ? books.later : HashMap.set(books.later, again.id, again)
-  return { ...books, workers, later, counts: plus(books.counts, how) }
+  return { ...books, workers, gone, later, counts: plus(books.counts, how) }
 }
 
 /** The time of a task's next attempt has come. */
@@ -130,20 +135,12 @@ export const withdraw = (books: Books, ids: ReadonlySet<number>): readonly [Book
 /** More workers at once; fewer: free ones, the last first, and then each that becomes free. */
 export const resize = (books: Books, size: number, now: number): Books => {
   const workers = [...books.workers]
+  let { gone } = books
   for (let at = workers.length - 1; at >= 0 && workers.length > size; at--) {
-    if (workers[at]!.job === undefined) workers.splice(at, 1)
+    if (workers[at]!.job === undefined) gone = leave(gone, workers.splice(at, 1)[0]!)
   }
   const used = new Set(workers.map(({ index }) => index))
   const idle = { job: undefined, since: now, done: 0, failed: 0, retried: 0, busyMillis: 0 }
   for (let index = 0; workers.length < size; index++) if (!used.has(index)) workers.push({ index, ...idle })
-  return { ...books, size, workers: workers.toSorted((a, b) => a.index - b.index) }
-}
-
-export const stats = (books: Books, now: number): typeof Stats.Type => {
-  const workers = books.workers.map(({ job, since, ...worker }) => {
-    const busy = job !== undefined
-    return { ...worker, busy, busyMillis: worker.busyMillis + (busy ? Math.max(0, now - since) : 0) }
-  })
-  const waits = { queued: queued(books), retrying: HashMap.size(books.later), running: running(books) }
-  return { ...books.counts, ...waits, draining: books.draining, workers }
+  return { ...books, size, gone, workers: workers.toSorted((a, b) => a.index - b.index) }
 }

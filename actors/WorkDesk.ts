@@ -6,14 +6,15 @@
  * Law 8: an asker that leaves is noted at once and dealt with in a turn, a burst of them in one (WorkLine.look). An interrupted task is `cancelled`, and its worker free, when its fiber has ended.
  * Law 3: no more hands than unfinished tasks.
  */
-import { Cause, type Clock, Effect, Exit } from "effect"
+import { type Clock, Effect, Exit, Scope } from "effect"
 import { attempt, type Ending } from "./WorkAttempt.ts"
 import * as Books from "./WorkBooks.ts"
 import { Hand } from "./WorkHand.ts"
 import { WorkJoins } from "./WorkJoins.ts"
 import { WorkLine } from "./WorkLine.ts"
 import type { Rules } from "./WorkOptions.ts"
-import { type Me, PoolDraining, TaskDied } from "./WorkProtocol.ts"
+import { type Me, PoolDraining } from "./WorkProtocol.ts"
+import { log } from "./WorkUnheard.ts"
 
 export class WorkDesk {
   readonly #joins = new WorkJoins()
@@ -23,23 +24,32 @@ export class WorkDesk {
   readonly #hands = new Map<number, Hand>()
   readonly #left = new Set<number>()
   readonly line: WorkLine
+  /** Until the deadline of the last drain, in milliseconds. */
+  within = Number.POSITIVE_INFINITY
 
   constructor(self: Me, rules: Rules, clock: Clock.Clock) {
     this.#self = self
     this.line = new WorkLine(self)
     this.#rules = rules
     this.now = () => clock.currentTimeMillisUnsafe()
+    const lost = Effect.suspend(() => log(self.ref.address, "is lost with its pool", this.#hands))
+    Effect.runSync(Scope.addFinalizer(self.scope, lost))
   }
 
   /** Takes a task on for whose result somebody waits, unless it was told. */
   run(books: Books.Books, task: unknown): Books.Books {
     const id = books.nextId
     const ask = this.#self.defer<unknown, unknown>()
-    this.#hands.set(id, new Hand(ask))
     ask.onCancel(() => {
       this.#left.add(id)
       this.line.look()
     })
+    return this.submit(books, task, ask.waiting ? ask : undefined)
+  }
+
+  /** Takes a task on; without `ask` nobody waits for its result. */
+  submit(books: Books.Books, task: unknown, ask?: Hand["ask"]): Books.Books {
+    this.#hands.set(books.nextId, new Hand(ask, task))
     return this.begin(Books.submit(books, task))
   }
 
@@ -61,8 +71,9 @@ export class WorkDesk {
   }
 
   #begin(index: number, { failures, id, task }: Books.Job): void {
-    const hand = this.#hands.get(id) ?? new Hand(undefined)
+    const hand = this.#hands.get(id) ?? new Hand(undefined, task) // of books from elsewhere
     this.#hands.set(id, hand)
+    hand.begun = true
     const worker = { pool: this.#self.ref.address, index, id, attempt: failures + 1 }
     const work = attempt(this.#rules.work, this.#rules.retry, task, worker, hand)
     hand.fiber = this.#self.pipe(work, (exit) => ["Ended", { worker: index, id, exit }])
@@ -90,20 +101,9 @@ export class WorkDesk {
       this.#self.timers.once(`retry ${id}`, ending.millis, "Due", { id })
       return this.pump(later)
     }
-    const interrupted = Exit.isFailure(exit) && Cause.hasInterruptsOnly(exit.cause)
-    const how = ending?.how ?? (interrupted && hand.left ? "cancelled" : "failed")
-    const { address } = this.#self.ref
-    if (ending?.how === "done") hand.ask?.succeed(ending.value)
-    if (ending?.how === "failed") hand.ask?.fail(ending.error)
-    if (ending === undefined) {
-      const died = new TaskDied({ address, id, worker: index, interrupted })
-      const isHeard = hand.ask?.fail(died) === true || hand.left
-      if (interrupted && !isHeard) this.#self.fork(Effect.logWarning(died.message))
-      if (Exit.isFailure(exit) && !interrupted)
-        this.#self.fork(Effect.logError(`${address}: task ${id} died on worker ${index}`, exit.cause))
-    }
+    const how = hand.ended(this.#self, id, index, exit)
     this.#settle(id)
-    return this.pump(Books.end(books, worker, how === "retried" ? "cancelled" : how, this.now()))
+    return this.pump(Books.end(books, worker, how, this.now()))
   }
 
   /** Some askers have left, or somebody suspended has that was called. */
@@ -114,16 +114,18 @@ export class WorkDesk {
     return this.pump(this.#cancel(books, ids))
   }
 
-  /** The deadline of a drain: what is unfinished is cancelled, and told so. */
-  cut(books: Books.Books): Books.Books {
-    const jobs = books.draining ? Books.jobs(books) : []
-    this.#joins.cut(jobs.length)
-    for (const { failures, id, task } of jobs) {
-      const hand = this.#hands.get(id)
-      const begun = failures > 0 || hand?.fiber !== undefined
-      hand?.ask?.fail(new PoolDraining({ address: this.#self.ref.address, begun, task }))
-    }
-    return this.#cancel(books, new Set(jobs.map(({ id }) => id)))
+  /** The deadline of a drain: what is unfinished is cancelled, and told so, to the log where nobody waits for it. */
+  cut(books: Books.Books): Effect.Effect<Books.Books> {
+    const ids = new Set(
+      (books.draining && this.within < Number.POSITIVE_INFINITY ? Books.jobs(books) : []).map(({ id }) => id)
+    )
+    const cut = new Map([...this.#hands].filter(([id]) => ids.has(id)))
+    const { address } = this.#self.ref
+    const told = log(address, `is cut off by Drain's deadline, ${this.within} ms`, cut)
+    this.#joins.cut(ids.size)
+    const all = { address, unfinished: ids.size, withinMillis: this.within }
+    for (const { ask, begun, task } of cut.values()) ask?.fail(new PoolDraining({ ...all, begun, task }))
+    return Effect.as(told, this.#cancel(books, ids))
   }
 
   #cancel(books: Books.Books, ids: ReadonlySet<number>): Books.Books {

@@ -20,8 +20,8 @@
  *   3. An error is retried as `retry` says; meanwhile its worker takes another. Out of retries the asker has the error itself.
  *   4. Given up, by time-out or interruption, a task leaves the queue, or its fiber is interrupted (law 8).
  * `Join`, `Drain`, `Resize`, `Stats`: see WorkProtocol. Drain before you stop: a stop, its mode "drain" too, interrupts what
- * runs; askers hear `ActorStopped`, the log how many tasks there were. A pool that is restarted itself begins with an empty
- * queue; askers hear `CalleeFailed`.
+ * runs; askers hear `ActorStopped`. A pool that is restarted itself begins with an empty queue; askers hear `CalleeFailed`. A task
+ * that nobody waits for is told to the log by name when it fails for good, is cut off or lost with its pool (WorkUnheard).
  *
  * Workers are places, not actors: a task's fiber is all that a worker has, so a defect ends that and the place is free.
  * Considered a child actor a worker, restarted by itself: poisonous tasks use up its restarts, and with them the pool; nothing
@@ -39,11 +39,12 @@ import { WorkDesk } from "./WorkDesk.ts"
 import type { WorkLine } from "./WorkLine.ts"
 import { check, maxWorkers, type PoolOptions, type Rules } from "./WorkOptions.ts"
 import { type Codec, type Me, messages, type Messages, own, PoolDraining, PoolFull } from "./WorkProtocol.ts"
+import * as WorkStats from "./WorkStats.ts"
 
 export type { Worker } from "./WorkAttempt.ts"
-export { Stats } from "./WorkBooks.ts"
 export type { PoolOptions } from "./WorkOptions.ts"
 export { PoolDraining, PoolFull, TaskDied } from "./WorkProtocol.ts"
+export { Stats } from "./WorkStats.ts"
 
 /** A kind of pool. */
 export interface Pool<T extends Codec, A extends Codec, E extends Codec, R> {
@@ -68,7 +69,7 @@ const kept = (books: Books.Books, task: unknown, self: Me, line: WorkLine, rules
       ? ({ option: "maxQueued", limit: maxQueued } as const)
       : ({ option: "maxWaiting", limit: maxWaiting } as const)
   const why = books.draining
-    ? new PoolDraining({ address, begun: false, task })
+    ? new PoolDraining({ address, begun: false, task, unfinished: Books.unfinished(books) })
     : new PoolFull({ address, ...full, task })
   // where it was told nobody hears of it: the system counts the error
   return self.defer<never, typeof why>().fail(why) ? Actor.noReply(Books.refuse(books)) : Effect.fail(why)
@@ -97,8 +98,7 @@ export const make = <T extends Codec, A extends Codec, R, S = never, E extends C
       Run: (books, task, self) =>
         kept(books, task, self, at(self).line, rules) ?? Actor.noReply(at(self).run(books, task)),
       Submit: (books, task, self) =>
-        kept(books, task, self, at(self).line, rules) ??
-        Actor.reply(undefined, at(self).begin(Books.submit(books, task))),
+        kept(books, task, self, at(self).line, rules) ?? Actor.reply(undefined, at(self).submit(books, task)),
       Ended: (books, { exit, id, worker }, self) => at(self).ended(books, worker, id, exit as Exit.Exit<Ending>),
       Due: (books, { id }, self) => at(self).pump(Books.due(books, id)),
       Look: (books, _, self) => at(self).look(books),
@@ -106,6 +106,7 @@ export const make = <T extends Codec, A extends Codec, R, S = never, E extends C
       Join: (books, _, self) => (at(self).join(books, false) ? Actor.noReply() : Actor.reply(undefined)),
       *Drain(books, { within }, self) {
         const millis = yield* checked(() => Options.millis(`${type}.Drain.within`, within ?? 0, 0))
+        at(self).within = millis
         const closed = at(self).pump({ ...books, draining: true })
         if (Number.isFinite(millis)) self.timers.once("cut", millis, "Cut")
         else self.timers.cancel("cut")
@@ -117,7 +118,7 @@ export const make = <T extends Codec, A extends Codec, R, S = never, E extends C
         )
         return at(self).pump(Books.resize(books, size, at(self).now()))
       },
-      Stats: (books, _, self) => Actor.reply(Books.stats(books, at(self).now()))
+      Stats: (books, _, self) => Actor.reply(WorkStats.of(books, at(self).now()))
     },
     onStop: (books, why, self) => {
       const unfinished = Books.unfinished(books)

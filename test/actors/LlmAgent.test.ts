@@ -76,6 +76,28 @@ describe("LlmAgent", () => {
       })
     ))
 
+  it("counts what the definitions of its tools take, in the estimate, the budget and the room for a prompt", async () => {
+    const spent = (agent: LlmAgent.LlmAgentOptions<Toolkit.Tools<typeof toolkit>>) =>
+      chatting({ rule: "usage=0", agent }, ({ room, local }) =>
+        Effect.map(prompt(room, "12345678"), (parts) => {
+          const sent = JSON.stringify(local.seen.bodies[0]!.tools ?? null).length
+          const done = last(parts)
+          return done?._tag === "Done" ? { input: done.input, spent: done.spent, sent } : undefined
+        })
+      )
+    const without = (await spent({}))!
+    const withTools = (await spent({ toolkit }))!
+    const tools = Math.ceil(withTools.sent / 4)
+    expect(withTools).toMatchObject({ input: without.input + tools, spent: without.spent + tools })
+    await chatting({ agent: { toolkit, maxContext: tools + 20 } }, ({ room, local }) =>
+      Effect.gen(function* () {
+        const refused = yield* refusal(room, "x".repeat(100))
+        expect(refused).toMatchObject({ _tag: "PromptTooLong", tokens: 29 + tools, maxContext: tools + 20 })
+        expect(local.seen.calls).toBe(0)
+      })
+    )
+  })
+
   it("refuses a prompt that leaves no room, by its tokens", () =>
     chatting({ agent: { maxContext: 16 } }, ({ room, local }) =>
       Effect.gen(function* () {
@@ -361,6 +383,17 @@ describe("over any LanguageModel of effect/ai, in the test's time", () => {
     }
   })
 
+  it("an answer for a turn that is not open, as one of an incarnation that has ended, changes nothing", () =>
+    chat(Stream.never, (room) =>
+      Effect.gen(function* () {
+        const used = { turn: 7, input: 3, output: 4, told: true, finish: "stop" }
+        const late = { ...used, sent: [], messages: [], counted: undefined, text: "late" }
+        expect(yield* room.ask("Finish", late)).toEqual({ _tag: "Done", ...used, spent: 0, forgotten: 0 })
+        yield* room.tell("Abandon", { turn: 7, input: 3, output: 4, told: true, why: "Left" })
+        expect(yield* room.ask("History")).toEqual({ fixed: null, spent: 0, begun: 0, forgotten: 0, lines: [] })
+      })
+    ))
+
   it.each([
     [0, 0],
     [-1000, 5],
@@ -404,6 +437,7 @@ describe("options", () => {
     ["system", { system: 1 }],
     ["system", { system: "x".repeat(100), maxContext: 16 }],
     ["toolkit.Pay.needsApproval", { toolkit: approved }],
+    ["toolkit", { toolkit, maxContext: 50 }],
     ["maxContext", { maxContext: 15 }],
     ["maxAnswer", { maxAnswer: 0 }],
     ["budget", { budget: -1 }],

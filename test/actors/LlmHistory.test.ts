@@ -1,4 +1,4 @@
-import { Prompt } from "effect/ai"
+import { Prompt, Tool } from "effect/ai"
 import { Effect, Schema } from "effect"
 import * as fc from "fast-check"
 import { describe, expect, it } from "vitest"
@@ -9,7 +9,8 @@ const said = (text: string): Prompt.Message => Prompt.assistantMessage({ content
 const rules = (maxContext: number, system = ""): History.Rules => ({
   maxContext,
   estimate: History.byBytes,
-  system: system === "" ? [] : [Prompt.systemMessage({ content: system })]
+  system: system === "" ? [] : [Prompt.systemMessage({ content: system })],
+  tools: 0
 })
 const total = ({ fixed, turns }: History.State): number => turns.reduce((all, { tokens }) => all + tokens, fixed ?? 0)
 
@@ -85,6 +86,23 @@ describe("LlmHistory", () => {
     expect(state.forgotten).toBe(8)
     const huge = History.remember(state, [], [user("x".repeat(400))], undefined, rules(32, "sys"))
     expect([huge.turns, huge.forgotten]).toEqual([[], 11])
+  })
+
+  it("counts definitions of tools as every call sends them: prompts and turns have the less room", () => {
+    const add = Tool.make("Add", { description: "adds", parameters: Schema.Struct({ by: Schema.Int }) })
+    const [one, two] = [[add], [add, add]].map((tools) => History.weighTools(tools, History.byBytes))
+    expect([History.weighTools([], () => 1), one! > 20, two! > 2 * one! - 5]).toEqual([0, true, true])
+    const with40 = { ...rules(100), tools: 40 }
+    const own = [user("x".repeat(40))]
+    // 40 the tools, 14 the prompt: 46 are left, four turns of ten
+    const turns = Array.from({ length: 9 }, (_, n) => ({ messages: [user(`${n}`)], tokens: 10 }))
+    expect(History.fit({ ...History.empty, turns }, own, with40)).toEqual(turns.slice(5))
+    expect(History.fit(History.empty, own, { ...rules(50), tools: 40 })).toBe(54)
+    // told by the endpoint, they are in what was learnt
+    expect(History.fit({ ...History.empty, fixed: 30, turns }, own, with40)).toEqual(turns.slice(4))
+    let state = History.empty
+    for (let n = 0; n < 9; n++) state = History.remember(state, [], [user("x".repeat(24))], undefined, with40)
+    expect([state.turns.length, state.forgotten]).toEqual([6, 3])
   })
 
   it("goes through its Schema and back", async () => {

@@ -69,7 +69,9 @@ describe("Throttle.run", () => {
       yield* TestClock.adjust("20 seconds")
       const refused = yield* Effect.flip(run)
       expect(refused).toMatchObject({ _tag: "Throttled", address: "Api/k", millis: 40_000, waiting: 2, maxQueued: 2 })
-      expect(refused.message).toContain("Api/k: no tokens for 40000 ms, and 2 of 2 wait")
+      expect(refused.message).toBe(
+        "Api/k: over its rate, and 2 of at most 2 wait for tokens: refused, come again in 40000 ms (options rate, burst, maxQueued)"
+      )
       expect(yield* api.at("k").ask("Stats")).toEqual({ passed: 1, refused: 1, waiting: 2 })
       yield* TestClock.adjust("2 minutes")
     }).pipe(Effect.provide(world))

@@ -162,6 +162,26 @@ describe("Resize", () => {
     }).pipe(Effect.provide(layer))
   )
 
+  it.effect("keeps what those had done that are gone: the rows and `gone` add up to the pool", () =>
+    Effect.gen(function* () {
+      const { behavior } = noting({ workers: 3 })
+      const ref = yield* ActorSystem.spawn(behavior, "a")
+      yield* run(ref, "a", { name: "b", fails: 1 }, { name: "c", millis: 30 })
+      yield* TestClock.adjust(10)
+      // two are free and go, the third with its task
+      yield* ref.ask("Resize", { workers: 0 })
+      expect(yield* ref.ask("Stats")).toMatchObject({ busyMillis: 30, gone: { workers: 2, done: 1, failed: 1 } })
+      yield* TestClock.adjust(20)
+      const gone = { workers: 3, done: 2, failed: 1, retried: 0, busyMillis: 50 }
+      expect(yield* ref.ask("Stats")).toMatchObject({ done: 2, failed: 1, busyMillis: 50, workers: [], gone })
+      yield* ref.ask("Resize", { workers: 1 })
+      yield* run(ref, "d")
+      yield* TestClock.adjust(10)
+      const rows = [{ index: 0, busy: false, done: 1, failed: 0, retried: 0, busyMillis: 10 }]
+      expect(yield* ref.ask("Stats")).toMatchObject({ done: 3, busyMillis: 60, workers: rows, gone })
+    }).pipe(Effect.provide(layer))
+  )
+
   it.effect("to none and back: a pause, and the numbers of workers are used again", () =>
     Effect.gen(function* () {
       const { behavior, notes } = noting()
@@ -188,8 +208,13 @@ describe("a task that fails", () => {
       expect(yield* errorOf(a!)).toEqual(new Broken({ why: "a 1" }))
       expect(yield* Fiber.join(b!)).toEqual(Exit.succeed("b by 1"))
       const died = yield* errorOf(c!)
-      expect([died._tag, died.message]).toEqual(["TaskDied", "Pool/a: task 3 died (the log has why) on worker 0"])
-      expect(logged).toEqual([expect.stringMatching(/^Pool\/a: task 3 died on worker 0 .*a fault/s)])
+      expect([died._tag, died.message]).toEqual([
+        "TaskDied",
+        "Pool/a: task 3 died on worker 0, and is not tried again: only what fails with `error` is (option retry); the log has why, under its number"
+      ])
+      expect(logged).toEqual([
+        expect.stringMatching(/^Pool\/a: task 3 died on worker 0: {"name":"c","dies":true} .*a fault/s)
+      ])
       expect(yield* ref.ask("Stats")).toMatchObject({ done: 1, failed: 2, running: 0 })
     }).pipe(Effect.provide(layer))
   )
@@ -229,7 +254,7 @@ describe("a task that fails", () => {
       const [a] = yield* run(ref, { name: "a", fails: 1 })
       yield* TestClock.adjust(10)
       expect(yield* errorOf(a!)).toMatchObject({ _tag: "TaskDied", interrupted: false })
-      expect(logged).toEqual([expect.stringMatching(/^Pool\/a: task 1 died on worker 0 Error: a bad schedule/)])
+      expect(logged).toEqual([expect.stringMatching(/^Pool\/a: task 1 died on worker 0: .* Error: a bad schedule/)])
     }).pipe(Effect.provide(layer))
   )
 
@@ -279,8 +304,8 @@ describe("a task that fails", () => {
       yield* ref.tell("Run", { name: "b", fails: 2 })
       yield* TestClock.adjust(20)
       expect(logged).toEqual([
-        expect.stringMatching(/^Pool\/a: task 1 failed on worker 0, after 2 attempts Broken/),
-        expect.stringMatching(/^Pool\/a: task 2 failed on worker 1, after 2 attempts Broken/)
+        expect.stringMatching(/^Pool\/a: task 1 failed on worker 0, after 2 attempts: {"name":"a","fails":2} Broken/),
+        expect.stringMatching(/^Pool\/a: task 2 failed on worker 1, after 2 attempts: {"name":"b","fails":2} Broken/)
       ])
     }).pipe(Effect.provide(layer))
   )
@@ -298,7 +323,7 @@ describe("a task that fails", () => {
       expect(yield* errorOf(heard!)).toMatchObject({ _tag: "TaskDied", interrupted: true })
       yield* Fiber.interrupt(given!)
       yield* ref.ask("Join")
-      expect(logged).toEqual(["Pool/a: task 1 interrupted itself on worker 0"])
+      expect(logged).toEqual(['Pool/a: task 1 interrupted itself on worker 0: {"name":"self"}'])
     }).pipe(Effect.provide(layer))
   )
 })
@@ -524,6 +549,45 @@ describe("Drain", () => {
     }).pipe(Effect.provide(layer))
   )
 
+  it.effect.each([
+    ["milliseconds", 1000],
+    ["text", "1 second"],
+    ["a Duration", Duration.seconds(1)],
+    ["parts", { seconds: 1 }]
+  ] as ReadonlyArray<readonly [string, Duration.Input]>)("takes its deadline as %s", ([, within]) =>
+    Effect.gen(function* () {
+      const { behavior } = noting({ work: () => Effect.never })
+      const ref = yield* ActorSystem.spawn(behavior, "a")
+      yield* run(ref, "a")
+      const drain = yield* forked(ref.ask("Drain", { within }))
+      yield* TestClock.adjust(999)
+      expect(drain.pollUnsafe()).toBeUndefined()
+      yield* TestClock.adjust(1)
+      expect(yield* Fiber.join(drain)).toEqual(Exit.succeed(1))
+    }).pipe(Effect.provide(layer))
+  )
+
+  it.effect(
+    "has its deadline in JSON as milliseconds or text, and what is no duration is refused there by its name",
+    () =>
+      Effect.gen(function* () {
+        const { definition } = noting()
+        const { payloadSchema } = definition.protocol.rpcs.find(({ _tag }) => _tag === "Drain")!
+        const codec = Schema.toCodecJson(payloadSchema as Schema.Codec<{ readonly within: Duration.Input }>)
+        const through = (within: unknown) =>
+          Effect.flatMap(Schema.encodeUnknownEffect(codec)({ within }), (json) =>
+            Effect.map(Schema.decodeUnknownEffect(codec)(JSON.parse(JSON.stringify(json))), (back) => back.within)
+          )
+        const given = [1500, "10 millis", { seconds: 2 }, Duration.seconds(1), Duration.infinity, "infinity"]
+        expect(yield* Effect.forEach(given, through)).toEqual([1500, 10, 2000, 1000, "Infinity", "Infinity"])
+        expect(yield* Schema.decodeUnknownEffect(codec)({ within: "5 seconds" })).toEqual({ within: "5 seconds" })
+        for (const within of ["soon", null, true, {}]) {
+          const error = yield* Effect.flip(Schema.decodeUnknownEffect(codec)({ within }))
+          expect(error.message).toMatch(/within/)
+        }
+      })
+  )
+
   it.effect("a later one sets the deadline anew", () =>
     Effect.gen(function* () {
       const { behavior, notes } = noting({ workers: 1 })
@@ -562,6 +626,91 @@ describe("Drain", () => {
   )
 })
 
+describe("a task that nobody waits for", () => {
+  it.effect("and that Drain's deadline cuts off is told to the log by what it was, before Drain is answered", () =>
+    Effect.gen(function* () {
+      logged.length = 0
+      const { behavior } = noting({ workers: 1, retry: Schedule.spaced("1 hour") })
+      const ref = yield* ActorSystem.spawn(behavior, "a")
+      yield* ref.ask("Submit", { name: "a", fails: 1 })
+      yield* ref.ask("Submit", { name: "b", millis: 4000 })
+      const [c, given] = yield* run(ref, "c", "given up")
+      yield* ref.tell("Run", { name: "d".repeat(300) })
+      yield* TestClock.adjust(20)
+      yield* Fiber.interrupt(given!)
+      const drain = yield* forked(ref.ask("Drain", { within: "1 second" }))
+      let toldFirst = 0
+      drain.addObserver(() => (toldFirst = logged.length))
+      yield* TestClock.adjust(1000)
+      expect(yield* Fiber.join(drain)).toEqual(Exit.succeed(4))
+      expect((yield* errorOf(c!))._tag).toBe("PoolDraining")
+      expect([toldFirst, logged]).toEqual([
+        3,
+        [
+          `Pool/a: task 1 is cut off by Drain's deadline, 1000 ms, begun: {"name":"a","fails":1}`,
+          `Pool/a: task 2 is cut off by Drain's deadline, 1000 ms, begun: {"name":"b","millis":4000}`,
+          `Pool/a: task 5 is cut off by Drain's deadline, 1000 ms, not begun: {"name":"${"d".repeat(191)}...`
+        ]
+      ])
+      yield* ref.stop()
+      expect(logged.length).toBe(3)
+    }).pipe(Effect.provide(layer))
+  )
+
+  it.effect("has a line of its own with 99 others; one says how many more there are", () =>
+    Effect.gen(function* () {
+      logged.length = 0
+      const { behavior } = noting({ workers: 0 })
+      const ref = yield* ActorSystem.spawn(behavior, "a")
+      for (let n = 1; n <= 130; n++) yield* ref.ask("Submit", { name: `${n}` })
+      const drain = yield* forked(ref.ask("Drain", { within: 1000 }))
+      yield* TestClock.adjust(1000)
+      expect(yield* Fiber.join(drain)).toEqual(Exit.succeed(130))
+      expect(logged.length).toBe(101)
+      expect(logged.slice(-2)).toEqual([
+        `Pool/a: task 100 is cut off by Drain's deadline, 1000 ms, not begun: {"name":"100"}`,
+        "Pool/a: so it is with 30 more tasks that nobody waits for"
+      ])
+    }).pipe(Effect.provide(layer))
+  )
+})
+
+describe("errors", () => {
+  it.effect("say what happened, how many, the limit, and what to do", () =>
+    Effect.gen(function* () {
+      const { behavior } = noting({ workers: 1, maxQueued: 1, work: () => Effect.never })
+      const ref = yield* ActorSystem.spawn(behavior, "a")
+      const [a, b] = yield* run(ref, "a", "b")
+      expect((yield* Effect.flip(ref.ask("Run", { name: "c" }))).message).toBe(
+        'Pool/a: full, 1 tasks wait for a worker, as many as may: this one was not taken on, come again later (option maxQueued; overflow: "suspend" waits for room)'
+      )
+      yield* forked(ref.ask("Drain", { within: 1000 }))
+      expect((yield* Effect.flip(ref.ask("Run", { name: "d" }))).message).toBe(
+        "Pool/a: drains and takes nothing on any more; 2 tasks that it had are unfinished. This one was not begun: give it to another pool, or to this one when it is started anew"
+      )
+      yield* TestClock.adjust(1000)
+      const cut = "Pool/a: drained for 1000 ms, and cancels the 2 tasks still unfinished. This one"
+      const then = "give it to another pool, or drain for longer (Drain, within)"
+      expect([(yield* errorOf(a!)).message, (yield* errorOf(b!)).message]).toEqual([
+        `${cut} had begun, and may have had effects: ${then}`,
+        `${cut} had not begun: ${then}`
+      ])
+    }).pipe(Effect.provide(layer))
+  )
+
+  it.effect("say of a full line, too, which option it is", () =>
+    Effect.gen(function* () {
+      const { behavior } = noting({ workers: 1, maxQueued: 0, overflow: "suspend", maxWaiting: 1 })
+      const ref = yield* ActorSystem.spawn(behavior, "a")
+      const asked = yield* run(ref, "a", "b")
+      expect((yield* Effect.flip(ref.ask("Run", { name: "c" }))).message).toBe(
+        "Pool/a: full, 1 submitters wait for room, as many as may: this one was not taken on, come again later (option maxWaiting)"
+      )
+      yield* Effect.forEach(asked, Fiber.interrupt)
+    }).pipe(Effect.provide(layer))
+  )
+})
+
 describe("the end of a pool", () => {
   it.effect.each(["now", "drain"] as const)(
     "by stop, mode %s: what runs is interrupted, askers hear of it, the log how many",
@@ -576,7 +725,32 @@ describe("the end of a pool", () => {
         yield* ref.stop({ mode })
         expect([(yield* errorOf(a!))._tag, (yield* errorOf(b!))._tag]).toEqual(["ActorStopped", "ActorStopped"])
         expect(notes).toEqual(["a+0", "a!"])
-        expect(logged).toEqual([expect.stringMatching(/^Pool\/a ended \(\w+\) with 3 tasks unfinished$/)])
+        expect(logged).toEqual([
+          expect.stringMatching(/^Pool\/a ended \(\w+\) with 3 tasks unfinished$/),
+          'Pool/a: task 3 is lost with its pool, not begun: {"name":"c"}'
+        ])
+      }).pipe(Effect.provide(layer))
+  )
+
+  it.effect(
+    "by a failure of its own, too: a task that nobody waits for is told to the log, its asker hears of another",
+    () =>
+      Effect.gen(function* () {
+        logged.length = 0
+        const { behavior } = noting({ workers: 1, work: () => Effect.never })
+        const ref = yield* ActorSystem.spawn(behavior, "a")
+        yield* ref.ask("Submit", { name: "a" })
+        const [b] = yield* run(ref, "b")
+        yield* ref.ask("Submit", { name: "c" })
+        const forge = ref as unknown as { tellUnsafe(tag: string, payload?: unknown): string }
+        forge.tellUnsafe("Ended")
+        expect((yield* errorOf(b!))._tag).toBe("CalleeFailed")
+        yield* TestClock.adjust("1 minute")
+        expect(yield* ref.ask("Stats")).toMatchObject({ submitted: 0 })
+        expect(logged.filter((line) => line.includes("task"))).toEqual([
+          'Pool/a: task 1 is lost with its pool, begun: {"name":"a"}',
+          'Pool/a: task 3 is lost with its pool, not begun: {"name":"c"}'
+        ])
       }).pipe(Effect.provide(layer))
   )
 })
@@ -611,9 +785,11 @@ describe("bad input", () => {
       expect(messages.map(({ message }) => message)).toEqual(
         ["-1", "1025", "1.5", "NaN"].map((it) => `Pool.Resize.workers: ${it} is not a whole number from 0 to 1024`)
       )
-      expect((yield* Effect.flip(ref.ask("Drain", { within: Duration.zero }))).message).toMatch(
-        /^Pool.Drain.within: .* is not a duration/
-      )
+      for (const within of [Duration.zero, 0, -1, "soon" as "1 second", Number.NaN]) {
+        expect((yield* Effect.flip(ref.ask("Drain", { within }))).message).toMatch(
+          /^Pool.Drain.within: .* is not a duration/
+        )
+      }
       expect((yield* ref.ask("Stats")).workers.length).toBe(2)
       const [a] = yield* run(ref, "a")
       yield* TestClock.adjust(10)

@@ -101,6 +101,10 @@ const submitter = (sim: Simulation.Sim, ref: Ref, name: string, { left }: Seen, 
 
 const look = (sim: Simulation.Sim, stats: Stats, most: number) => {
   sim.check(sum(stats) === stats.submitted, `the books do not balance: ${JSON.stringify(stats)}`)
+  for (const name of ["done", "failed", "retried", "busyMillis"] as const) {
+    const rows = stats.workers.reduce((all, row) => all + row[name], stats.gone[name])
+    sim.check(rows === stats[name], `the rows' ${name} are not the pool's: ${JSON.stringify(stats)}`)
+  }
   sim.check(stats.running === stats.workers.filter(({ busy }) => busy).length, "the busy are not those that run")
   sim.check(stats.queued + stats.running <= most, `holds more than ${most}: ${JSON.stringify(stats)}`)
 }

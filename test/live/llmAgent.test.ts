@@ -28,12 +28,18 @@ const join = async (rule: string, options: LlmAgent.LlmAgentOptions = {}) => {
   )
   const scope = Scope.makeUnsafe()
   closing.push(() => Effect.runPromise(Scope.close(scope, Exit.void)))
-  const { url } = Context.get(await Effect.runPromise(Layer.buildWithScope(layer, scope)), Gateway)
+  const context = await Effect.runPromise(Layer.buildWithScope(layer, scope))
+  const { url } = Context.get(context, Gateway)
+  const room = Chat.at("lobby")
+  /** A message that its handler cannot even read. */
+  const crash = (): Promise<void> => Effect.runPromise(Effect.provide(room.tell("Finish", undefined as never), context))
+  const stop = (): Promise<void> => Effect.runPromise(Effect.provide(room.stop(), context))
   const socket = new WebSocket(`${url}/agents/Chat/lobby`)
   await once(socket, "open")
   const frames: Array<{
     readonly id?: number
     readonly method?: string
+    readonly params?: unknown
     readonly error?: { readonly data?: unknown }
   }> = []
   socket.on("message", (data: Buffer) => frames.push(JSON.parse(data.toString())))
@@ -52,7 +58,7 @@ const join = async (rule: string, options: LlmAgent.LlmAgentOptions = {}) => {
     })
     return heard
   }
-  return { socket, frames, send, ask, another, local, seen: local.seen }
+  return { socket, frames, send, ask, another, local, seen: local.seen, crash, stop }
 }
 const chunks = (frames: ReadonlyArray<{ readonly method?: string }>): number =>
   frames.filter(({ method }) => method === "$/chunk").length
@@ -99,6 +105,31 @@ describe("a chat over a WebSocket", () => {
       "Unanswered 2 TurnCancelled",
       "Asked 3",
       "Unanswered 3 Left"
+    ])
+  })
+
+  it("tells its clients of one end for each Asked, though it fails in the midst of an answer, or is stopped", async () => {
+    const { frames, ask, another, crash, stop, seen } = await join("words=1000000&delay=1")
+    const heard = await another()
+    ask(1, "one")
+    await until("it is answered", () => chunks(frames) > 1)
+    await crash()
+    await until("the server has seen it", () => seen.aborted === 1)
+    await until("the others have heard it", () => heard.length === 2)
+    await until("its client was told", () => frames.some(({ id }) => id === 1))
+    // what asks with nobody's turn open, and another failure, tell nothing twice
+    await crash()
+    const told = chunks(frames)
+    ask(2, "two")
+    await until("it is answered", () => chunks(frames) > told + 1)
+    await stop()
+    await until("the server has seen it", () => seen.aborted === 2 && seen.open === 0)
+    await until("the others have heard it", () => heard.length === 4)
+    expect(heard).toEqual(["Asked 1", "Unanswered 1 Restarted", "Asked 2", "Unanswered 2 Stopped"])
+    const own = frames.flatMap(({ method, params }) => (method === "Unanswered" ? [params] : []))
+    expect(own).toEqual([
+      { turn: 1, why: "Restarted" },
+      { turn: 2, why: "Stopped" }
     ])
   })
 })

@@ -124,5 +124,47 @@ export const llmAgents: ReadonlyArray<Fault> = [
     "LlmAgent.ts",
     "if (spent >= budget) return Effect.fail",
     "if (spent > budget * 1e9) return Effect.fail"
+  ),
+  ofActors(
+    "llm-tools-weigh-nothing",
+    "definitions of tools have their place in the context",
+    "LlmHistory.ts",
+    "weigh(rules.system, rules) + rules.tools",
+    "weigh(rules.system, rules)"
+  ),
+  ofActors(
+    "llm-tools-for-nothing",
+    "definitions of tools are counted in what a turn has used",
+    "LlmTurn.ts",
+    "before.input + rules.tools + History",
+    "before.input + History"
+  ),
+  ofActors(
+    "llm-restart-in-silence",
+    "one end for each Asked, where the agent fails in its midst, too",
+    "LlmAgent.ts",
+    'begun: LlmAsked.close(self, "Restarted").last',
+    "begun: LlmAsked.of(self).last"
+  ),
+  ofActors(
+    "llm-stop-in-silence",
+    "one end for each Asked, where the agent stops in its midst, too",
+    "LlmAgent.ts",
+    'void LlmAsked.close(self, "Stopped")',
+    "void LlmAsked.of(self)"
+  ),
+  ofActors(
+    "llm-answered-late",
+    "one end for each Asked: what a restart has ended is not remembered as answered",
+    "LlmAgent.ts",
+    "const next = asked.isOpen(turn) ?",
+    "const next = turn > 0 ?"
+  ),
+  ofActors(
+    "llm-one-open",
+    "one end for each Asked, also where the next begins before the last is abandoned",
+    "LlmAsked.ts",
+    "    this.#open.add(turn)",
+    "    this.#open.clear()\n    this.#open.add(turn)"
   )
 ]

@@ -31,15 +31,15 @@ export const workPools: ReadonlyArray<Fault> = [
     "pool-never-shrinks",
     "fewer workers: each goes when its task is done",
     "WorkBooks.ts",
-    "books.workers.length > books.size ?",
-    "books.workers.length > books.size + 1e6 ?"
+    "const leaves = books.workers.length > books.size",
+    "const leaves = books.workers.length > books.size + 1e6"
   ),
   ofActors(
     "pool-shrinks-the-busy",
     "fewer workers: what runs comes to its end",
     "WorkBooks.ts",
-    "if (workers[at]!.job === undefined) workers.splice(at, 1)",
-    "workers.splice(at, 1)"
+    "if (workers[at]!.job === undefined) gone = leave(gone, workers.splice(at, 1)[0]!)",
+    "gone = leave(gone, workers.splice(at, 1)[0]!)"
   ),
   ofActors(
     "pool-last-first",
@@ -93,9 +93,9 @@ export const workPools: ReadonlyArray<Fault> = [
   ofActors(
     "pool-interrupt-in-silence",
     "a task that interrupted itself, which nobody waits for, is logged",
-    "WorkDesk.ts",
+    "WorkHand.ts",
     "if (interrupted && !isHeard)",
-    "if (!isHeard && ending !== undefined)"
+    "if (interrupted && isHeard)"
   ),
   ofActors(
     "pool-drain-forgets-suspended",
@@ -114,9 +114,9 @@ export const workPools: ReadonlyArray<Fault> = [
   ofActors(
     "pool-defect-in-silence",
     "a defect is logged with its Cause",
-    "WorkDesk.ts",
-    "if (Exit.isFailure(exit) && !interrupted)",
-    "if (Exit.isFailure(exit) && interrupted && !interrupted)"
+    "WorkHand.ts",
+    "if (!interrupted) self.fork",
+    "if (!interrupted && id < 0) self.fork"
   ),
   ofActors(
     "pool-schedule-anew",
@@ -138,5 +138,41 @@ export const workPools: ReadonlyArray<Fault> = [
     "WorkPool.ts",
     "Actor.noReply(Books.refuse(books))",
     "Actor.noReply(books)"
-  )
+  ),
+  ofActors(
+    "pool-any-deadline",
+    "12: what is no duration is refused in JSON by its name",
+    "WorkProtocol.ts",
+    "Option.isSome(Duration.fromInput(it as Duration.Input))",
+    "it !== undefined"
+  ),
+  ofActors(
+    "pool-free-leaver-forgotten",
+    "4: what a free worker had done stays when it is taken away",
+    "WorkBooks.ts",
+    "gone = leave(gone, workers.splice(at, 1)[0]!)",
+    "workers.splice(at, 1)"
+  ),
+  ofActors(
+    "pool-busy-leaver-forgotten",
+    "4: what a busy worker had done stays when it goes, its last task too",
+    "WorkBooks.ts",
+    "leaves ? leave(books.gone, free) : books.gone",
+    "leaves ? leave(books.gone, at) : books.gone"
+  ),
+  ofActors(
+    "pool-cut-in-silence",
+    "5: a task that nobody waits for and a drain cuts off is told to the log",
+    "WorkDesk.ts",
+    "return Effect.as(told, this.#cancel(books, ids))",
+    "return Effect.succeed(this.#cancel(books, ids))"
+  ),
+  ofActors(
+    "pool-lost-in-silence",
+    "5: a task that nobody waits for and is lost with its pool is told to the log",
+    "WorkDesk.ts",
+    "    Effect.runSync(Scope.addFinalizer(self.scope, lost))\n",
+    "    void lost\n"
+  ),
+  ofActors("pool-log-floods", "3: so many lines at most", "WorkUnheard.ts", ".slice(0, maxLines)", ".slice(0)")
 ]
