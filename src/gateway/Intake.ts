@@ -30,7 +30,8 @@ const onRead = function (this: Duplex, bytes: number, buffer: Buffer): boolean {
   const raw = this as Read
   const { reader, frames, taker } = raw
   const isOpen = reader.readyState === reader.OPEN
-  const waits = raw.readableFlowing === false || raw.readableLength > 0
+  // what was kept flows on in the tick of `resume`, before anything is read
+  const waits = raw.readableFlowing === false
   const at = isOpen ? frames.read(buffer, bytes, waits ? undefined : taker) : 0
   let goesOn = true
   if (at < bytes) {

@@ -50,7 +50,7 @@ class Server {
     )
     this.#receiver.on("ping", (data: Buffer) => void heard.push(`ping ${data.toString("hex")}`))
     this.#receiver.on("pong", (data: Buffer) => void heard.push(`pong ${data.toString("hex")}`))
-    this.#receiver.on("conclude", (code: number, reason: Buffer) => this.#end(`close ${code} ${reason}`))
+    this.#receiver.on("conclude", (code: number, reason: Buffer) => this.#end(`close ${code} ${reason.toString()}`))
     this.#receiver.on("error", (error: Error & { code: string }) => this.#end(error.code))
   }
 

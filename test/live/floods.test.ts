@@ -207,6 +207,16 @@ describe("what follows a close frame", () => {
   // who does not answer a close frame is not given up by the clock
   const patient: LabOptions = { handshakeTimeout: "1 hour" }
 
+  it("is not begun, though it came in one chunk with what it was closed for", async () => {
+    await lab({ ...patient, maxInvalid: 0 })
+    const flooder = await Flooder.open()
+    flooder.socket.write(Buffer.concat([ask(1, "Note", { n: 1 }), ask(2, "Nope"), ask(3, "Note", { n: 3 })]))
+    await until("it is closed", () => flooder.heard.at(-1)?.startsWith("close") === true)
+    expect(flooder.heard.slice(2)).toEqual(["close 1008 too many invalid messages"])
+    expect(at.gate.noted).toEqual([1])
+    flooder.socket.destroy()
+  })
+
   it.each([
     ["the server's", frame(BINARY, "x"), 1003],
     ["the server's, for no proper frame", frame(TEXT, "x", { masked: false }), 1002],

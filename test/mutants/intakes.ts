@@ -57,18 +57,11 @@ export const intakes: ReadonlyArray<Fault> = [
     "  reader.pause()\n"
   ),
   one(
-    "intake-overtakes-the-kept",
-    "2: what was kept while it was paused comes first",
-    "Intake.ts",
-    "raw.readableFlowing === false || raw.readableLength > 0",
-    "raw.readableFlowing === false"
-  ),
-  one(
     "intake-hands-on-while-paused",
     "what comes to a paused connection waits",
     "Intake.ts",
-    "raw.readableFlowing === false || raw.readableLength > 0",
-    "raw.readableLength > 0"
+    "const waits = raw.readableFlowing === false",
+    "const waits = false"
   ),
   one("intake-keeps-without-end", "what waits is bounded", "Intake.ts", "goesOn = raw.push(rest)", "raw.push(rest)"),
   one(
