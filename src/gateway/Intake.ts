@@ -55,5 +55,5 @@ export const take = (raw: Duplex, reader: WebSocket, taker: TextTaker, maxBytes:
 /** Nothing is handed on until `reader` resumes. What comes is kept, up to the stream's mark, so that the peer's end is noticed. */
 export const pause = (raw: Duplex, reader: WebSocket): void => {
   reader.pause()
-  raw.read(0)
+  if (raw.readableLength < raw.readableHighWaterMark) raw.read(0)
 }

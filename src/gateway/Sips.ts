@@ -46,8 +46,6 @@ const goOn = (): void => {
     const { reader } = raw
     if (reader.readyState === reader.OPEN) {
       if (!reader.isPaused) raw.resume()
-      // not read, but heard to leave
-      else raw.read(0)
     } else if (++raw.wasted >= maxWastedSips) reader.terminate()
     // paused or not, `ws` reads to the end now
     else raw.resume()

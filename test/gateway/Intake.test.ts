@@ -1,0 +1,102 @@
+import { once } from "node:events"
+import { connect, createServer, type Socket } from "node:net"
+import { describe, expect, it } from "vitest"
+import type { WebSocket } from "ws"
+import * as Intake from "../../src/gateway/Intake.ts"
+
+/** A `ws` that notes what it gets of its socket. */
+class Reader {
+  readonly OPEN = 1
+  readyState = 1
+  isPaused = false
+  bytes = 0
+  readonly raw: Socket
+
+  constructor(raw: Socket) {
+    this.raw = raw
+    raw.on("data", (chunk: Buffer) => void (this.bytes += chunk.length))
+  }
+  pause(): void {
+    this.isPaused = true
+    this.raw.pause()
+  }
+  resume(): void {
+    this.isPaused = false
+    this.raw.resume()
+  }
+}
+
+const opened = async () => {
+  const server = createServer().listen(0, "127.0.0.1")
+  await once(server, "listening")
+  const client = connect((server.address() as { readonly port: number }).port, "127.0.0.1")
+  const [raw] = (await once(server, "connection")) as [Socket]
+  server.close()
+  const reader = new Reader(raw)
+  const texts: Array<string> = []
+  const text = (bytes: Buffer, start: number, end: number) => void texts.push(bytes.toString("utf8", start, end))
+  Intake.take(raw, reader as unknown as WebSocket, { text }, 65_536)
+  const pause = () => Intake.pause(raw, reader as unknown as WebSocket)
+  return { client, raw, reader, texts, pause }
+}
+
+const round = () => new Promise((resolve) => setImmediate(resolve))
+const until = async (fact: () => boolean) => {
+  while (!fact()) await round()
+}
+
+/** Masked with zeros. */
+const frame = (text: string): Buffer =>
+  Buffer.concat([Buffer.from([0x81, 0x80 | text.length, 0, 0, 0, 0]), Buffer.from(text)])
+
+describe("what comes while `ws` is paused", () => {
+  it("is kept, a bounded part of it: then the peer is held up; and goes to `ws`, whole, when it resumes", async () => {
+    const { client, raw, reader, texts, pause } = await opened()
+    client.write(frame("before"))
+    await until(() => texts.length === 1)
+    pause()
+    const flood = Buffer.concat(Array.from({ length: 320_000 }, () => frame("x".repeat(100))))
+    client.write(flood)
+    for (let n = 0; n < 500; n++) {
+      if (n % 10 === 0) pause()
+      await round()
+    }
+    expect(raw.readableLength).toBeGreaterThan(0)
+    expect(raw.readableLength).toBeLessThanOrEqual(3 * 65_536)
+    expect(client.writableLength).toBeGreaterThan(0)
+    expect([reader.bytes, texts.length]).toEqual([0, 1])
+    const kept = raw.readableLength
+    reader.resume()
+    // each byte is one's or the other's
+    const heard = () => reader.bytes + (texts.length - 1) * frame("x".repeat(100)).length
+    await until(() => heard() >= flood.length)
+    expect(heard()).toBe(flood.length)
+    expect(reader.bytes).toBeGreaterThanOrEqual(kept)
+    client.write(frame("behind"))
+    await until(() => texts.at(-1) === "behind")
+    client.destroy()
+    await once(raw, "close")
+  })
+
+  it("does not hide that the peer has cut it off, though a sip ended with it", async () => {
+    const { client, raw, texts, pause } = await opened()
+    client.write(frame("before"))
+    await until(() => texts.length === 1)
+    pause()
+    client.write(Buffer.alloc(30_000))
+    await until(() => raw.readableLength === 30_000)
+    client.write(Buffer.alloc(35_400))
+    await until(() => raw.readableLength === 65_400)
+    await round()
+    client.resetAndDestroy()
+    await expect(once(raw, "close")).rejects.toThrow("ECONNRESET")
+  })
+
+  it("does not hide that the peer is gone", async () => {
+    const { client, raw, pause } = await opened()
+    pause()
+    client.end()
+    await once(raw, "end")
+    await once(raw, "close")
+  })
+})
