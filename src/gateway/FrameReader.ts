@@ -32,7 +32,7 @@ export class FrameReader {
   readonly #maxBytes: number
   /** Bytes of payload, of a frame that has begun, yet to come. */
   #left = 0
-  /** Bytes of a head that have come; how many it has; how many more of its length. */
+  /** Bytes of a head that have come; how many it has, as its second says; how many more of its length. */
   #head = 0
   #headBytes = 2
   #lengthBytes = 0
@@ -86,10 +86,7 @@ export class FrameReader {
         this.#left -= here
         at += here
       } else this.#byteOfHead(bytes[at++]!)
-      if (this.#head === this.#headBytes && this.#left === 0) {
-        this.#head = 0
-        this.#headBytes = 2
-      }
+      if (this.#head === this.#headBytes && this.#left === 0) this.#head = 0
     }
   }
 

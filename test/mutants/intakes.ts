@@ -117,12 +117,5 @@ export const intakes: ReadonlyArray<Fault> = [
     "if (!isControl) this",
     "this"
   ),
-  one("frames-of-eight", "a length of eight bytes", "FrameReader.ts", "=== LENGTH_64 ? 8 : 0", "=== LENGTH_64 ? 2 : 0"),
-  one(
-    "frames-of-short-heads",
-    "a head of two bytes is followed by one",
-    "FrameReader.ts",
-    "        this.#headBytes = 2\n",
-    ""
-  )
+  one("frames-of-eight", "a length of eight bytes", "FrameReader.ts", "=== LENGTH_64 ? 8 : 0", "=== LENGTH_64 ? 2 : 0")
 ]
