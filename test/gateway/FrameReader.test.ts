@@ -194,6 +194,17 @@ describe("frames that need no ws", () => {
     expect(direct.bytes).toBe(long.length)
   })
 
+  it("are none between fragments, behind a ping either: `ws` refuses it", async () => {
+    const begin = Buffer.concat(
+      [
+        { first: 0x01, payload: Buffer.from("a") },
+        { first: 0x89, payload: Buffer.from("?") }
+      ].map(wire)
+    )
+    const { direct } = await both(Buffer.concat([begin, wire(text("b"))]), [begin.length])
+    expect(direct.heard).toEqual(["ping 3f", "WS_ERR_INVALID_OPCODE"])
+  })
+
   it("are none behind what `ws` will find wrong a tick later", async () => {
     const stream = Buffer.concat([text("a"), { first: 0x83, payload: Buffer.alloc(0) }, text("b")].map(wire))
     const { direct } = await both(stream, [])
