@@ -5,10 +5,11 @@
  * snapshot is the state; an ask is answered with the new state value. Its `after` delays and delayed `raise` run on the
  * system's clock as keyed timers, so virtual time moves them; a final state stops the actor. What it emits goes to `onEmit`,
  * which sends it on by `self`: staged with the turn, so that a machine reports to others and knows none of them.
- * A machine that emits where nobody hears, or names an action that it has not, is refused when it is made.
+ * A machine that emits where nobody hears, or names an action or a delay that it has not, is refused when it is made.
  * Pure steps of the machine, in one scope for all: an actor of XState costs 3.6 kB, this one its snapshot. XState's own
  * `transition()` makes such an actor, and its first state without its input, at each step: that is most of what it costs.
- * Custom actions run in the turn; one that throws is the actor's failure. Their `self` can `send`, within the turn, and nothing
+ * Custom actions run in the turn; one that throws is the actor's failure, and so is a Promise of one (a fork of its actor, which
+ * no turn waits for) that is rejected; one that gives an Effect is refused. Their `self` can `send`, within the turn, and nothing
  * else; `log` goes where XState's does, to the console. A machine that invokes or spawns actors of XState, also in `assign`, is
  * refused by name: those would run outside supervision; use `self.pipe` or a child.
  */
@@ -58,7 +59,7 @@ interface Action {
   readonly type: string
   readonly info: unknown
   readonly params: unknown
-  readonly exec: ((info: unknown, params: unknown) => void) | undefined
+  readonly exec: ((info: unknown, params: unknown) => unknown) | undefined
 }
 
 interface DelayedRaise {
@@ -94,11 +95,20 @@ const madeOf = (action: unknown, { implementations }: AnyStateMachine): readonly
   return [name, implementations.actions[name]]
 }
 
+/** The delay that an action names: of a `raise` or `sendTo`, and of a state's `after`, which XState enters it with. */
+const delayOf = (made: unknown): string | undefined =>
+  typeof made === "function" && "delay" in made && typeof made.delay === "string" ? made.delay : undefined
+
 /** What an action emits, where it is an `emit`: the event's type, if that is known beforehand. */
 const emittedBy = (made: unknown): string | undefined => {
   if (typeof made !== "function" || !("type" in made) || made.type !== "xstate.emit") return undefined
   const { event } = made as unknown as { readonly event: { readonly type: string } | (() => unknown) }
   return typeof event === "function" ? "an event" : `"${event.type}"`
+}
+
+const refuseMissing = (at: string, kind: "action" | "delay", name: string): never => {
+  const range = `${kind === "action" ? "an" : "a"} ${kind} that the machine has (by setup or provide)`
+  throw new InvalidOption({ field: `${at}.${kind}s`, value: `"${name}"`, range })
 }
 
 const refuseUnheard = (type: string, machine: AnyStateMachine, emitted: string): never => {
@@ -118,9 +128,10 @@ const check = (type: string, machine: AnyStateMachine, hears: boolean): void => 
     }
     for (const action of actionsOf(node)) {
       const [name, made] = madeOf(action, machine)
-      if (made === undefined) {
-        const range = "an action that the machine has (by setup or provide)"
-        throw new InvalidOption({ field: `${nameOf(node, type)}.actions`, value: `"${name}"`, range })
+      if (made === undefined) refuseMissing(nameOf(node, type), "action", name)
+      const delay = delayOf(made)
+      if (delay !== undefined && machine.implementations.delays[delay] === undefined) {
+        refuseMissing(nameOf(node, type), "delay", delay)
       }
       const emitted = hears ? undefined : emittedBy(made)
       if (emitted !== undefined) refuseUnheard(type, machine, emitted)
@@ -211,6 +222,18 @@ export const fromMachine = <M extends AnyStateMachine>(
     }
   }
 
+  /** An action of the machine's own. XState takes a missing one (named by `enqueueActions`), a Promise or an Effect in silence. */
+  const run = ({ exec, info, params, type: name }: Action, self: Self): void => {
+    if (exec === undefined) return refuseMissing(nameOf(machine.root, type), "action", name)
+    const given = exec(info, params)
+    if (given instanceof Promise) {
+      given.catch(() => {}) // heard by the fork, if there is one
+      self.fork(Effect.promise(() => given))
+    } else if (Effect.isEffect(given)) {
+      refuse("actions", `an Effect, which "${name}" gives,`, "run by anyone (emit, and send in onEmit)")
+    }
+  }
+
   /** Takes a pure step of the machine's, then does what it asks for. */
   const execute = (pure: () => unknown, self: Self): Snapshot => {
     const before = current
@@ -244,7 +267,7 @@ export const fromMachine = <M extends AnyStateMachine>(
           "this action",
           "supported (use self.send, self.broadcast or a child in a behaviour of your own)"
         )
-      } else action.exec?.(action.info, action.params)
+      } else run(action, self)
     }
     if (snapshot.status === "done") self.stop()
     if (snapshot.status === "error") throw snapshot.error

@@ -173,6 +173,37 @@ describe("Actor.fromMachine", () => {
     expect(() => Actor.fromMachine("E", machine.provide({ actions: { say: () => {} } }))).not.toThrow()
   })
 
+  it("refuses a machine that names a delay it has not, when it is made: XState would not wait at all", () => {
+    const after = createMachine({ id: "m", initial: "a", states: { a: { after: { soon: "b" } }, b: {} } } as object)
+    const message = (at: string) => `${at}.delays: "soon" is not a delay that the machine has (by setup or provide)`
+    expect(() => Actor.fromMachine("E", after)).toThrow(message("m.a"))
+    expect(() => Actor.fromMachine("E", after.provide({ delays: { soon: 5 } }))).not.toThrow()
+    expect(() => Actor.fromMachine("E", after.provide({ delays: { soon: () => 5 } }))).not.toThrow()
+    const soon = { delay: "soon" } as object
+    expect(() => Actor.fromMachine("E", going(raise({ type: "OUT" }, soon)))).toThrow(message("E.a"))
+    expect(() => Actor.fromMachine("E", going(sendTo(({ self }) => self, { type: "OUT" }, soon)))).toThrow(
+      message("E.a")
+    )
+  })
+
+  it("fails with the name of a missing action that only enqueueActions shows, and of one that gives an Effect", async () => {
+    const hiding = going(enqueueActions(({ enqueue }) => enqueue("say" as never)))
+    expect(await failureOf(hiding, {})).toContain('E.actions: "say" is not an action that the machine has')
+    const say = () => Effect.void
+    expect(await failureOf(going(say), {})).toContain('E.actions: an Effect, which "say" gives, is not run by anyone')
+  })
+
+  it("an action's Promise that is rejected is the failure of its actor, and of nothing else", async () => {
+    const unhandled: Array<unknown> = []
+    const hear = (error: unknown) => void unhandled.push(error)
+    process.on("unhandledRejection", hear)
+    const late = going(() => Promise.reject(new Error("too late")))
+    expect(await failureOf(late, { supervision: { restart: "temporary" } })).toContain("too late")
+    await new Promise((resolve) => void setImmediate(resolve))
+    process.off("unhandledRejection", hear)
+    expect(unhandled).toEqual([])
+  })
+
   it.effect("takes the machine's events as messages and answers with the state that follows", () =>
     Effect.gen(function* () {
       const host = yield* ActorSystem
