@@ -35,12 +35,17 @@ export interface StreamOptions {
   readonly overflow?: "miss" | "fail"
 }
 
+/** What the compiler says of a tag whose message takes something else than an `M`. */
+export interface PayloadIsNot<M> {
+  readonly "~payload": M
+}
+
 /** A tag of `P` that takes an `M`. */
 export type Taking<P extends Rpc.Any, T extends P["_tag"], M> = [M] extends [
   Rpc.PayloadConstructor<Rpc.ExtractTag<P, T>>
 ]
   ? T
-  : never
+  : PayloadIsNot<M>
 /** Who subscribes, and by which of its messages it wants to be told. */
 export const Subscription = Schema.Struct({
   ref: Schema.instanceOf(ActorRef<never>),

@@ -141,23 +141,35 @@ const check = (type: string, machine: AnyStateMachine, hears: boolean): void => 
   visit(machine.root)
 }
 
-export interface MachineOptions<M extends AnyStateMachine> {
-  /** What the machine's `context` is made of: a value, or a function of the key. */
-  readonly input?: InputFrom<M> | ((key: string) => InputFrom<M>)
+/** An Effect or a Promise, which nobody would wait for, is no `undefined`, so that the compiler refuses it, too. */
+type OnEmit<M extends AnyStateMachine> = (
+  event: EmittedFrom<M>,
+  self: ActorContext<EventRpc<EventFrom<M>>>
+) => undefined | void
+
+/** What the machine's `context` is made of: a value, or a function of the key. Required where the machine's type says so. */
+type Input<M extends AnyStateMachine> =
+  undefined extends InputFrom<M>
+    ? { readonly input?: InputFrom<M> | ((key: string) => InputFrom<M>) }
+    : { readonly input: InputFrom<M> | ((key: string) => InputFrom<M>) }
+
+export type MachineOptions<M extends AnyStateMachine> = Input<M> & {
   /**
    * Hears what the machine emits, in its turn: sends by `self` are staged with it. An Effect or a Promise is refused. Required of
    * a machine that emits: refused when the behaviour is made, or at its first `emit` by `enqueueActions`, which shows only then.
    */
-  readonly onEmit?: (event: EmittedFrom<M>, self: ActorContext<EventRpc<EventFrom<M>>>) => void
+  readonly onEmit?: OnEmit<M>
 }
+
+type Options<M extends AnyStateMachine> = MachineOptions<M> &
+  Omit<Behavior.Options<SnapshotFrom<M>, EventRpc<EventFrom<M>>, never, unknown, never, void>, "initial" | "on">
 
 export const fromMachine = <M extends AnyStateMachine>(
   type: string,
   machine: M,
-  options: MachineOptions<M> &
-    Omit<Behavior.Options<SnapshotFrom<M>, EventRpc<EventFrom<M>>, never, unknown, never, void>, "initial" | "on"> = {}
+  ...[options]: undefined extends InputFrom<M> ? [options?: Options<M>] : [options: Options<M>]
 ): Behavior.Behavior<EventRpc<EventFrom<M>>, never, void, SnapshotFrom<M>> => {
-  const { input, onEmit, ...limits } = options
+  const { input, onEmit, ...limits }: { readonly input?: unknown; readonly onEmit?: OnEmit<M> } = options ?? {}
   if (onEmit !== undefined && typeof onEmit !== "function") {
     throw new InvalidOption({ field: `${type}.onEmit`, value: typeof onEmit, range: "a function" })
   }

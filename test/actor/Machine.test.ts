@@ -133,7 +133,7 @@ describe("Actor.fromMachine", () => {
 
   it("refuses an onEmit that is missing, no function, or whose Effect nobody would run, by name", async () => {
     const emitting = going(emit({ type: "out" }))
-    expect(await failureOf(emitting, { onEmit: () => Effect.void })).toContain("E.onEmit: an Effect")
+    expect(await failureOf(emitting, { onEmit: (() => Effect.void) as never })).toContain("E.onEmit: an Effect")
     const late = (): void => void 0
     const onEmit = (() => Promise.reject(new Error("nobody hears")).then(late)) as typeof late
     expect(await failureOf(emitting, { onEmit })).toContain("E.onEmit: a Promise")

@@ -11,7 +11,9 @@ import {
   type CalleeFailed,
   Lifecycle
 } from "troupe"
+import { Topic } from "troupe/actors"
 import { describe, expectTypeOf, it } from "vitest"
+import { setup } from "xstate"
 
 class Muted extends Schema.TaggedError<Muted>()("Muted", {}) {}
 class Store extends Context.Service<Store, { readonly load: Effect.Effect<number> }>()("test/Store") {}
@@ -241,6 +243,30 @@ describe("types", () => {
       type Messages = typeof life extends Behavior<infer P, infer _R, infer _In> ? P["_tag"] : never
       expectTypeOf<Messages>().toEqualTypeOf<(typeof Lifecycle.events)[number]>()
       return life
+    })
+  })
+
+  it("a machine has its input where its type says so, and what hears its events gives no Effect", () => {
+    never(() => {
+      const types = { input: {} as { readonly n: number }, context: {} as { readonly n: number } }
+      const meter = setup({ types }).createMachine({ context: ({ input }) => input, on: { GO: {} } })
+      // @ts-expect-error without its input
+      Actor.fromMachine("Meter", meter)
+      // @ts-expect-error without it beside other options
+      Actor.fromMachine("Meter", meter, { onEmit: () => {} })
+      // @ts-expect-error an Effect that nobody would run
+      Actor.fromMachine("Meter", meter, { input: { n: 1 }, onEmit: () => Effect.void })
+      return Actor.fromMachine("Meter", meter, { input: (key) => ({ n: Number(key) }), onEmit: () => {} })
+    })
+  })
+
+  it("a topic says which payload a subscriber's message has to take", () => {
+    never(() => {
+      const topic = Topic.make("T", Schema.Int)
+      type Nap = Rpc.Rpc<"Nap", Schema.Void, Schema.Void>
+      type Tag = Parameters<typeof topic.subscribe<Nap, "Nap">>[2]
+      expectTypeOf<Tag>().not.toBeNever()
+      expectTypeOf<Tag>().toExtend<{ readonly "~payload": typeof topic.message.Type }>()
     })
   })
 
