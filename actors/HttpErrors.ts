@@ -53,7 +53,9 @@ const words: ReadonlyArray<readonly [RegExp, string]> = [
   [/^(ECONNRESET|ECONNABORTED|EPIPE|UND_ERR_SOCKET)$/, "the connection was lost before the answer"],
   [/CERT|LEAF_SIGNATURE/, "its certificate was refused (option tls)"],
   [/^(ERR_(SSL|TLS|OSSL)_|EPROTO$)/, "no TLS with it (option tls)"],
-  [/^HPE_/, "what it answers is no HTTP"]
+  [/^HPE_/, "what it answers is no HTTP"],
+  // what fetch itself does not take: a port, credentials in the URL, a header
+  [/^(Error|TypeError)$/, "see error.reason.cause"]
 ]
 
 /** Says where it was to go, and why it did not get there or had no answer. */

@@ -45,8 +45,43 @@ export const machines: ReadonlyArray<Fault> = [
     "machine-action-missing",
     "12: a machine whose action does nothing in silence is refused when it is made",
     "actor/Machine.ts",
-    "if (made === undefined) {",
-    "if (made === null) {"
+    "if (made === undefined) refuseMissing",
+    "if (made === null) refuseMissing"
+  ),
+  one(
+    "machine-delay-missing",
+    "12: a machine whose delay would be none at all is refused when it is made",
+    "actor/Machine.ts",
+    "machine.implementations.delays[delay] === undefined",
+    "machine.implementations.delays[delay] === null"
+  ),
+  one(
+    "machine-action-missing-late",
+    "12: a missing action that only enqueueActions shows is refused by name",
+    "actor/Machine.ts",
+    'if (exec === undefined) return refuseMissing(nameOf(machine.root, type), "action", name)',
+    "if (exec === undefined) return"
+  ),
+  one(
+    "machine-action-promise",
+    "9: an action's rejected Promise is its actor's failure",
+    "actor/Machine.ts",
+    "self.fork(Effect.promise(() => given))",
+    "void given"
+  ),
+  one(
+    "machine-action-unhandled",
+    "9: an action's rejected Promise is nothing but its actor's failure",
+    "actor/Machine.ts",
+    "given.catch(() => {}) // heard by the fork, if there is one",
+    ""
+  ),
+  one(
+    "machine-action-effect",
+    "12: an action's Effect that nobody would run is refused by name",
+    "actor/Machine.ts",
+    "} else if (Effect.isEffect(given)) {",
+    "} else if (given === Effect.never) {"
   ),
   one(
     "machine-emit-effect",
