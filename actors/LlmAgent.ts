@@ -11,7 +11,8 @@
  * abort the HTTP call at once, also while its reader waits. Needs `LanguageModel` (OpenAiModel, or any of effect/ai),
  * `LlmProvider`, and what its tools need.
  * State: LlmHistory, through its Schema. A restart begins it anew, as any volatile actor's; what has been asked is told to be
- * unanswered then (LlmAsked), and turns are numbered on. Tokens that a turn used are counted also where it fails. The budget is looked at before each call, so it is overrun by one call at most.
+ * unanswered then (LlmAsked), and turns are numbered on. Tokens that a turn used are counted also where it fails. The budget is
+ * looked at before each call, so it is overrun by one call at most.
  * Considered: answers as events; rejected, a broadcast never waits. The whole turn in one handler; rejected, a `Cancel` would wait
  * behind it.
  */

@@ -197,7 +197,7 @@ describe("Actor.fromMachine", () => {
     const unhandled: Array<unknown> = []
     const hear = (error: unknown) => void unhandled.push(error)
     process.on("unhandledRejection", hear)
-    const late = going(() => Promise.reject(new Error("too late")))
+    const late = going((() => Promise.reject(new Error("too late"))) as () => void)
     expect(await failureOf(late, { supervision: { restart: "temporary" } })).toContain("too late")
     await new Promise((resolve) => void setImmediate(resolve))
     process.off("unhandledRejection", hear)
