@@ -11,7 +11,8 @@
  * Law 5: one more is refused by name, at once. Law 8: who gives up has taken no token and leaves no gap; only one that gives up in
  * the moment when the store is asked for it may leave its token unused. Law 11: all of it by Effect's clock.
  * Buckets are those of effect/persistence's RateLimiter: in memory, or in Redis, for many processes together. Considered its
- * `makeWithRateLimiter`: that books tokens first and sleeps then, so who gives up has spent them, and any number may wait. Its memory store never forgets a key: for keys without end take Redis, and `forgetAfter`.
+ * `makeWithRateLimiter`: that books tokens first and sleeps then, so who gives up has spent them, and any number may wait.
+ * Its memory store never forgets a key: for keys without end take Redis, and `forgetAfter`.
  * Fails: `Throttled`; `RateLimiterError` to each who asks or waits while the store does not answer. Cost: a message and a question to
  * the store each, one at a time within a key. Sources: Akka's TimerBasedThrottler, and what its users say of cancelled waiters.
  */
