@@ -39,13 +39,19 @@ export interface Sipped extends Duplex {
 
 let resting: Array<Sipped> = []
 
+/** Of a paused socket: what comes is kept, up to the stream's mark, so that the peer's end is noticed. */
+export const heed = (raw: Duplex): void => {
+  if (raw.readableLength < raw.readableHighWaterMark) raw.read(0)
+}
+
 const goOn = (): void => {
   const rested = resting
   resting = []
   for (const raw of rested) {
     const { reader } = raw
     if (reader.readyState === reader.OPEN) {
-      if (!reader.isPaused) raw.resume()
+      if (reader.isPaused) heed(raw)
+      else raw.resume()
     } else if (++raw.wasted >= maxWastedSips) reader.terminate()
     // paused or not, `ws` reads to the end now
     else raw.resume()

@@ -53,8 +53,15 @@ export const intakes: ReadonlyArray<Fault> = [
     "intake-deaf-to-the-end",
     "one that is not read is heard to leave",
     "Intake.ts",
-    "  reader.pause()\n  if (raw.readableLength < raw.readableHighWaterMark) raw.read(0)\n",
-    "  reader.pause()\n"
+    "  Sips.heed(raw)\n",
+    ""
+  ),
+  one(
+    "intake-deaf-behind-a-sip",
+    "one that is not read when its rest is over is heard to leave",
+    "Sips.ts",
+    "if (reader.isPaused) heed(raw)\n      else raw.resume()",
+    "if (!reader.isPaused) raw.resume()"
   ),
   one(
     "intake-hands-on-while-paused",
@@ -67,7 +74,7 @@ export const intakes: ReadonlyArray<Fault> = [
   one(
     "intake-listens-without-end",
     "what waits is bounded, however often it is paused",
-    "Intake.ts",
+    "Sips.ts",
     "if (raw.readableLength < raw.readableHighWaterMark) raw.read(0)",
     "raw.read(0)"
   ),
