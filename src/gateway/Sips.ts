@@ -39,7 +39,10 @@ export interface Sipped extends Duplex {
 
 let resting: Array<Sipped> = []
 
-/** Of a paused socket: what comes is kept, up to the stream's mark, so that the peer's end is noticed. */
+/**
+ * Of a paused socket: what comes is kept, up to the stream's mark, so that the peer's end is noticed. A half-closed one's only where
+ * nothing is kept, and a cut that comes behind more than the mark when it is read on.
+ */
 export const heed = (raw: Duplex): void => {
   if (raw.readableLength < raw.readableHighWaterMark) raw.read(0)
 }

@@ -49,13 +49,7 @@ export const intakes: ReadonlyArray<Fault> = [
     "frames.read(buffer, bytes, waits ? undefined : taker) : 0",
     "frames.read(buffer, bytes, waits ? undefined : taker) : bytes"
   ),
-  one(
-    "intake-deaf-to-the-end",
-    "one that is not read is heard to leave",
-    "Intake.ts",
-    "  Sips.heed(raw)\n",
-    ""
-  ),
+  one("intake-deaf-to-the-end", "one that is not read is heard to leave", "Intake.ts", "  Sips.heed(raw)\n", ""),
   one(
     "intake-deaf-behind-a-sip",
     "one that is not read when its rest is over is heard to leave",
