@@ -52,7 +52,7 @@ export const take = (raw: Duplex, reader: WebSocket, taker: TextTaker, maxBytes:
   else raw.on("data", onData)
 }
 
-/** Nothing is handed on until `reader` resumes; the peer's end is noticed. */
+/** Nothing is handed on until `reader` resumes; the peer's end is noticed where `Sips.heed` can. */
 export const pause = (raw: Duplex, reader: WebSocket): void => {
   reader.pause()
   Sips.heed(raw)
