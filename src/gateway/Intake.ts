@@ -52,8 +52,8 @@ export const take = (raw: Duplex, reader: WebSocket, taker: TextTaker, maxBytes:
   else raw.on("data", onData)
 }
 
-/** Nothing is handed on until `reader` resumes. What comes is kept, up to the stream's mark, so that the peer's end is noticed. */
+/** Nothing is handed on until `reader` resumes; the peer's end is noticed where `Sips.heed` can. */
 export const pause = (raw: Duplex, reader: WebSocket): void => {
   reader.pause()
-  if (raw.readableLength < raw.readableHighWaterMark) raw.read(0)
+  Sips.heed(raw)
 }

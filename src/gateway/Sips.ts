@@ -39,13 +39,22 @@ export interface Sipped extends Duplex {
 
 let resting: Array<Sipped> = []
 
+/**
+ * Of a paused socket: what comes is kept, up to the stream's mark, so that the peer's end is noticed. A half-closed one's only where
+ * nothing is kept, and a cut that comes behind more than the mark when it is read on.
+ */
+export const heed = (raw: Duplex): void => {
+  if (raw.readableLength < raw.readableHighWaterMark) raw.read(0)
+}
+
 const goOn = (): void => {
   const rested = resting
   resting = []
   for (const raw of rested) {
     const { reader } = raw
     if (reader.readyState === reader.OPEN) {
-      if (!reader.isPaused) raw.resume()
+      if (reader.isPaused) heed(raw)
+      else raw.resume()
     } else if (++raw.wasted >= maxWastedSips) reader.terminate()
     // paused or not, `ws` reads to the end now
     else raw.resume()

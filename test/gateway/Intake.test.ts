@@ -92,6 +92,22 @@ describe("what comes while `ws` is paused", () => {
     await expect(once(raw, "close")).rejects.toThrow("ECONNRESET")
   })
 
+  it("does not hide it where the chunk of text that paused it ended a sip", async () => {
+    const { client, raw, texts, pause } = await opened()
+    for (let n = 0; n < 600; n++) client.write(frame("x".repeat(100)))
+    await until(() => texts.length === 600)
+    // the next chunk is a sip's last
+    texts.push = (...said) => {
+      pause()
+      return Array.prototype.push.apply(texts, said)
+    }
+    client.write(Buffer.concat(Array.from({ length: 100 }, () => frame("y".repeat(100)))))
+    await until(() => texts.length === 700)
+    for (let n = 0; n < 3; n++) await round()
+    client.resetAndDestroy()
+    await expect(once(raw, "close")).rejects.toThrow("ECONNRESET")
+  })
+
   it("does not hide that the peer is gone", async () => {
     const { client, raw, pause } = await opened()
     pause()

@@ -49,12 +49,13 @@ export const intakes: ReadonlyArray<Fault> = [
     "frames.read(buffer, bytes, waits ? undefined : taker) : 0",
     "frames.read(buffer, bytes, waits ? undefined : taker) : bytes"
   ),
+  one("intake-deaf-to-the-end", "one that is not read is heard to leave", "Intake.ts", "  Sips.heed(raw)\n", ""),
   one(
-    "intake-deaf-to-the-end",
-    "one that is not read is heard to leave",
-    "Intake.ts",
-    "  reader.pause()\n  if (raw.readableLength < raw.readableHighWaterMark) raw.read(0)\n",
-    "  reader.pause()\n"
+    "intake-deaf-behind-a-sip",
+    "one that is not read when its rest is over is heard to leave",
+    "Sips.ts",
+    "if (reader.isPaused) heed(raw)\n      else raw.resume()",
+    "if (!reader.isPaused) raw.resume()"
   ),
   one(
     "intake-hands-on-while-paused",
@@ -67,7 +68,7 @@ export const intakes: ReadonlyArray<Fault> = [
   one(
     "intake-listens-without-end",
     "what waits is bounded, however often it is paused",
-    "Intake.ts",
+    "Sips.ts",
     "if (raw.readableLength < raw.readableHighWaterMark) raw.read(0)",
     "raw.read(0)"
   ),

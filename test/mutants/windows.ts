@@ -67,7 +67,7 @@ export const windows: ReadonlyArray<Fault> = [
     "sip-wakes-the-paused",
     "a rest ends only where its window has room",
     "gateway/Sips.ts",
-    "      if (!reader.isPaused) raw.resume()\n",
+    "      if (reader.isPaused) heed(raw)\n      else raw.resume()\n",
     "      raw.resume()\n"
   ),
   one(
