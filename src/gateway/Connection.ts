@@ -176,7 +176,7 @@ export class Connection implements OutboxOwner, Slowed, Mortal, TextTaker {
     this.outbox = new Outbox(this, raw, house.limits)
     this.bucket = new Bucket(house.limits, house.now())
     ;(socket as Owned).connection = this
-    Intake.take(raw, socket, this, house.limits.maxFrameBytes)
+    Intake.take(raw, socket, this)
     socket.on("error", onError)
     socket.on("close", onClose)
   }

@@ -37,6 +37,7 @@ import type { DrainReport } from "./Drain.ts"
 import { Expiry } from "./Expiry.ts"
 import { Heartbeat } from "./Heartbeat.ts"
 import { Http } from "./Http.ts"
+import * as Intake from "./Intake.ts"
 import { check, type LimitOptions, type Limits } from "./Limits.ts"
 import * as Listen from "./Listen.ts"
 import { Metrics } from "./Metrics.ts"
@@ -388,6 +389,7 @@ class Listener {
   #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
     socket.on("error", destroy)
     if (this.#http.served(socket)) return void socket.destroy()
+    Intake.open(socket, head, this.#limits.maxFrameBytes)
     let vetting = true
     const left = (): void => {
       giveUp()

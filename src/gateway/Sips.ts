@@ -29,22 +29,42 @@ const maxWastedSips = 16
 /** The event that brings a chunk, in bytes of frames that take as long. */
 const chunkCost = 64
 
+/** So many chunks wait in a stream at the most: each is a Buffer, 650 bytes for one that may hold one. */
+const maxKept = 256
+
 export interface Sipped extends Duplex {
-  reader: WebSocket
+  /** Undefined until its upgrade is granted. */
+  reader: WebSocket | undefined
   /** Since the last rest. */
   taken: number
   /** Sips that ended while closing. */
   wasted: number
+  /** Chunks that wait in its stream since it was last read without waiting. */
+  kept: number
 }
 
 let resting: Array<Sipped> = []
 
+const stop = (raw: Sipped): void => {
+  if (raw.readableFlowing !== true) raw.pause()
+}
+
+/** What comes to one that is not read waits in its stream, up to the stream's mark. False: no more is read. */
+export const keep = (raw: Sipped, chunk: Buffer): boolean => {
+  const hasRoom = raw.push(chunk)
+  if (++raw.kept < maxKept) return hasRoom
+  // below its mark the stream reads on, in this tick's end: behind that
+  process.nextTick(stop, raw)
+  return false
+}
+
 /**
- * Of a paused socket: what comes is kept, up to the stream's mark, so that the peer's end is noticed. A half-closed one's only where
- * nothing is kept, and a cut that comes behind more than the mark when it is read on.
+ * Of a paused socket: what comes is kept, so that the peer's end is noticed. A half-closed one's only where nothing is kept, and a
+ * cut that comes behind more than is kept when it is read on.
  */
 export const heed = (raw: Duplex): void => {
-  if (raw.readableLength < raw.readableHighWaterMark) raw.read(0)
+  const { kept = 0 } = raw as Partial<Sipped>
+  if (kept < maxKept && raw.readableLength < raw.readableHighWaterMark) raw.read(0)
 }
 
 const goOn = (): void => {
@@ -52,6 +72,7 @@ const goOn = (): void => {
   resting = []
   for (const raw of rested) {
     const { reader } = raw
+    if (reader === undefined) continue
     if (reader.readyState === reader.OPEN) {
       if (reader.isPaused) heed(raw)
       else raw.resume()

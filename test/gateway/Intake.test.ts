@@ -35,7 +35,8 @@ const opened = async () => {
   const reader = new Reader(raw)
   const texts: Array<string> = []
   const text = (bytes: Buffer, start: number, end: number) => void texts.push(bytes.toString("utf8", start, end))
-  Intake.take(raw, reader as unknown as WebSocket, { text }, 65_536)
+  Intake.open(raw, Buffer.alloc(0), 65_536)
+  Intake.take(raw, reader as unknown as WebSocket, { text })
   const pause = () => Intake.pause(raw, reader as unknown as WebSocket)
   return { client, raw, reader, texts, pause }
 }
@@ -106,6 +107,32 @@ describe("what comes while `ws` is paused", () => {
     for (let n = 0; n < 3; n++) await round()
     client.resetAndDestroy()
     await expect(once(raw, "close")).rejects.toThrow("ECONNRESET")
+  })
+
+  it("is kept in 256 pieces at the most, however small they are: the rest is not read, and nothing is lost", async () => {
+    const { client, raw, reader, pause } = await opened()
+    client.setNoDelay(true)
+    pause()
+    const sent = 2000
+    for (let n = 0; n < sent; n++) {
+      client.write("x")
+      await round()
+    }
+    // a piece now and then is of two bytes
+    expect(raw.readableLength).toBeGreaterThanOrEqual(256)
+    expect(raw.readableLength).toBeLessThan(500)
+    const kept = raw.readableLength
+    pause()
+    for (let n = 0; n < 20; n++) await round()
+    expect(raw.readableLength).toBe(kept)
+    reader.resume()
+    await until(() => reader.bytes === sent)
+    // again, once that has been read
+    pause()
+    client.write("x")
+    await until(() => raw.readableLength === 1)
+    client.destroy()
+    raw.destroy()
   })
 
   it("does not hide that the peer is gone", async () => {

@@ -14,11 +14,39 @@ export const intakes: ReadonlyArray<Fault> = [
     ") return false"
   ),
   one(
-    "intake-reads-tls",
-    "what is encrypted is not read as it is",
-    "ReadBuffer.ts",
-    "if (Object.getPrototypeOf(raw) !== Socket.prototype || ",
-    "if ("
+    "intake-crumbs-without-end",
+    "3: what waits is bounded in pieces, too",
+    "Sips.ts",
+    "  process.nextTick(stop, raw)\n",
+    ""
+  ),
+  one(
+    "intake-crumbs-heeded",
+    "3: what waits is bounded in pieces, however often it is paused",
+    "Sips.ts",
+    "if (kept < maxKept && raw.readableLength",
+    "if (raw.readableLength"
+  ),
+  one(
+    "intake-crumbs-for-good",
+    "pieces that have been read wait no more",
+    "Intake.ts",
+    "  if (!waits) raw.kept = 0\n",
+    ""
+  ),
+  one(
+    "intake-head-not-walked",
+    "what came with the request is a part of the stream",
+    "Intake.ts",
+    "  frames.read(head, head.length, undefined)\n",
+    ""
+  ),
+  one(
+    "intake-stays-stopped",
+    "one that sent too much before its upgrade is read when it is granted",
+    "Intake.ts",
+    "  if (raw.isPaused()) raw.resume()\n",
+    ""
   ),
   one("intake-not-used", "sockets are read into one buffer", "ReadBuffer.ts", 'named("kBuffer")', 'named("kNone")'),
   one(
@@ -61,18 +89,30 @@ export const intakes: ReadonlyArray<Fault> = [
     "intake-hands-on-while-paused",
     "what comes to a paused connection waits",
     "Intake.ts",
-    "const waits = raw.readableFlowing === false",
+    "const waits = raw.readableFlowing !== true",
     "const waits = false"
   ),
-  one("intake-keeps-without-end", "what waits is bounded", "Intake.ts", "goesOn = raw.push(rest)", "raw.push(rest)"),
+  one(
+    "intake-keeps-without-end",
+    "what waits is bounded",
+    "Intake.ts",
+    "goesOn = Sips.keep(raw, rest)",
+    "Sips.keep(raw, rest)"
+  ),
   one(
     "intake-listens-without-end",
     "what waits is bounded, however often it is paused",
     "Sips.ts",
-    "if (raw.readableLength < raw.readableHighWaterMark) raw.read(0)",
-    "raw.read(0)"
+    "kept < maxKept && raw.readableLength < raw.readableHighWaterMark",
+    "kept < maxKept"
   ),
-  one("intake-no-sips", "a flood is read in sips", "Intake.ts", "  Sips.count(raw, bytes)\n", ""),
+  one(
+    "intake-no-sips",
+    "a flood is read in sips",
+    "Intake.ts",
+    "  if (reader !== undefined) Sips.count(raw, bytes)\n",
+    ""
+  ),
   one(
     "frames-in-fragments",
     "a text frame between fragments is refused",
