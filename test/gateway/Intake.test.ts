@@ -26,20 +26,28 @@ class Reader {
   }
 }
 
-const opened = async () => {
+/** An accepted socket whose upgrade is asked for, with `head` behind it; `grant` listens to it as `ws` does. */
+const asked = async (head: Buffer = Buffer.alloc(0)) => {
   const server = createServer().listen(0, "127.0.0.1")
   await once(server, "listening")
-  const client = connect((server.address() as { readonly port: number }).port, "127.0.0.1")
+  const client = connect((server.address() as { readonly port: number }).port, "127.0.0.1").setNoDelay(true)
   const [raw] = (await once(server, "connection")) as [Socket]
   server.close()
-  const reader = new Reader(raw)
-  const texts: Array<string> = []
-  const text = (bytes: Buffer, start: number, end: number) => void texts.push(bytes.toString("utf8", start, end))
-  Intake.open(raw, Buffer.alloc(0), 65_536)
-  Intake.take(raw, reader as unknown as WebSocket, { text })
-  const pause = () => Intake.pause(raw, reader as unknown as WebSocket)
-  return { client, raw, reader, texts, pause }
+  Intake.open(raw, head, 65_536)
+  raw.read(0)
+  const grant = () => {
+    if (head.length > 0) raw.unshift(head)
+    const reader = new Reader(raw)
+    const texts: Array<string> = []
+    const text = (bytes: Buffer, start: number, end: number) => void texts.push(bytes.toString("utf8", start, end))
+    Intake.take(raw, reader as unknown as WebSocket, { text })
+    const pause = () => Intake.pause(raw, reader as unknown as WebSocket)
+    return { client, raw, reader, texts, pause }
+  }
+  return { client, raw, grant }
 }
+
+const opened = async () => (await asked()).grant()
 
 const round = () => new Promise((resolve) => setImmediate(resolve))
 const until = async (fact: () => boolean) => {
@@ -47,8 +55,10 @@ const until = async (fact: () => boolean) => {
 }
 
 /** Masked with zeros. */
-const frame = (text: string): Buffer =>
-  Buffer.concat([Buffer.from([0x81, 0x80 | text.length, 0, 0, 0, 0]), Buffer.from(text)])
+const frame = (text: string | Buffer): Buffer => {
+  const payload = Buffer.from(text)
+  return Buffer.concat([Buffer.from([0x81, 0x80 | payload.length, 0, 0, 0, 0]), payload])
+}
 
 describe("what comes while `ws` is paused", () => {
   it("is kept, a bounded part of it: then the peer is held up; and goes to `ws`, whole, when it resumes", async () => {
@@ -111,7 +121,6 @@ describe("what comes while `ws` is paused", () => {
 
   it("is kept in 256 pieces at the most, however small they are: the rest is not read, and nothing is lost", async () => {
     const { client, raw, reader, pause } = await opened()
-    client.setNoDelay(true)
     pause()
     const sent = 2000
     for (let n = 0; n < sent; n++) {
@@ -140,6 +149,36 @@ describe("what comes while `ws` is paused", () => {
     pause()
     client.end()
     await once(raw, "end")
+    await once(raw, "close")
+  })
+})
+
+describe("what comes before the upgrade is granted", () => {
+  it("is a part of the stream: what looks like a frame in the rest of one is none", async () => {
+    const whole = frame(Buffer.concat([Buffer.from(".."), frame("not said")]))
+    const { client, grant } = await asked(whole.subarray(0, 8))
+    const { reader, texts } = grant()
+    client.write(whole.subarray(8))
+    await until(() => reader.bytes === whole.length)
+    client.write(frame("said"))
+    await until(() => texts.length > 0)
+    expect(texts).toEqual(["said"])
+    client.destroy()
+    await once(reader.raw, "close")
+  })
+
+  it("waits in 256 pieces at the most, and is read on when it is granted", async () => {
+    const { client, raw, grant } = await asked()
+    const sent = 1000
+    for (let n = 0; n < sent; n++) {
+      client.write("x")
+      await round()
+    }
+    expect(raw.readableLength).toBeGreaterThanOrEqual(256)
+    expect(raw.readableLength).toBeLessThan(500)
+    const { reader } = grant()
+    await until(() => reader.bytes === sent)
+    client.destroy()
     await once(raw, "close")
   })
 })
