@@ -155,7 +155,6 @@ const test = (copy: string, ...files: ReadonlyArray<string>): Promise<Verdict> =
     })
   })
 
-/** Where the laws of a folder of `src/` are tested, the nearest first; those of `actors/` lie outside of it. */
 /** Where the laws of a folder of `src/`, or of what stands beside it, are tested, the nearest first. */
 const near: Readonly<Record<string, ReadonlyArray<string>>> = {
   kernel: ["test/kernel", "test/actor", "test/laws"],
