@@ -200,10 +200,9 @@ describe("an answer that is given up", () => {
         yield* Fiber.interrupt(asked.fiber)
         yield* waitUntil(() => local.seen.aborted === 1, "the server has seen it")
         yield* waitUntil(() => local.seen.open === 0, "its socket is closed")
-        const { lines, spent } = yield* room.ask("History")
-        expect(lines).toEqual([])
         // what was used is counted, by estimate, also before the first token: else a budget would bind nobody who leaves in time
-        expect(spent).toBeGreaterThan(0)
+        yield* Effect.repeat(room.ask("History"), { until: ({ spent }) => spent > 0 })
+        expect((yield* room.ask("History")).lines).toEqual([])
         expect(yield* room.ask("Cancel")).toBe(0)
       })
     )
