@@ -32,7 +32,7 @@ export class FrameReader {
   readonly #maxBytes: number
   /** Bytes of payload, of a frame that has begun, yet to come. */
   #left = 0
-  /** Bytes of a head that have come; how many it has, as its second says; how many more of its length. */
+  /** Bytes of a head that have come, all of them until its payload has; how many it has, as its second says; how many more of its length. */
   #head = 0
   #headBytes = 2
   #lengthBytes = 0
@@ -49,7 +49,7 @@ export class FrameReader {
    */
   read(bytes: Buffer, end: number, taker: TextTaker | undefined): number {
     let at = 0
-    if (taker !== undefined && this.#left === 0 && this.#head === 0 && !this.#fragmented) {
+    if (taker !== undefined && this.#head === 0 && !this.#fragmented) {
       for (let next = 0; next >= 0; next = this.#text(bytes, at, end, taker)) at += next
     }
     this.#walk(bytes, at, end)

@@ -183,4 +183,17 @@ describe("what comes before the upgrade is granted", () => {
     client.destroy()
     await once(raw, "close")
   })
+
+  it("waits up to the stream's mark: its peer is held up, and all of it is read when it is granted", async () => {
+    const { client, raw, grant } = await asked()
+    const flood = Buffer.alloc(32_000_000)
+    client.write(flood)
+    for (let n = 0; n < 200; n++) await round()
+    expect(raw.readableLength).toBeGreaterThan(0)
+    expect(raw.readableLength).toBeLessThanOrEqual(3 * 65_536)
+    const { reader } = grant()
+    await until(() => reader.bytes === flood.length)
+    client.destroy()
+    await once(raw, "close")
+  })
 })

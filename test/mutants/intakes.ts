@@ -117,22 +117,15 @@ export const intakes: ReadonlyArray<Fault> = [
     "frames-in-fragments",
     "a text frame between fragments is refused",
     "FrameReader.ts",
-    " && this.#left === 0 && this.#head === 0 && !this.#fragmented) {",
-    " && this.#left === 0 && this.#head === 0) {"
-  ),
-  one(
-    "frames-in-payloads",
-    "what looks like a frame in a payload is none",
-    "FrameReader.ts",
-    "this.#left === 0 && this.#head === 0 &&",
-    "this.#head === 0 &&"
+    " && this.#head === 0 && !this.#fragmented) {",
+    " && this.#head === 0) {"
   ),
   one(
     "frames-in-heads",
     "what looks like a frame in a head is none",
     "FrameReader.ts",
-    "this.#left === 0 && this.#head === 0 &&",
-    "this.#left === 0 &&"
+    " && this.#head === 0 &&",
+    " &&"
   ),
   one(
     "frames-too-long",
