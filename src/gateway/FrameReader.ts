@@ -4,8 +4,8 @@
  *   chunk  [ text | text | ping | text | begin of a te ]      text:  unmasked where it stands, handed on, gone
  *            \_________/   \_________________________/        rest:  copied to `ws`, as it came
  *
- * Floor 3; one a connection, used by Intake; knows RFC 6455, 5.2, and no socket. Law 2: what stands behind anything that went to `ws`
- * in the same chunk goes there too, so that frames cannot pass each other: `ws` says what it found wrong a tick later.
+ * Floor 3; one a connection, used by Intake; knows RFC 6455, 5.2, and no socket. Law 2: what stands behind anything that went
+ * to `ws` in the same chunk goes there too, so that frames cannot pass each other: `ws` says what it found wrong a tick later.
  * Whatever is not whole, legal, final, UTF-8 text of at most `maxBytes`, outside of a fragmented message, is for `ws` to
  * take, to answer, or to refuse: it sees each byte of that, and close codes are all its own.
  * Cost: no object and no copy a frame. `ws` needs a write to a stream, three views and an event: 1 us of an echo's 20.
@@ -32,7 +32,7 @@ export class FrameReader {
   readonly #maxBytes: number
   /** Bytes of payload, of a frame that has begun, yet to come. */
   #left = 0
-  /** Bytes of a head that have come, all of them until its payload has; how many it has, as its second says; how many more of its length. */
+  /** Bytes of a head that have come, all of them until its payload has; how many it has; how many more of its length. */
   #head = 0
   #headBytes = 2
   #lengthBytes = 0

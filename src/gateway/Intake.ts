@@ -5,7 +5,8 @@
  *                                `-------> the rest: "data" -> ws -> its events        then the sip is counted (Sips)
  *   elsewhere  "data" -> ws -> its events
  *
- * Floor 3; used by Connection. Law 2: what was handed on came before the rest, and `ws` handles the rest before the next chunk is read.
+ * Floor 3; used by Gateway and Connection. Law 2: what was handed on came before the rest, and `ws` handles the rest before the
+ * next chunk is read.
  * What comes while `ws` is paused, or before its upgrade is granted, waits in the stream, and all behind it (Sips): in so many
  * pieces at the most, for a byte a piece would cost 650: 40 MB a socket where Node reads by itself.
  * Once `ws` has begun to close, for whatever reason, all that comes is its own: it has the peer's close frame to find.
