@@ -3,6 +3,7 @@
  *
  *   libuv     reads a socket up to 32 times in a row, 64 KiB each, while there is more
  *   with it   after 64 KiB, be it in one chunk or in many, the socket rests until `setImmediate`
+ *   paused    what comes waits in the stream: up to its mark, 64 KiB and the chunk that passes it, in 256 pieces at the most
  *   closing   what comes behind the first close frame is thrown away, a MiB of it; then the socket is cut
  *
  * Floor 3; used by Intake; knows bytes only. Law 6, for sockets: who sends as fast as it can takes a sip's time from
@@ -18,6 +19,7 @@
  * `ws` reads by `data`, too, and stops by `pause`: a rest ends only where it has not stopped by then. Behind its own close
  * frame it reads on for the peer's, and behind the peer's for the end: a socket cut with bytes unread is reset, which may
  * take the close frame from a peer that was only fast.
+ * Pieces are counted because each is a Buffer: one-byte writes to a socket that was not read cost 40 MB a socket by bytes alone.
  * Cost: an add and a compare a chunk; a rest is a stop and a start of reading, and one `setImmediate` for all that rest.
  */
 import type { Duplex } from "node:stream"
@@ -29,7 +31,7 @@ const maxWastedSips = 16
 /** The event that brings a chunk, in bytes of frames that take as long. */
 const chunkCost = 64
 
-/** So many chunks wait in a stream at the most: each is a Buffer, 650 bytes for one that may hold one. */
+/** Chunks that wait in a stream at the most: 650 bytes for a chunk that may hold one. */
 const maxKept = 256
 
 export interface Sipped extends Duplex {
