@@ -32,8 +32,10 @@ export class HttpConnection {
   constructor(origin: string, options: HttpConnectionOptions, lost: () => unknown) {
     this.origin = origin
     this.#lost = lost
+    const { ca, ...tls } = options.tls
+    const trusted = ca === undefined ? {} : { ca: typeof ca === "string" ? ca : [...ca] }
     // it returns the socket at once, though its type does not say so
-    const dial = buildConnector({ ...options.tls, timeout: options.connectMillis, allowH2: false }) as (
+    const dial = buildConnector({ ...tls, ...trusted, timeout: options.connectMillis, allowH2: false }) as (
       ...args: Parameters<buildConnector.connector>
     ) => Socket
     this.client = new Client(origin, {

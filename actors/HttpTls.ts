@@ -12,7 +12,7 @@ import { InvalidOption, Options } from "troupe"
 /** As of node:tls. Certificates are PEM. */
 export interface HttpTlsOptions {
   /** Who is trusted, in place of those that Node trusts. */
-  readonly ca?: string | Array<string>
+  readonly ca?: string | ReadonlyArray<string>
   /** Whom this side says it is; with `key`. */
   readonly cert?: string
   readonly key?: string

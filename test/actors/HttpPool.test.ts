@@ -6,6 +6,7 @@ import { TestClock } from "effect/testing"
 import { createServer as createHttpsServer } from "node:https"
 import { createServer } from "node:net"
 import type { AddressInfo } from "node:net"
+import { rootCertificates } from "node:tls"
 import { gzipSync } from "node:zlib"
 import { Actor, ActorSystem } from "troupe"
 import { FanOut, HttpPool, type HttpPoolOptions } from "troupe/actors"
@@ -100,6 +101,8 @@ describe("HttpPool.layer", () => {
       yield* Effect.promise(() => new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve)))
       const url = `https://127.0.0.1:${(server.address() as AddressInfo).port}`
       expect(yield* pooled({ tls: { ca: cert } })(text(url))).toBe("safe")
+      const trusted: ReadonlyArray<string> = [...rootCertificates, cert]
+      expect(yield* pooled({ tls: { ca: trusted } })(text(url))).toBe("safe")
       // not sent again, on a schedule that would not end
       const error = yield* pooled({ retry: { schedule: Schedule.forever } })(Effect.flip(text(url)))
       expect(why(error).code).toBe("DEPTH_ZERO_SELF_SIGNED_CERT")
