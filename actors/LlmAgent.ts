@@ -11,8 +11,8 @@
  * abort the HTTP call at once, also while its reader waits. Needs `LanguageModel` (OpenAiModel, or any of effect/ai),
  * `LlmProvider`, and what its tools need.
  * State: LlmHistory, through its Schema. A restart begins it anew, as any volatile actor's; what has been asked is told to be
- * unanswered then (LlmAsked), and turns are numbered on. Tokens that a turn used are counted also where it fails. The budget is
- * looked at before each call, so it is overrun by one call at most.
+ * unanswered then (LlmAsked), turns are numbered on, and the budget is no new one. Tokens that a turn used are counted also where
+ * it fails, but not where the agent itself does. The budget is looked at before each call: it is overrun by one call at most.
  * Considered: answers as events; rejected, a broadcast never waits. The whole turn in one handler; rejected, a `Cancel` would wait
  * behind it.
  */
@@ -63,7 +63,10 @@ export const behavior = <Tools extends Record<string, Tool.Any> = {}>(
 
   return chat.behavior({
     ...options.limits,
-    initial: (_key, self) => ({ ...History.empty, begun: LlmAsked.close(self, "Restarted").last }),
+    initial: (_key, self) => {
+      const { last: begun, spent } = LlmAsked.close(self, "Restarted")
+      return { ...History.empty, begun, spent }
+    },
     onStop: (_state, _why, self) => void LlmAsked.close(self, "Stopped"),
     on: {
       Prompt: (_state, { text }, self) => {
@@ -130,14 +133,15 @@ export const behavior = <Tools extends Record<string, Tool.Any> = {}>(
         const { turn, finish } = told
         const asked = LlmAsked.of(self)
         const remembered = () => History.remember(state, sent, messages, counted, rules)
-        const next = asked.isOpen(turn) ? { ...remembered(), spent: used(state, told) } : state
+        const next = asked.isOpen(turn) ? { ...remembered(), spent: asked.spend(used(state, told)) } : state
         if (asked.end(turn)) self.broadcast("Answered", { turn, text, finish })
         return Actor.reply({ _tag: "Done", ...told, spent: next.spent, forgotten: next.forgotten }, next)
       },
       Abandon: (state, { turn, why, ...tally }, self) => {
-        if (!LlmAsked.of(self).end(turn)) return state
+        const asked = LlmAsked.of(self)
+        if (!asked.end(turn)) return state
         self.broadcast("Unanswered", { turn, why })
-        return { ...state, spent: used(state, tally) }
+        return { ...state, spent: asked.spend(used(state, tally)) }
       }
     }
   })

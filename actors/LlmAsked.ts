@@ -1,5 +1,5 @@
 /**
- * Of which turns the clients of an LlmAgent have been told, and which of these have not been told to have ended.
+ * Of which turns the clients of an LlmAgent have been told, which of these have not been told to have ended, and what all have used.
  *
  *   Begin -> Asked n, n is open -> Finish: Answered n | Abandon: Unanswered n
  *                                  the agent fails, its next incarnation begins: Unanswered n "Restarted"
@@ -9,17 +9,29 @@
  * Law: one end for each Asked, by its number; so numbers go on through restarts, and whatever comes for a turn that has been ended,
  * such as the `Finish` that an incarnation asked for and did not live to see, changes nothing and is told to nobody. Turns are one
  * at a time, but a turn may begin before the mail that abandons the last one is handled: so few are open, not one.
+ * What turns have used is kept here, too: a budget that a failure gave back would bind nobody who can bring one about.
  * Where a life ends by a kill, or between two incarnations, nobody is left to tell: clients see their sockets close.
  * Considered: in the state; rejected, a restart begins it anew, and what is to be told then is what it had before.
  */
 
 export class LlmAsked {
   #last = 0
+  #spent = 0
   readonly #open = new Set<number>()
 
   /** The number of the last turn. */
   get last(): number {
     return this.#last
+  }
+
+  /** Tokens that turns have used, in all its incarnations. */
+  get spent(): number {
+    return this.#spent
+  }
+
+  /** They have used so many by now. */
+  spend(tokens: number): number {
+    return (this.#spent = tokens)
   }
 
   /** A turn of that number is told of. */

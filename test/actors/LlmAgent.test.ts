@@ -118,6 +118,17 @@ describe("LlmAgent", () => {
       })
     ))
 
+  it("has no new budget, and no history, when it has failed", () =>
+    chatting({ agent: { budget: 5 } }, ({ room }) =>
+      Effect.gen(function* () {
+        yield* prompt(room, "one")
+        // what nobody but itself may say
+        yield* room.tell("Finish", undefined as never)
+        expect(last(yield* prompt(room, "two"))).toMatchObject({ turn: 2, input: 1, spent: 8 })
+        expect(yield* refusal(room, "three")).toMatchObject({ _tag: "BudgetSpent", spent: 8, budget: 5 })
+      })
+    ))
+
   it("looks at its budget before each call, in the midst of a turn, too", () =>
     chatting({ agent: { budget: 3, toolkit } }, ({ room, local }) =>
       Effect.gen(function* () {

@@ -73,7 +73,7 @@ export const llmAgents: ReadonlyArray<Fault> = [
     "llm-free-failures",
     "a prompt that fails: the tokens it has used are counted",
     "LlmAgent.ts",
-    "return { ...state, spent: used(state, tally) }",
+    "return { ...state, spent: asked.spend(used(state, tally)) }",
     "return state"
   ),
   ofActors(
@@ -143,8 +143,15 @@ export const llmAgents: ReadonlyArray<Fault> = [
     "llm-restart-in-silence",
     "one end for each Asked, where the agent fails in its midst, too",
     "LlmAgent.ts",
-    'begun: LlmAsked.close(self, "Restarted").last',
-    "begun: LlmAsked.of(self).last"
+    'LlmAsked.close(self, "Restarted")',
+    "LlmAsked.of(self)"
+  ),
+  ofActors(
+    "llm-new-budget",
+    "a failure gives no budget back",
+    "LlmAgent.ts",
+    "return { ...History.empty, begun, spent }",
+    "return { ...History.empty, begun, spent: 0 * spent }"
   ),
   ofActors(
     "llm-stop-in-silence",
